@@ -1,0 +1,37 @@
+# Every target does the set-up that it needs; `make help` lists them.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+setup: .venv/installed ## make .venv with everything in it, at the pinned versions
+
+.venv/installed: pyproject.toml constraints.txt hatch_build.py grammar/adapt.lark
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "structdsl needs Python 3.11 or newer; set PYTHON=")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+quickstart: setup ## adapt a small model to an invented world, in a few minutes on a CPU
+	cd examples/quickstart && ../../$(BIN)/structdsl run quickstart.adapt
+
+test: setup ## run the tests (no network, no GPU)
+	$(BIN)/python -m pytest
+
+lint: setup ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup ## measure start-up, compiling and the work before training
+	$(BIN)/python benchmarks/startup.py
+
+clean: ## remove what builds and runs left (not .venv)
+	rm -rf build dist .structdsl .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf examples/*/build examples/*/.structdsl structdsl/syntax/adapt.tables
+
+.PHONY: help setup quickstart test lint bench clean

@@ -1,0 +1,117 @@
+"""Answers to users' SQL over the tables of a run, also while a run goes on.
+
+The tables are defined afresh in memory from the record of the run, which takes tens of milliseconds, depends on
+no lock and works for any run and after the store has moved. The connection can read the store and nothing else:
+DuckDB's access to files is confined to it. Confined is not read-only (`COPY` could still write there), so
+statements are single SELECTs, bound once as a subquery, where DuckDB admits no statement that writes.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from structdsl.plan import Plan
+from structdsl_runtime.catalog import meta
+from structdsl_runtime.engine import connect, define
+from structdsl_runtime.journal import RunState, read_state, run_ids
+from structdsl_runtime.relations import Relation, literal, relations
+from structdsl_runtime.store import Store
+
+READABLE = ("tables", "checkpoints", "runs")
+_EXPLAIN = re.compile(r"\s*EXPLAIN(\s+ANALYZE)?\b", re.IGNORECASE)
+
+
+class QueryError(Exception):
+    """A query that could not be answered; the message is DuckDB's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Columns, their types, and rows; `more` when a limit cut the rows off."""
+
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    more: bool
+
+
+def query(store: Path, sql: str, *, run: str | None = None, limit: int | None = None) -> Answer:
+    """The answer to one SELECT (or SHOW, DESCRIBE, SUMMARIZE, EXPLAIN) over the latest run, or another."""
+    with tempfile.TemporaryDirectory(prefix="structdsl-") as scratch, open_run(store, Path(scratch), run) as connection:
+        try:
+            _check(connection, sql)
+            cursor = connection.execute(sql)
+            described = cursor.description or []
+            rows = cursor.fetchall() if limit is None else cursor.fetchmany(limit + 1)
+        except duckdb.Error as error:
+            raise QueryError(str(error)) from error
+    return Answer(
+        columns=tuple(str(name) for name, *_ in described),
+        types=tuple(str(kind) for _, kind, *_ in described),
+        rows=tuple(rows if limit is None else rows[:limit]),
+        more=limit is not None and len(rows) > limit,
+    )
+
+
+def open_run(store: Path, scratch: Path, run: str | None = None) -> duckdb.DuckDBPyConnection:
+    """A connection to the tables of a run that can read them and no other file."""
+    store = store.absolute()
+    state = _state(store, run)
+    connection = connect(scratch)
+    for relation in (*_relations(store, state), *meta(store, state.run_id)):
+        try:
+            define(connection, relation)
+        except duckdb.Error:  # a view over a table that has not been made yet, or has been cleared away
+            continue
+    folders = ", ".join(literal(str(store / name)) for name in READABLE)
+    connection.execute(f"SET allowed_directories = [{folders}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def _state(store: Path, run: str | None) -> RunState:
+    known = run_ids(store / "runs")
+    if not known:
+        raise QueryError(f"nothing has been run yet in `{store}`")
+    if run is not None and run not in known:
+        raise QueryError(f"no run `{run}`; the latest is `{known[-1]}`")
+    state = read_state(store / "runs" / (run or known[-1]) / "state.json")
+    if state is None:
+        raise QueryError(f"the record of run `{run or known[-1]}` cannot be read")
+    return state
+
+
+def _relations(store: Path, state: RunState) -> list[Relation]:
+    """The tables of all steps that the run had resolved and that are still there."""
+    plan = Plan.model_validate_json((store / "runs" / state.run_id / "plan.json").read_bytes())
+    place = Store(root=store)
+    keys = {step.address: step.key for step in state.steps if step.key is not None}
+    return [
+        relation
+        for step in plan.steps
+        if step.address in keys and (manifest := place.find(step, keys[step.address])) is not None
+        for relation in relations(step, manifest, place)
+    ]
+
+
+def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """Refuse all but one statement that reads; raises `QueryError`, or DuckDB's error where it does not bind."""
+    statements = connection.extract_statements(sql)
+    if len(statements) != 1:
+        raise QueryError("one statement at a time")
+    kind = statements[0].type
+    text = statements[0].query.strip().removesuffix(";")
+    if kind == duckdb.StatementType.EXPLAIN and (prefix := _EXPLAIN.match(text)):
+        _check(connection, text[prefix.end() :])
+    elif kind in (duckdb.StatementType.SELECT, duckdb.StatementType.MULTI):
+        with connection.cursor() as cursor:  # a WITH that writes is refused below the top of a statement
+            cursor.execute(f"EXPLAIN FROM (\n{text}\n)")
+    else:
+        raise QueryError("only queries that read: SELECT, FROM, SHOW, DESCRIBE, SUMMARIZE, EXPLAIN")

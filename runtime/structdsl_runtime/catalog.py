@@ -1,0 +1,90 @@
+"""`catalog.duckdb`: every table of a spec under its name, for the DuckDB command line and notebooks.
+
+It holds views and nothing else. DuckDB shuts readers out of a file while it is written, so a new catalog is built
+beside the old one and renamed over it; whoever has the old one open keeps reading it. `meta.*` are views over the
+records of the runs, and need no rebuilding.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import duckdb
+
+from structdsl_runtime.engine import define
+from structdsl_runtime.relations import Relation, literal
+
+_STEP = (
+    "STRUCT(address VARCHAR, op VARCHAR, status VARCHAR, rows BIGINT, bytes BIGINT, seconds DOUBLE, recipe VARCHAR,"
+    " key VARCHAR, started_at TIMESTAMP, finished_at TIMESTAMP, upstream VARCHAR[], error VARCHAR)"
+)
+
+STATE = {
+    "run_id": "VARCHAR",
+    "spec": "VARCHAR",
+    "started_at": "TIMESTAMP",
+    "finished_at": "TIMESTAMP",
+    "status": "VARCHAR",
+    "parameters": "MAP(VARCHAR, VARCHAR)",
+    "steps": f"{_STEP}[]",
+}
+
+META = (
+    ("runs", "Every run of this spec; times in UTC.", "run_id, spec, started_at, finished_at, status, parameters", ""),
+    (
+        "steps",
+        "The steps of one run, the latest unless another was asked for; times are those of the work, in UTC.",
+        (
+            "step.address, step.op, step.status, step.rows, step.bytes, step.seconds, step.recipe, step.key,"
+            " step.started_at, step.finished_at, step.error"
+        ),
+        ", unnest(steps) AS each(step) WHERE run_id = {run}",
+    ),
+    (
+        "lineage",
+        "Which step reads from which, in every run.",
+        "run_id, source, step.address AS target",
+        ", unnest(steps) AS each(step), unnest(step.upstream) AS read(source)",
+    ),
+)
+
+
+def build(store: Path, relations: Iterable[Relation]) -> None:
+    """Replace the catalog of a store by one of these relations, and of its runs."""
+    scratch = store / "scratch"
+    scratch.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="catalog-", dir=scratch) as folder:
+        draft = Path(folder) / "catalog.duckdb"
+        with duckdb.connect(str(draft)) as connection:
+            fill(connection, store, relations)
+            connection.execute("CHECKPOINT")
+        os.replace(draft, store / "catalog.duckdb")  # noqa: PTH105 - the rename is the point
+
+
+def fill(
+    connection: duckdb.DuckDBPyConnection, store: Path, relations: Iterable[Relation], *, run: str | None = None
+) -> None:
+    """Define the tables of a store, and `meta`, in an open database; `run` is the one `meta.steps` shows."""
+    connection.execute("BEGIN")
+    for relation in (*relations, *meta(store, run)):
+        define(connection, relation)
+    connection.execute("COMMIT")
+
+
+def meta(store: Path, run: str | None) -> list[Relation]:
+    """The views over the records of the runs."""
+    fields = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in STATE.items())
+    states = f"read_json({literal(str(store.absolute() / 'runs' / '*' / 'state.json'))}, columns = {{{fields}}})"
+    chosen = literal(run) if run else "(SELECT max(run_id) FROM states)"
+    return [
+        Relation(
+            table=f"meta.{name}",
+            select=f"WITH states AS (FROM {states}) SELECT {columns} FROM states{rest.format(run=chosen)}",  # noqa: S608
+            doc=doc,
+            columns=(),
+        )
+        for name, doc, columns, rest in META
+    ]

@@ -1,0 +1,68 @@
+"""DuckDB as the runtime uses it: in memory, bounded, offline, with the tables of results defined as views."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from structdsl_runtime.machine import memory_limit, processors
+from structdsl_runtime.relations import Relation, identifier, literal
+
+
+def connect(scratch: Path) -> duckdb.DuckDBPyConnection:
+    """A connection that spills to `scratch`, loads nothing from the network and counts time in UTC."""
+    settings: Mapping[str, str] = {
+        "memory_limit": f"{memory_limit()}B",
+        "threads": str(processors()),
+        "temp_directory": str(scratch),
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+    }
+    connection = duckdb.connect(":memory:", config=dict(settings))
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")
+    return connection
+
+
+class Engine:
+    """The connection of a run and its cursors; `interrupt` stops what they are at, from another thread."""
+
+    def __init__(self, scratch: Path) -> None:
+        self.connection = connect(scratch)
+        self._cursors: list[duckdb.DuckDBPyConnection] = []
+
+    @contextmanager
+    def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor of its own, so that several results may be read side by side."""
+        cursor = self.connection.cursor()
+        self._cursors.append(cursor)
+        try:
+            yield cursor
+        finally:
+            self._cursors.remove(cursor)
+            cursor.close()
+
+    def interrupt(self) -> None:
+        for cursor in (self.connection, *self._cursors):
+            cursor.interrupt()
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+def define(connection: duckdb.DuckDBPyConnection, relation: Relation) -> None:
+    """Create the view and its comments; raises `duckdb.Error` where the SQL does not bind."""
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(relation.schema)}")
+    connection.execute(f"CREATE OR REPLACE VIEW {relation.name} AS {relation.select}")
+    if relation.doc:
+        connection.execute(f"COMMENT ON VIEW {relation.name} IS {literal(relation.doc)}")
+    for column, doc in relation.columns:
+        connection.execute(f"COMMENT ON COLUMN {relation.name}.{identifier(column)} IS {literal(doc)}")
+
+
+def columns(connection: duckdb.DuckDBPyConnection, select: str) -> dict[str, str]:
+    """Names and types of the result of a SELECT, or of a table."""
+    return {str(row[0]): str(row[1]) for row in connection.execute(f"DESCRIBE {select}").fetchall()}

@@ -1,0 +1,99 @@
+"""Greedy answers, many prompts at a time: left padding, one forward pass per new token over a key-value cache.
+
+Prompts are sorted by length and cut into batches, so that padding stays small. Padding is masked and positions count
+from a prompt's own first token: a prompt gets the same answer in any company (a test compares with each alone).
+
+Shapes: B prompts, T tokens of the longest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import torch
+
+from structdsl_runtime.text.tokens import Tokenizer
+
+BATCH: Final = 64
+BATCH_TOKENS: Final = 16_384  # prompt tokens of a batch, padding included
+
+
+@torch.inference_mode()
+def answers(
+    model: Any,  # noqa: ANN401
+    tokenizer: Tokenizer,
+    prompts: Sequence[str],
+    *,
+    max_tokens: int,
+    ends: frozenset[int],
+) -> Iterator[tuple[int, str, int]]:
+    """Number of a prompt, what the model says to it, and in how many tokens; in the order in which they are done.
+
+    An answer ends before a token of `ends`, at the end of its first line with any text, or at `max_tokens`.
+    """
+    room = max(1, getattr(model.config, "max_position_embeddings", 1 << 30) - max_tokens)
+    encoded = [[*tokenizer.prefix, *ids] for ids in tokenizer.encode_batch(prompts)]
+    encoded = [ids if len(ids) <= room else [*tokenizer.prefix, *ids[-(room - len(tokenizer.prefix)) :]] for ids in encoded]
+    order = sorted(range(len(encoded)), key=lambda number: len(encoded[number]))
+    for batch in batches(order, [len(ids) for ids in encoded]):
+        found = _greedy(model, tokenizer, [encoded[number] for number in batch], max_tokens, ends)
+        for number, ids in zip(batch, found, strict=True):
+            yield number, tokenizer.decode(ids), len(ids)
+
+
+def batches(order: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Runs of `order`, which ascends by length, of at most `BATCH` prompts and `BATCH_TOKENS` tokens."""
+    batch: list[int] = []
+    for number in order:
+        if batch and (len(batch) == BATCH or (len(batch) + 1) * lengths[number] > BATCH_TOKENS):
+            yield batch
+            batch = []
+        batch.append(number)
+    if batch:
+        yield batch
+
+
+def _greedy(
+    model: Any,  # noqa: ANN401
+    tokenizer: Tokenizer,
+    prompts: list[list[int]],
+    max_tokens: int,
+    ends: frozenset[int],
+) -> list[list[int]]:
+    longest = max(map(len, prompts))
+    padding = [longest - len(ids) for ids in prompts]
+    input_BT = torch.tensor([[0] * pad + ids for pad, ids in zip(padding, prompts, strict=True)], device=model.device)
+    mask_BT = torch.arange(longest, device=model.device) >= torch.tensor(padding, device=model.device)[:, None]
+    position_BT = (mask_BT.long().cumsum(1) - 1).clamp(min=0)
+    mask_BT = mask_BT.long()
+    answers: list[list[int]] = [[] for _ in prompts]
+    open_ = set(range(len(prompts)))
+    cache = None
+    for _ in range(max_tokens):
+        output = model(
+            input_ids=input_BT,
+            attention_mask=mask_BT,
+            position_ids=position_BT,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        cache = output.past_key_values
+        input_BT = output.logits[:, -1].argmax(-1, keepdim=True)
+        for number, token in enumerate(input_BT[:, 0].tolist()):
+            if number in open_ and not _goes_on(answers[number], token, tokenizer, ends):
+                open_.remove(number)
+        if not open_:
+            break
+        mask_BT = torch.cat((mask_BT, mask_BT.new_ones((len(prompts), 1))), 1)
+        position_BT = position_BT[:, -1:] + 1
+    return answers
+
+
+def _goes_on(answer: list[int], token: int, tokenizer: Tokenizer, ends: frozenset[int]) -> bool:
+    """Add a token to an answer; False where that ends it."""
+    if token in ends:
+        return False
+    answer.append(token)
+    return "\n" not in tokenizer.decode([token]) or "\n" not in tokenizer.decode(answer).lstrip()

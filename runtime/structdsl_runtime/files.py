@@ -1,0 +1,34 @@
+"""Writing so that a file is either the old one or the new one, never half of each."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def replace(path: Path, text: str, *, durable: bool = False) -> None:
+    """Write a text file by renaming a finished one over it; `durable` survives a power cut too."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with draft.open("w", encoding="utf-8") as file:
+        file.write(text)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+    draft.replace(path)
+    if durable:
+        flush(path.parent)
+
+
+def flush(path: Path) -> None:
+    """Have the system write a file, or the entries of a folder, to disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def walk(folder: Path) -> list[Path]:
+    """All files below a folder, in the order of their relative POSIX paths; links are followed."""
+    found = [Path(where) / name for where, _, names in os.walk(folder, followlinks=True) for name in names]
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())

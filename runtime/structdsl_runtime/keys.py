@@ -1,0 +1,55 @@
+"""What a step would be under today's arguments, inputs and sources: its key.
+
+The same function serves the executor, which looks the key up to skip a step, and the preview, which explains why a
+key is not there. Inputs enter by the digest of their content, so a change upstream that yields the same rows stops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from structdsl.identity import effective, fingerprint
+from structdsl.plan import Step
+from structdsl_runtime.sources import Listing, Sources, digest
+from structdsl_runtime.store import Consumed, Manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """All that decides the data of a step; the key is its hash."""
+
+    key: str
+    arguments: dict[str, Any]
+    inputs: dict[str, Consumed]
+    listings: dict[str, Listing]  # glob -> files
+
+    @property
+    def sources(self) -> dict[str, str]:
+        return {pattern: digest(listing) for pattern, listing in self.listings.items()}
+
+
+def identify(step: Step, digests: Mapping[str, str], sources: Sources) -> Identity:
+    """The identity of a step, given the digest of each `address:output` that it reads."""
+    inputs = {name: Consumed(ref=ref, digest=digests[ref]) for name, ref in step.inputs.items()}
+    listings = {pattern: sources.listing(pattern) for pattern in step.sources}
+    arguments = decisive(step)
+    parts = {
+        "op": step.operation.op,
+        "version": step.operation.version,
+        "arguments": arguments,
+        "inputs": {name: consumed.digest for name, consumed in inputs.items()},
+        "sources": {pattern: digest(listing) for pattern, listing in listings.items()},
+    }
+    return Identity(key=fingerprint(parts), arguments=arguments, inputs=inputs, listings=listings)
+
+
+def decisive(step: Step) -> dict[str, Any]:
+    """The arguments that decide the data; operation and version stand beside them."""
+    return {name: value for name, value in effective(step.operation).items() if name not in ("op", "version")}
+
+
+def digests(manifest: Manifest) -> dict[str, str]:
+    """`address:output` -> digest, of one result."""
+    return {f"{manifest.address}:{name}": made.digest for name, made in manifest.outputs.items()}

@@ -1,0 +1,67 @@
+"""One run at a time on a store.
+
+The lock is the kernel's (`flock`), not the file: a killed run leaves the file behind and the lock is gone. The text
+in the file is only there to tell the second run who is first. A forked worker inherits the open file and with it
+the lock, and may outlive a killed parent; so children close it as they are born.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+_held: set[int] = set()
+
+
+class StoreInUse(Exception):  # noqa: N818 - a state of affairs, worded as the message words it
+    """Another run holds the store (E0804); `owner` says which: process, machine and since when."""
+
+    code = "E0804"
+
+    def __init__(self, store: Path, owner: str) -> None:
+        super().__init__(f"the store `{store}` is in use by {owner or 'another run'}")
+        self.store = store
+        self.owner = owner
+
+
+@contextmanager
+def exclusive(store: Path) -> Iterator[None]:
+    """Hold the store; raises `StoreInUse` at once where another run holds it."""
+    store.mkdir(parents=True, exist_ok=True)
+    handle = os.open(store / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.pread(handle, 1000, 0).decode(errors="replace").strip()
+        os.close(handle)
+        raise StoreInUse(store, owner) from None
+    since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, f"pid {os.getpid()} on {socket.gethostname()} since {since}\n".encode(), 0)
+    _close_in_children()
+    _held.add(handle)
+    try:
+        yield
+    finally:
+        _held.discard(handle)
+        os.close(handle)
+
+
+_hooked: list[bool] = []
+
+
+def _close_in_children() -> None:
+    if not _hooked:
+        os.register_at_fork(after_in_child=_close_all)
+        _hooked.append(True)
+
+
+def _close_all() -> None:
+    for handle in _held:
+        os.close(handle)
+    _held.clear()

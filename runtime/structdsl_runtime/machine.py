@@ -1,0 +1,57 @@
+"""What this machine gives a run: memory, processors, and the versions of what is installed.
+
+None of it enters a key: the same step on a larger machine is the same step.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import sys
+from pathlib import Path
+
+SHARE = 0.6  # of the memory goes to DuckDB; the rest is for Python steps and the page cache
+_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def memory_limit() -> int:
+    """Bytes that DuckDB may use: a share of what the machine, or the container, has."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limits = [total]
+    for path in _LIMITS:
+        text = _text(path)
+        if text.isdigit():
+            limits.append(int(text))
+    return int(min(limits) * SHARE)
+
+
+def processors() -> int:
+    """Processors this process may use, quotas of a container included."""
+    count = len(os.sched_getaffinity(0))
+    quota, _, period = _text("/sys/fs/cgroup/cpu.max").partition(" ")
+    if quota.isdigit() and period.isdigit():
+        count = min(count, max(1, int(quota) // int(period)))
+    return count
+
+
+def peak_memory() -> int:
+    """Bytes: the most that this process, or one of its finished children, has held so far."""
+    return 1024 * max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
+def versions() -> dict[str, str]:
+    """Python, this package, and those of the libraries that the run has loaded."""
+    found = {"python": platform.python_version()}
+    for name in ("structdsl", "duckdb", "pyarrow", "torch"):
+        version = getattr(sys.modules.get(name), "__version__", None)
+        if isinstance(version, str):
+            found[name] = str(version)
+    return found
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii").strip()
+    except OSError:
+        return ""

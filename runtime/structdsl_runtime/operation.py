@@ -1,0 +1,87 @@
+"""What an operation is: a function of (arguments, inputs, outputs, context) that writes its outputs.
+
+An operation never knows where it runs, how its inputs were made or whether it ran before; the executor does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Fault(Exception):  # noqa: N818 - worded as the message words it
+    """A mistake of the user or of a source that only running could show; it keeps its diagnostic code.
+
+    Parts: `code` ("E0505"), `message` (lower case, no full stop, identifiers in backticks), `notes`, `helps`.
+    """
+
+    def __init__(self, code: str, message: str, *, notes: tuple[str, ...] = (), helps: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.notes = notes
+        self.helps = helps
+
+
+class Inputs(Protocol):
+    """What a step reads, by the names of `Step.inputs`."""
+
+    def names(self) -> tuple[str, ...]: ...
+
+    def batches(self, name: str, *, columns: str = "*", order: str = "", rows: int = 4096) -> Iterator[pa.RecordBatch]:
+        """The rows of a table, streamed; `columns` and `order` are SQL lists."""
+        ...
+
+    def rows(self, name: str, *, columns: str = "*", order: str = "") -> Iterator[dict[str, Any]]:
+        """The rows of a table as dictionaries, streamed."""
+        ...
+
+    def count(self, name: str) -> int: ...
+
+    def folder(self, name: str) -> Path: ...
+
+
+class TableWriter(Protocol):
+    """Rows in, Parquet out; a missing or an extra column is an error of ours."""
+
+    def write(self, batch: pa.RecordBatch | pa.Table) -> None: ...
+
+    def row(self, **values: Any) -> None:
+        """One row; rows are gathered and written in batches."""
+        ...
+
+
+class Outputs(Protocol):
+    """What a step writes, by the names of `Step.outputs`; columns and types come from the plan."""
+
+    def names(self) -> tuple[str, ...]: ...
+
+    def select(self, name: str, sql: str) -> None:
+        """The rows of one SELECT over the tables of the inputs, from Parquet to Parquet."""
+        ...
+
+    def table(self, name: str) -> AbstractContextManager[TableWriter]: ...
+
+    def folder(self, name: str) -> Path:
+        """An existing, empty folder."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """Where a step runs."""
+
+    address: str
+    root: Path  # folder of the spec: relative patterns and paths start here
+    scratch: Path  # an empty folder, removed after the step
+    log: Path  # a file for what subprocesses print
+    progress: Callable[[int, int | None, str], None]  # done, total if known, unit ("documents", "steps")
+
+
+Function = Callable[[Any, Inputs, Outputs, Context], None]

@@ -1,0 +1,38 @@
+"""Every operation that a plan may name."""
+
+from structdsl_runtime.operation import Function
+from structdsl_runtime.operations.build_outline import build_outline
+from structdsl_runtime.operations.chunk import chunk
+from structdsl_runtime.operations.count_tokens import count_tokens
+from structdsl_runtime.operations.evaluate import closed_book, perplexity
+from structdsl_runtime.operations.models import load_model, scratch_model
+from structdsl_runtime.operations.pack import pack
+from structdsl_runtime.operations.query import query
+from structdsl_runtime.operations.read_files import read_files
+from structdsl_runtime.operations.render_scpt import render_scpt
+from structdsl_runtime.operations.render_ssft import render_ssft
+from structdsl_runtime.operations.tokenise import tokenise
+from structdsl_runtime.operations.tokenizer import load_tokenizer, train_tokenizer
+from structdsl_runtime.operations.train import train
+
+OPERATIONS: dict[str, Function] = {
+    "read_files": read_files,
+    "train_tokenizer": train_tokenizer,
+    "load_tokenizer": load_tokenizer,
+    "scratch_model": scratch_model,
+    "load_model": load_model,
+    "count_tokens": count_tokens,
+    "query": query,
+    "chunk": chunk,
+    "build_outline": build_outline,
+    "render_scpt": render_scpt,
+    "render_ssft": render_ssft,
+    "tokenise": tokenise,
+    "pack": pack,
+    "train": train,
+    "closed_book": closed_book,
+    "perplexity": perplexity,
+}
+"""Operations by name; `view` is no operation, the executor defines it."""
+
+__all__ = ["OPERATIONS"]

@@ -1,0 +1,28 @@
+"""`query`: one SELECT over the inputs, run by DuckDB from Parquet to Parquet; no row passes through Python."""
+
+from __future__ import annotations
+
+import duckdb
+
+from structdsl.plan import Query
+from structdsl_runtime.operation import Context, Fault, Inputs, Outputs
+
+VALUES = (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException)
+
+
+def query(arguments: Query, inputs: Inputs, outputs: Outputs, context: Context) -> None:  # noqa: ARG001 - the protocol
+    """Write the rows of `arguments.sql` to the one output of the step.
+
+    Raises Fault E0603 where a value does not fit the SQL of the spec, such as text that is cast to a number.
+    """
+    (name,) = outputs.names()
+    try:
+        outputs.select(name, arguments.sql)
+    except VALUES as error:
+        first, *_ = str(error).splitlines()
+        raise Fault(
+            "E0603",
+            f"a value does not fit the SQL of `{context.address}`",
+            notes=(first,),
+            helps=("`try_cast` gives NULL where a value cannot be converted",),
+        ) from error

@@ -1,0 +1,114 @@
+"""Questions as SSFT samples, each as twins: the plain answer, and the answer after the place of the question.
+
+Both twins end in the same answer. The map shown is the sub-tree of just the path to the question's node; beside the
+twins each tree that a question touches is asked for once an epoch. A question without a place has no second twin.
+`reveal = path` gives the path alone, `reveal = none` leaves plain questions only.
+
+Every epoch is a fresh permutation: samples ordered by MD5 of seed, epoch, kind and id, twins apart from each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from structdsl.plan import RenderSsft
+from structdsl_runtime.operation import Context, Inputs, Outputs
+from structdsl_runtime.structure.mindmap import clean, draw, path_only
+from structdsl_runtime.structure.recall import Recall, outline_question
+from structdsl_runtime.structure.templates import DEFAULT, TEMPLATES
+from structdsl_runtime.structure.tree import Node, read_nodes
+from structdsl_runtime.text import stable, tokens
+from structdsl_runtime.text.prompts import question_prompt
+
+Row = dict[str, Any]
+
+
+def render_ssft(arguments: RenderSsft, inputs: Inputs, outputs: Outputs, context: Context) -> None:
+    """Samples of all epochs in training order; raises Fault E0710 where no map of a tree fits in `length`."""
+    tokenizer = tokens.load(inputs.folder("tokenizer"))
+    nodes = read_nodes(inputs)
+    room = arguments.length - 1 - len(tokenizer.prefix)
+    maps = _maps(inputs, nodes, room, lambda text: tokenizer.count_batch([text])[0]) if _shows_maps(arguments) else []
+    position = 0
+    with outputs.table("samples") as samples:
+        for epoch in range(1, arguments.epochs + 1):
+            for row in _epoch(arguments, inputs, nodes, maps, epoch):
+                samples.row(position=position, epoch=epoch, **row)
+                position += 1
+                context.progress(position, None, "samples")
+
+
+def _shows_maps(arguments: RenderSsft) -> bool:
+    return arguments.reveal == "map"
+
+
+def _maps(inputs: Inputs, nodes: dict[str, Node], room: int, count: Callable[[str], int]) -> list[Recall]:
+    """The map-recall question of each tree that a question belongs to."""
+    rows = inputs.rows("rows", columns="node_id", order="position")
+    roots = dict.fromkeys(nodes[row["node_id"]].root for row in rows if row["node_id"] is not None)
+    return [outline_question(root, room, count) for root in roots]
+
+
+def _epoch(
+    arguments: RenderSsft, inputs: Inputs, nodes: dict[str, Node], maps: list[Recall], epoch: int
+) -> Iterator[Row]:
+    """The samples of an epoch in the order of their hashes; only the few map questions are held in memory."""
+    waiting = sorted(
+        ((stable.digest(arguments.seed, epoch, "recall", sample.sample_id), sample) for sample in maps),
+        key=lambda entry: entry[0],
+        reverse=True,
+    )
+    kinds = "['question']" if arguments.reveal == "none" else "['question', 'structured']"
+    rows = inputs.rows(
+        "rows",
+        columns=f"*, unnest({kinds}) AS twin",
+        order=f"md5('{arguments.seed}/{epoch}/' || twin || '/' || sample_id), position",
+    )
+    for row in rows:
+        key = stable.digest(arguments.seed, epoch, row["twin"], row["sample_id"])
+        while waiting and waiting[-1][0] < key:
+            yield _map_row(waiting.pop()[1])
+        if row["twin"] == "question":
+            yield _row(row, "question", question_prompt(row["question"]), row["answer"])
+        elif row["node_id"] is not None:
+            yield _row(row, "structured", *_structured(row, nodes[row["node_id"]], arguments))
+    while waiting:
+        yield _map_row(waiting.pop()[1])
+
+
+def _structured(row: Row, node: Node, arguments: RenderSsft) -> tuple[str, str]:
+    templates = TEMPLATES[DEFAULT]
+    cue = stable.pick(templates.cue, "cue", row["sample_id"])
+    field = clean(node.root.title)
+    if arguments.reveal == "map":
+        place = f"{templates.related.format(field=field)}\n{draw(path_only([node]), node)}"
+    else:
+        place = f"{templates.located.format(field=field)}\n{' > '.join(clean(above.title) for above in node.line)}"
+    return f"{question_prompt(row['question'])}{cue}\n", f"{place}\n\n{templates.answer}{row['answer']}"
+
+
+def _row(row: Row, kind: str, prompt: str, response: str) -> Row:
+    return {
+        "sample_id": row["sample_id"],
+        "kind": kind,
+        "prompt": prompt,
+        "response": response,
+        "corpus": row["corpus"],
+        "doc_id": row["doc_id"],
+        "chunk_id": None,
+        "node_id": row["node_id"],
+    }
+
+
+def _map_row(sample: Recall) -> Row:
+    return {
+        "sample_id": sample.sample_id,
+        "kind": "recall",
+        "prompt": sample.prompt,
+        "response": sample.response,
+        "corpus": sample.node.corpus,
+        "doc_id": sample.node.doc_id,
+        "chunk_id": None,
+        "node_id": sample.node.node_id,
+    }

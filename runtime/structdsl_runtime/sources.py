@@ -1,0 +1,106 @@
+"""Files outside the store that decide a result, and what their content is.
+
+A glob is hashed as the sorted list of (name below its fixed part, SHA-256 of the content): a touched file changes
+nothing, a renamed or added one does, and where the folder lies does not enter. Hashes are remembered by path, size,
+times and inode, except for files changed within the last moments, whose next change the times might not show.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import time
+from pathlib import Path
+
+from structdsl.identity import canonical, fingerprint
+from structdsl_runtime.files import replace, walk
+
+Listing = dict[str, str]  # name -> SHA-256
+
+FRESH_NS = 2_000_000_000  # coarsest time stamp of the file systems in use (FAT)
+UNREADABLE = "unreadable"  # in place of a hash: the operation meets the same error and names it
+
+
+def match(pattern: str, root: Path) -> tuple[Path, list[Path]]:
+    """The fixed folder of a POSIX glob (`**` included) and the files that match, sorted by their path in it.
+
+    A path without wildcards is that file, or all files below that folder.
+    """
+    parts = Path(pattern).parts
+    fixed = next((at for at, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+    base = root.joinpath(*parts[:fixed])
+    if fixed == len(parts):
+        return (base, walk(base)) if base.is_dir() else (base.parent, [base] if base.exists() else [])
+    names = glob.glob(str(Path(*parts[fixed:])), root_dir=base, recursive=True)  # noqa: PTH207 - pathlib's `**` matches folders only (3.11)
+    files = {base / name for name in names}
+    return base, sorted(
+        (path for path in files if not path.is_dir()), key=lambda path: path.relative_to(base).as_posix()
+    )
+
+
+class Sources:
+    """Digests of globs, with the memory of file hashes and of past listings kept in the store."""
+
+    def __init__(self, root: Path, store: Path) -> None:
+        self._root = root
+        self._memory = store / "sources.json"
+        self._listings = store / "listings"
+        self._known: dict[str, list[str]] | None = None  # path -> [stamp, SHA-256], read when first needed
+        self._dirty = False
+
+    def listing(self, pattern: str) -> Listing:
+        """What a glob matches now."""
+        base, files = match(pattern, self._root)
+        return {path.relative_to(base).as_posix(): self._hash(path) for path in files}
+
+    def keep(self, listing: Listing) -> None:
+        """Remember a listing by its digest, so that a later plan can say which files changed."""
+        path = self._listings / f"{digest(listing)}.json"
+        if not path.exists():
+            self._listings.mkdir(parents=True, exist_ok=True)
+            replace(path, canonical(listing))
+
+    def kept(self, key: str) -> Listing | None:
+        """The listing with this digest, if it was kept."""
+        try:
+            listing: Listing = json.loads((self._listings / f"{key}.json").read_bytes())
+        except FileNotFoundError:
+            return None
+        return listing
+
+    def save(self) -> None:
+        """Write the memory of hashes, if there is a store and something new."""
+        if self._dirty and self._memory.parent.is_dir():
+            replace(self._memory, json.dumps(self._known, separators=(",", ":")))
+            self._dirty = False
+
+    def _hash(self, path: Path) -> str:
+        known = self._load()
+        name = str(path.absolute())
+        try:
+            status = path.stat()
+            stamp = f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
+            if name in known and known[name][0] == stamp:
+                return known[name][1]
+            with path.open("rb") as file:
+                value = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            return UNREADABLE
+        if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > FRESH_NS:
+            known[name] = [stamp, value]
+            self._dirty = True
+        return value
+
+    def _load(self) -> dict[str, list[str]]:
+        if self._known is None:
+            try:
+                self._known = json.loads(self._memory.read_bytes())
+            except (FileNotFoundError, ValueError):
+                self._known = {}
+        assert self._known is not None
+        return self._known
+
+
+def digest(listing: Listing) -> str:
+    return fingerprint(sorted(listing.items()))

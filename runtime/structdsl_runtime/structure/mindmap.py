@@ -1,0 +1,130 @@
+r"""Mind maps: what is shown of a tree, and the characters it is drawn with.
+
+    Fish keeping
+    ├─ Water care
+    │ ├─ Testing
+    │ └─ **Changing**
+    └─ Feeding
+      └─ How often
+
+A *view* is the tree that is drawn: nodes chosen from the taxonomy, the target among them, and ellipses for siblings
+that are left out. A small tree is shown whole; of a book, the chapter of the target with its sections, and under the
+section of the target its subsections. A view can be narrowed, siblings farthest from the target first, down to the path
+alone; the target and its ancestors are never cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from structdsl_runtime.structure.tree import Node
+
+BRANCH: Final = "├─ "
+LAST: Final = "└─ "
+CONTINUED: Final = "│ "
+BLANK: Final = "  "
+GLYPHS: Final = (BRANCH, LAST, CONTINUED)
+ELLIPSIS: Final = "…"
+
+WHOLE: Final = 24  # lines up to which a tree is small and shown whole
+WINDOWS: Final = (64, 32, 16, 8, 4, 2, 1, 0)  # siblings kept on each side of the path, tried in turn
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A line of a mind map and the lines below it; `node` is None for an ellipsis."""
+
+    node: Node | None
+    below: tuple[View, ...] = ()
+
+
+def draw(view: View, target: Node | None = None) -> str:
+    """The mind map as text, no newline at its end; the target stands between `**`."""
+    return "\n".join(_lines(view, target, "", ""))
+
+
+def small(root: Node) -> bool:
+    """Whether a tree is shown whole."""
+    return all(number < WHOLE for number, _ in enumerate(root.walk()))
+
+
+def views(target: Node) -> Iterator[View]:
+    """What may be shown around a node, the widest first and the bare path last."""
+    root = target.root
+    if small(root):
+        yield whole(root)
+    for window in (None, *WINDOWS):
+        yield around(target, window)
+    yield path_only([target])
+
+
+def whole(node: Node, levels: int | None = None) -> View:
+    """A node and what is below it, at most `levels` deep."""
+    if levels == 0:
+        return View(node)
+    return View(node, tuple(whole(child, None if levels is None else levels - 1) for child in node.children))
+
+
+def around(target: Node, window: int | None = None) -> View:
+    """The path to the target, the siblings of each of its nodes below the book, and what is right below the target."""
+    line = target.line
+    view = View(target, _window([View(child) for child in target.children], None, window))
+    for parent, child in zip(line[-2::-1], line[:0:-1], strict=True):
+        if child is target.chapter:
+            view = View(parent, (view,))
+            continue
+        group = [view if node is child else View(node) for node in parent.children]
+        view = View(parent, _window(group, group.index(view), window))
+    return view
+
+
+def siblings(target: Node, window: int | None = None) -> View:
+    """The parent of the target and its children, nothing below them: the contents page of a book or a chapter."""
+    parent = target.parent or target
+    group = [View(node) for node in parent.children]
+    here = next((number for number, view in enumerate(group) if view.node is target), None)
+    return View(parent, _window(group, here, window))
+
+
+def first_children(node: Node, window: int) -> View:
+    """A node, its first children, and an ellipsis for the others."""
+    return View(node, _window([View(child) for child in node.children], None, window))
+
+
+def path_only(targets: Sequence[Node]) -> View:
+    """The sub-tree of just the paths to some nodes of one tree."""
+    kept = {node for target in targets for node in target.line}
+    return _kept(targets[0].root, kept)
+
+
+def clean(title: str) -> str:
+    """A title on one line, in which nothing reads as the mark of the target."""
+    line = " ".join(title.split())
+    while "**" in line:
+        line = line.replace("**", "*")
+    return line
+
+
+def _kept(node: Node, kept: Iterable[Node]) -> View:
+    return View(node, tuple(_kept(child, kept) for child in node.children if child in kept))
+
+
+def _window(group: list[View], here: int | None, window: int | None) -> tuple[View, ...]:
+    """The views within `window` of the one at `here` (of the first, where there is none), ellipses for the rest."""
+    if window is None:
+        return tuple(group)
+    first = 0 if here is None else max(0, here - window)
+    last = window if here is None else here + window + 1
+    rest = View(None)
+    before, after = (rest,) if first > 0 else (), (rest,) if last < len(group) else ()
+    return (*before, *group[first:last], *after)
+
+
+def _lines(view: View, target: Node | None, head: str, indent: str) -> Iterator[str]:
+    title = ELLIPSIS if view.node is None else clean(view.node.title)
+    yield head + (f"**{title}**" if view.node is not None and view.node is target else title)
+    for number, child in enumerate(view.below, start=1):
+        last = number == len(view.below)
+        yield from _lines(child, target, indent + (LAST if last else BRANCH), indent + (BLANK if last else CONTINUED))

@@ -1,0 +1,74 @@
+"""The taxonomy in memory: nodes with their children, in the order of the documents.
+
+Levels have the names that books give them. A tree with a root of depth 0 is a *book*: its children are chapters, theirs
+are sections. Where the root is itself a heading, the tree is one chapter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from structdsl_runtime.operation import Inputs
+
+COLUMNS = "node_id, parent_id, tree_id, corpus, doc_id, title, depth"
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """A place in a tree; two nodes are the same only if they are one object, whatever their titles."""
+
+    node_id: str
+    title: str
+    corpus: str = ""
+    doc_id: str | None = None
+    depth: int = 0
+    parent: Node | None = field(default=None, repr=False)
+    children: list[Node] = field(default_factory=list, repr=False)
+
+    @property
+    def line(self) -> list[Node]:
+        """From the root down to this node."""
+        nodes: list[Node] = []
+        node: Node | None = self
+        while node is not None:
+            nodes.append(node)
+            node = node.parent
+        return nodes[::-1]
+
+    @property
+    def root(self) -> Node:
+        return self.line[0]
+
+    @property
+    def chapter(self) -> Node | None:
+        """The chapter that this node is in, None for the root of a book."""
+        line = self.line
+        if line[0].depth > 0:
+            return line[0]
+        return line[1] if len(line) > 1 else None
+
+    def walk(self) -> Iterator[Node]:
+        """The node and all below it, in pre-order."""
+        stack = [self]
+        while stack:
+            node = stack.pop()
+            yield node
+            stack.extend(reversed(node.children))
+
+
+def chapters(root: Node) -> list[Node]:
+    """The chapters of a tree: the children of a book, or the root that is a chapter itself."""
+    return [root] if root.depth > 0 else root.children
+
+
+def read_nodes(inputs: Inputs, name: str = "nodes") -> dict[str, Node]:
+    """All nodes by id, linked to their parents and children."""
+    nodes: dict[str, Node] = {}
+    for row in inputs.rows(name, columns=COLUMNS, order="position"):
+        parent = None if row["parent_id"] is None else nodes[row["parent_id"]]
+        node = Node(row["node_id"], row["title"], row["corpus"], row["doc_id"], row["depth"], parent)
+        nodes[node.node_id] = node
+        if parent is not None:
+            parent.children.append(node)
+    return nodes

@@ -1,0 +1,143 @@
+"""What an operation is handed: its inputs as streams of rows, its outputs as writers and folders."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from structdsl.plan import Column, Output
+from structdsl_runtime.digest import folder_digest, table_digest
+from structdsl_runtime.engine import Engine, columns
+from structdsl_runtime.files import walk
+from structdsl_runtime.relations import identifier, literal
+from structdsl_runtime.store import Produced
+from structdsl_runtime.writer import ROWS, ParquetTable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepInputs:
+    """`Inputs` over tables that are views of the engine, and folders of the store.
+
+    Every stream has a cursor of its own, so that several may be read side by side.
+    """
+
+    engine: Engine
+    order: tuple[str, ...]  # the names, in the order of the plan
+    tables: Mapping[str, str]  # name -> quoted name of the view
+    folders: Mapping[str, Path]
+
+    def names(self) -> tuple[str, ...]:
+        return self.order
+
+    def batches(self, name: str, *, columns: str = "*", order: str = "", rows: int = ROWS) -> Iterator[pa.RecordBatch]:
+        ordered = f" ORDER BY {order}" if order else ""
+        query = f"SELECT {columns} FROM {self.tables[name]}{ordered}"  # noqa: S608 - written by operations, not users
+        with self.engine.cursor() as cursor:
+            yield from cursor.sql(query).to_arrow_reader(rows)
+
+    def rows(self, name: str, *, columns: str = "*", order: str = "") -> Iterator[dict[str, Any]]:
+        for batch in self.batches(name, columns=columns, order=order):
+            yield from batch.to_pylist()
+
+    def count(self, name: str) -> int:
+        with self.engine.cursor() as cursor:
+            counted = cursor.execute(f"SELECT count(*) FROM {self.tables[name]}").fetchone()  # noqa: S608 - quoted
+        assert counted is not None
+        return int(counted[0])
+
+    def folder(self, name: str) -> Path:
+        return self.folders[name]
+
+
+class StepOutputs:
+    """`Outputs` in the folder of one result; `finish` says what was made."""
+
+    def __init__(self, engine: Engine, folder: Path, outputs: Mapping[str, Output]) -> None:
+        self._engine = engine
+        self._folder = folder
+        self._outputs = outputs
+        self._files: dict[str, list[Path]] = {}
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._outputs)
+
+    @contextmanager
+    def table(self, name: str) -> Iterator[ParquetTable]:
+        schema = arrow_schema(self._engine, self._outputs[name].columns)
+        json = frozenset(column.name for column in self._outputs[name].columns if column.type == "JSON")
+        writer = ParquetTable(self._folder, self._claim(name, "table"), schema, json)
+        try:
+            yield writer
+        finally:
+            writer.close()
+        self._files[name] = writer.files
+
+    def select(self, name: str, sql: str) -> None:
+        """The rows of one SELECT over the inputs; types are cast to those of the plan, columns must be its own."""
+        path = self._folder / f"{self._claim(name, 'table')}.parquet"
+        sql = sql.strip().removesuffix(";")
+        wanted = {column.name: column.type for column in self._outputs[name].columns}
+        with self._engine.cursor() as cursor:
+            found = columns(cursor, sql)
+            if wanted and tuple(found) != tuple(wanted):
+                raise ValueError(f"columns of `{name}` are {list(found)}, in the plan {list(wanted)}")
+            if wanted and found != wanted:
+                casts = ", ".join(
+                    f"CAST({identifier(key)} AS {kind}) AS {identifier(key)}" for key, kind in wanted.items()
+                )
+                sql = f"SELECT {casts} FROM (\n{sql}\n)"  # noqa: S608 - names are quoted, types the plan's
+            options = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROWS}"
+            cursor.execute(f"COPY (\n{sql}\n) TO {literal(str(path))} ({options})")
+        self._files[name] = [path]
+
+    def folder(self, name: str) -> Path:
+        path = self._folder / self._claim(name, "folder")
+        path.mkdir()
+        self._files[name] = []
+        return path
+
+    def finish(self) -> dict[str, Produced]:
+        """Every output with its size and digest; one that was never written is an error of the operation."""
+        unwritten = self._outputs.keys() - self._files.keys()
+        if unwritten:
+            raise ValueError(f"outputs never written: {sorted(unwritten)}")
+        return {name: self._made(name, output) for name, output in self._outputs.items()}
+
+    def _made(self, name: str, output: Output) -> Produced:
+        if output.kind == "folder":
+            folder = self._folder / name
+            files, found, rows, digest = walk(folder), {}, None, folder_digest(folder)
+        else:
+            files = self._files[name]
+            with self._engine.cursor() as cursor:
+                digest, rows = table_digest(cursor, files)
+                found = columns(cursor, f"SELECT * FROM {literal(str(files[0]))}")  # noqa: S608 - quoted
+        return Produced(
+            kind=output.kind,
+            table=output.table,
+            columns=found,
+            files=tuple(path.relative_to(self._folder).as_posix() for path in files),
+            rows=rows,
+            bytes=sum(path.stat().st_size for path in files),
+            digest=digest,
+        )
+
+    def _claim(self, name: str, kind: str) -> str:
+        if self._outputs[name].kind != kind or name in self._files:
+            raise ValueError(f"output `{name}` is a {self._outputs[name].kind}, to be written once")
+        return name
+
+
+def arrow_schema(engine: Engine, wanted: tuple[Column, ...]) -> pa.Schema:
+    """The Arrow types of the columns of a plan, as DuckDB reads and writes them."""
+    values = ", ".join(f"CAST(NULL AS {column.type}) AS {identifier(column.name)}" for column in wanted)
+    with engine.cursor() as cursor, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an empty result is copied gladly
+        schema: pa.Schema = cursor.sql(f"SELECT {values} LIMIT 0").to_arrow_table().schema
+    return schema

@@ -1,0 +1,111 @@
+r"""Markdown, as far as structure needs it: text into blocks, and headings into titles.
+
+A block is a heading line or a paragraph *with the blank lines that follow it*, so that blocks laid end to end are the
+text, byte for byte. Headings are ATX headings (`## Title`) outside fenced code; `####` with no title names nothing and
+is text. Underlined (setext) headings are text: `---` is as often a rule or the end of front matter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+_ATX: Final = re.compile(r" {0,3}(#{1,6})[ \t]+(\S.*?)(?:[ \t]+#+)?[ \t]*\n?\Z")
+_FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})(.*)", re.DOTALL)
+
+_MARKUP: Final = (
+    (re.compile(r"!?\[([^\]\[]*)\]\([^()]*\)"), r"\1"),  # links and images keep their words
+    (re.compile(r"(`+)(.+?)\1"), r"\2"),
+    (re.compile(r"</?[A-Za-z][A-Za-z0-9-]*(?: [^<>]*)?/?>"), ""),
+    (re.compile(r"(?<!\\)(\*{1,3})(?=\S)(.+?)(?<=\S)\1"), r"\2"),
+    (re.compile(r"(?<![\w\\])(_{1,3})(?=\S)(.+?)(?<=\S)\1(?!\w)"), r"\2"),
+    (re.compile(r"\\([!-/:-@\[-`{-~])"), r"\1"),  # backslash escapes
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A heading line (`level` 1–6) or a paragraph (`level` 0), with the blank lines after it."""
+
+    text: str
+    level: int = 0
+    title: str = ""
+
+
+def blocks(text: str) -> Iterator[Block]:
+    """The blocks of a text; their texts concatenate to it. Blank lines at the start belong to the first block."""
+    held: list[str] = []  # lines of the block that is being read
+    heading: tuple[int, str] | None = None  # what it is, where it is a heading
+    full = gap = False  # whether it has a line that is not blank, and a blank line after that
+    fence = ""
+    for line in _lines(text):
+        inside, fence = fence, _fence_after(line, fence)
+        found = None if inside or fence else atx(line)
+        blank = not inside and not line.strip()
+        if full and not blank and (gap or heading or found):
+            yield _block(held, heading)
+            held, heading, full, gap = [], None, False, False
+        heading = heading or found
+        gap = gap or (full and blank)
+        full = full or not blank
+        held.append(line)
+    if held:
+        yield _block(held, heading)
+
+
+def atx(line: str) -> tuple[int, str] | None:
+    """Level and title of an ATX heading, or None."""
+    if "#" not in line[:4]:
+        return None
+    match = _ATX.match(line)
+    if match is None or not match[2].strip("# \t"):
+        return None
+    return len(match[1]), plain(match[2])
+
+
+def plain(title: str) -> str:
+    """A title without its markup, on one line: `**A *b*** [c](d)` is `A b c`."""
+    stripped = title
+    for pattern, words in _MARKUP:
+        stripped = pattern.sub(words, stripped)
+    return " ".join(stripped.split()) or " ".join(title.split())
+
+
+def first_title(text: str) -> str | None:
+    """The first heading of level 1."""
+    if "#" not in text:
+        return None
+    return next((block.title for block in blocks(text) if block.level == 1), None)
+
+
+def opens_with(text: str, title: str) -> bool:
+    """Whether the headings that a text begins with include this title."""
+    for block in blocks(text):
+        if not block.level:
+            return False
+        if block.title == title:
+            return True
+    return False
+
+
+def _lines(text: str) -> list[str]:
+    r"""Lines with their `\n`; unlike `str.splitlines`, form feeds and Unicode separators do not end a line."""
+    lines = text.split("\n")
+    return [line + "\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
+
+
+def _fence_after(line: str, fence: str) -> str:
+    """The fence that is open after this line ("" where none is)."""
+    match = _FENCE.match(line)
+    if match is None:
+        return fence
+    if not fence:
+        return "" if match[1][0] == "`" and "`" in match[2] else match[1]
+    closes = match[1][0] == fence[0] and len(match[1]) >= len(fence) and not match[2].strip()
+    return "" if closes else fence
+
+
+def _block(lines: list[str], heading: tuple[int, str] | None) -> Block:
+    return Block("".join(lines), *heading) if heading else Block("".join(lines))

@@ -1,0 +1,61 @@
+"""README.md of a trained model: what it came from and how, in words that a model hub shows.
+
+Only what decides the weights stands here: no path, no date, no machine. The same training gives the same file.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from structdsl.plan import Train
+from structdsl_runtime.training.rows import Rows
+
+
+def base_of(folder: Path) -> str:
+    """What a stage starts from: the title of its model card, else the type of the model."""
+    readme = folder / "README.md"
+    if readme.is_file():
+        titles = [line[2:].strip() for line in readme.read_text("utf-8").splitlines() if line.startswith("# ")]
+        if titles:
+            return titles[0]
+    config: dict[str, Any] = json.loads((folder / "config.json").read_text("utf-8"))
+    return f"a `{config.get('model_type', 'transformers')}` model"
+
+
+def card(arguments: Train, *, base: str, rows: Rows, steps: int) -> str:
+    """Markdown with the front matter of a model hub."""
+    optimizer, used = arguments.optimizer, min(len(rows), steps * arguments.batch)
+    schedule = optimizer.schedule
+    warmup = f"{schedule.warmup_steps} steps" if schedule.warmup_steps is not None else f"{schedule.warmup_ratio or 0:.0%}"
+    facts = {
+        "starts from": base,
+        "rows": f"{used:,} of {arguments.length:,} positions",
+        "tokens": f"{rows.tokens(0, used):,}, of which {rows.predictions(0, used):,} supervised",
+        "optimizer steps": f"{steps:,} of {arguments.batch:,} rows",
+        "optimizer": f"AdamW, weight decay {optimizer.weight_decay:g}, clip {optimizer.clip:g}",
+        "learning rate": f"{optimizer.lr:g}, {schedule.shape}, warm-up {warmup}, floor {schedule.floor:.0%}",
+        "label smoothing": f"{arguments.label_smoothing:g}",
+        "precision": arguments.precision,
+        "seed": str(arguments.seed),
+    }
+    lines = [f"| {name} | {value} |" for name, value in facts.items()]
+    return "\n".join(
+        (
+            "---",
+            "library_name: transformers",
+            "pipeline_tag: text-generation",
+            "tags: [structdsl]",
+            "---",
+            f"# stage.{arguments.stage}",
+            "",
+            "Trained by structdsl from a declarative spec; samples packed into rows "
+            "never see each other.",
+            "",
+            "| | |",
+            "|---|---|",
+            *lines,
+            "",
+        )
+    )

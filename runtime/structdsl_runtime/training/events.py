@@ -1,0 +1,99 @@
+"""How a worker tells the executor what happens: JSON lines in a folder that the parent polls.
+
+`progress.jsonl` is written by rank 0 alone; `failed-<rank>.json` by a rank that ends with an exception. Standard
+output stays free for what libraries print, and a killed process leaves every line that it had finished.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from structdsl_runtime.operation import Fault
+
+PROGRESS: Final = "progress.jsonl"
+WATCH_SECONDS: Final = 2.0
+
+
+class Reporter:
+    """Writes events of one process; every rank but the first is silent."""
+
+    def __init__(self, folder: Path, rank: int) -> None:
+        self._stream: TextIO | None = None
+        if rank == 0:
+            self._stream = (folder / PROGRESS).open("a", encoding="utf-8", buffering=1)
+
+    def emit(self, event: str, **values: Any) -> None:
+        if self._stream is not None:
+            self._stream.write(json.dumps({"event": event, **values}, ensure_ascii=False) + "\n")
+
+
+class Reader:
+    """Yields each event once, in order; a line still being written waits for the next call."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / PROGRESS
+        self._offset = 0
+
+    def new(self) -> Iterator[dict[str, Any]]:
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as stream:
+            stream.seek(self._offset)
+            for line in stream:
+                if not line.endswith(b"\n"):
+                    return
+                self._offset += len(line)
+                yield json.loads(line)
+
+
+@contextmanager
+def failures(folder: Path, rank: int) -> Iterator[None]:
+    """Write down what ends this rank, then end it at once: a peer may wait in a collective that never completes."""
+    try:
+        yield
+    except BaseException as error:
+        traceback.print_exc()
+        fault = error if isinstance(error, Fault) else None
+        record = {
+            "time": time.time(),
+            "rank": rank,
+            "code": fault.code if fault else None,
+            "message": fault.message if fault else f"{type(error).__name__}: {error}",
+            "notes": fault.notes if fault else (),
+            "helps": fault.helps if fault else (),
+            "traceback": traceback.format_exc(),
+        }
+        partial = folder / f"failed-{rank}.partial"
+        partial.write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
+        partial.rename(folder / f"failed-{rank}.json")
+        os._exit(1)
+
+
+def failed(folder: Path) -> dict[str, Any] | None:
+    """What ended the step: the first fault of a rank, else the first exception; None where a process just died."""
+    records = [json.loads(path.read_text("utf-8")) for path in folder.glob("failed-*.json")]
+    return min(records, key=lambda record: (record["code"] is None, record["time"]), default=None)
+
+
+def end_with(executor: int) -> None:
+    """End this process when `executor` is gone, so that no training outlives a killed run; looked at every 2 s."""
+
+    def watch() -> None:
+        while True:
+            time.sleep(WATCH_SECONDS)
+            try:
+                os.kill(executor, 0)
+            except ProcessLookupError:
+                os._exit(143)
+            except PermissionError:
+                pass  # alive, under another user
+
+    threading.Thread(target=watch, name="executor-watch", daemon=True).start()

@@ -1,0 +1,238 @@
+"""`transformers.Trainer` for one stage: our objective, our rows, our log; DeepSpeed does the rest.
+
+What the base class would do per step and nobody reads is switched off: its own loss bookkeeping, floating-point
+counts, logging, evaluation and checkpoints (the stage keeps its final weights only).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from transformers.trainer import Trainer
+from transformers.trainer_callback import PrinterCallback, TrainerCallback, TrainerControl, TrainerState
+from transformers.training_args import TrainingArguments
+
+from structdsl.plan import Train
+from structdsl_runtime.operation import Fault
+from structdsl_runtime.training import isolation, schedule
+from structdsl_runtime.training.batches import Layout, MicroBatches, PackedRows, as_is, to_device
+from structdsl_runtime.training.deepspeed_config import clips_itself
+from structdsl_runtime.training.events import Reporter
+from structdsl_runtime.training.objective import NextToken, PredictingHead, precision_of
+from structdsl_runtime.training.rows import Rows
+
+BETAS: Final = (0.9, 0.95)
+EPSILON: Final = 1e-8
+
+
+def training_arguments(
+    arguments: Train, layout: Layout, steps: int, deepspeed: dict[str, Any], scratch: Path
+) -> TrainingArguments:
+    """The base class's settings. Nothing here decides anything that `Train` does not."""
+    return TrainingArguments(
+        output_dir=str(scratch),
+        max_steps=steps,
+        per_device_train_batch_size=layout.micro,
+        gradient_accumulation_steps=layout.accumulation,
+        learning_rate=arguments.optimizer.lr,
+        weight_decay=arguments.optimizer.weight_decay,
+        max_grad_norm=deepspeed["gradient_clipping"],
+        bf16=bool(deepspeed.get("bf16", {}).get("enabled")),
+        fp16=bool(deepspeed.get("fp16", {}).get("enabled")),
+        deepspeed=deepspeed,
+        seed=arguments.seed,
+        use_cpu=not torch.cuda.is_available(),
+        save_strategy="no",
+        logging_strategy="no",
+        eval_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+        logging_nan_inf_filter=False,
+        remove_unused_columns=False,
+        dataloader_num_workers=0,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        average_tokens_across_devices=False,  # the objective counts tokens itself
+        accelerator_config={"use_configured_state": True},  # the worker's: see `worker.join`
+    )
+
+
+class StageTrainer(Trainer):  # type: ignore[misc] (transformers ships no types for it)
+    """Trains `model` on `rows` for `steps` optimizer steps; every step is an event."""
+
+    def __init__(  # noqa: PLR0913 (what a stage consists of)
+        self,
+        *,
+        model: nn.Module,
+        args: TrainingArguments,
+        arguments: Train,
+        rows: Rows,
+        layout: Layout,
+        steps: int,
+        reporter: Reporter,
+    ) -> None:
+        self.rows = rows
+        self.layout = layout
+        self.stage = arguments
+        self.steps = steps
+        self.objective = NextToken(
+            PredictingHead(model), label_smoothing=arguments.label_smoothing, processes=layout.processes
+        )
+        self.gradient_norm: Tensor | None = None
+        self.passes: list[tuple[int, Tensor]] = []  # first row and loss of each forward pass of the running step
+        super().__init__(model=model, args=args, train_dataset=PackedRows(rows, layout.batch))
+        self.remove_callback(PrinterCallback)
+        self.add_callback(StageLog(self, reporter))
+
+    def get_train_dataloader(self) -> DataLoader[dict[str, Any]]:
+        sampler = MicroBatches(self.layout, self.args.process_index, self.steps)
+        return DataLoader(
+            self.train_dataset, batch_sampler=sampler, collate_fn=as_is, pin_memory=self.args.dataloader_pin_memory
+        )
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """AdamW; weight decay on matrices alone, never on biases and the gains of norms."""
+        if self.optimizer is None:
+            trained = [parameter for parameter in (model or self.model).parameters() if parameter.requires_grad]
+            dimensions = [len(getattr(parameter, "ds_shape", parameter.shape)) for parameter in trained]
+            matrices = [parameter for parameter, count in zip(trained, dimensions, strict=True) if count > 1]
+            vectors = [parameter for parameter, count in zip(trained, dimensions, strict=True) if count <= 1]
+            groups = [
+                {"params": matrices, "weight_decay": self.stage.optimizer.weight_decay},
+                {"params": vectors, "weight_decay": 0.0},
+            ]
+            self.optimizer = torch.optim.AdamW(
+                [group for group in groups if group["params"]],
+                lr=self.stage.optimizer.lr,
+                betas=BETAS,
+                eps=EPSILON,
+                fused=True,
+            )
+            if clips_itself(self.args.hf_deepspeed_config.config):
+                self.optimizer.register_step_pre_hook(self._clip)
+        return self.optimizer
+
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> torch.optim.lr_scheduler.LRScheduler:
+        if self.lr_scheduler is None:
+            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
+                optimizer or self.optimizer,
+                lambda step: schedule.share(self.stage.optimizer.schedule, step, num_training_steps),
+            )
+            self._created_lr_scheduler = True
+        return self.lr_scheduler
+
+    def training_step(
+        self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Tensor | int | None = None
+    ) -> Tensor:
+        del num_items_in_batch
+        loss = self.objective(model, self.model.config, to_device(inputs, self.args.device))
+        self.accelerator.backward(loss, scale_wrt_gas=False)
+        found = loss.detach()
+        self.passes.append((inputs["row"], found))
+        return found
+
+    def _clip(self, *_: object) -> None:
+        """Clip, and keep the norm, which DeepSpeed throws away here; gradients are those of all ranks already."""
+        clip = self.stage.optimizer.clip or math.inf
+        self.gradient_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+
+    def norm(self) -> float | None:
+        """The norm of the gradient of the last step, before clipping."""
+        found = self.deepspeed.get_global_grad_norm() if self.gradient_norm is None else self.gradient_norm
+        return None if found is None else float(found)
+
+    def floating_point_ops(self, inputs: dict[str, Any]) -> int:
+        """Zero: the base class counts parameters anew at every step."""
+        del inputs
+        return 0
+
+    def setting(self) -> str:
+        """One line on what trains where."""
+        layout, engine = self.layout, self.deepspeed
+        return (
+            f"{type(engine).__name__}, ZeRO-{engine.zero_optimization_stage()}, {precision_of(self.model)} on "
+            f"{self.args.device}: {layout.processes} processes × {layout.accumulation} passes × {layout.micro} rows "
+            f"of {self.stage.length} positions, {self.steps} steps"
+        )
+
+    def check_isolation(self) -> None:
+        """Raises Fault E0712; every rank takes part, since under ZeRO-3 a forward pass is collective."""
+        engine, config = self.model_wrapped, self.model.config
+
+        @torch.no_grad()
+        def logits(input_BT: Tensor, segment_BT: Tensor, position_BT: Tensor) -> Tensor:
+            found: Tensor = engine(**isolation.forward_arguments(config, input_BT, segment_BT, position_BT)).logits
+            return found
+
+        engine.eval()
+        isolation.check(
+            logits, vocabulary=config.vocab_size, device=self.args.device, dtype=precision_of(self.model)
+        )
+        engine.train()
+
+
+class StageLog(TrainerCallback):  # type: ignore[misc] (transformers ships no types for it)
+    """The log of a stage: one event per optimizer step; stops the stage at a loss that is no number."""
+
+    def __init__(self, trainer: StageTrainer, reporter: Reporter) -> None:
+        self._trainer = trainer
+        self._reporter = reporter
+        self._tokens = 0
+        self._lr = 0.0
+        self._clock = 0.0
+
+    def on_train_begin(self, *_: object, **__: object) -> None:
+        self._trainer.check_isolation()
+        self._reporter.emit("started", time=time.time(), total=self._trainer.steps)
+        if self._trainer.is_world_process_zero():
+            print(self._trainer.setting(), flush=True)  # noqa: T201 (the log of the step)
+        self._clock = time.perf_counter()
+
+    def on_pre_optimizer_step(self, *_: object, **__: object) -> None:
+        self._lr = self._trainer.optimizer.param_groups[0]["lr"]
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+        del args, control
+        trainer, step = self._trainer, state.global_step
+        loss = self._loss(step)
+        first = (step - 1) * trainer.layout.batch
+        tokens = trainer.rows.tokens(first, first + trainer.layout.batch)
+        self._tokens += tokens
+        now = time.perf_counter()
+        self._reporter.emit(
+            "step",
+            step=step,
+            loss=loss,
+            grad_norm=trainer.norm(),
+            lr=self._lr,
+            tokens=self._tokens,
+            tokens_per_second=tokens / (now - self._clock),
+        )
+        self._clock = now
+
+    def _loss(self, step: int) -> float:
+        """The loss of the step over all ranks; raises Fault E0714 where a pass of this rank gave no number."""
+        trainer = self._trainer
+        losses = torch.stack([loss for _, loss in trainer.passes])
+        for (row, _), value in zip(trainer.passes, losses.tolist(), strict=True):
+            if not math.isfinite(value):
+                last = min(row + trainer.layout.micro, len(trainer.rows)) - 1
+                raise Fault(
+                    "E0714",
+                    f"the loss of step {step} is {value}",
+                    notes=(f"rows {row} to {last} of `stage.{trainer.stage.stage}_packed`",),
+                    helps=("lower the learning rate, or lengthen the warm-up of the schedule",),
+                )
+        trainer.passes.clear()
+        total = losses.sum()
+        if trainer.layout.processes > 1:
+            torch.distributed.all_reduce(total)
+        return float(total) / trainer.layout.processes
+

@@ -1,0 +1,183 @@
+"""Where one step is carried out: guards, then the operation, then digests and the commit.
+
+Loaded only when a step has to run, for it brings DuckDB and Arrow; a run in which nothing changed does without.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from structdsl.plan import Step, View
+from structdsl_runtime.engine import Engine, columns, define
+from structdsl_runtime.events import Failure, Observer, StepError, StepProgress, Warned
+from structdsl_runtime.keys import Identity
+from structdsl_runtime.machine import peak_memory, versions
+from structdsl_runtime.operation import Context, Fault, Function
+from structdsl_runtime.progress import counted
+from structdsl_runtime.relations import identifier, relations
+from structdsl_runtime.store import Manifest, Produced, Result, Store
+from structdsl_runtime.tables import StepInputs, StepOutputs
+
+
+class Workshop:
+    """Carries out steps of one run, over one connection in which their inputs are views."""
+
+    def __init__(
+        self, *, root: Path, store: Store, run: Path, operations: Mapping[str, Function], observer: Observer
+    ) -> None:
+        self._root = root
+        self._store = store
+        self._logs = run / "logs"
+        self._scratch = store.root / "scratch" / run.name
+        self._operations = operations
+        self._observer = observer
+        self.engine = Engine(self._scratch / "duckdb")
+        self._connection = self.engine.connection
+        self._defined: set[str] = set()
+
+    def close(self) -> None:
+        self.engine.close()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def perform(self, step: Step, identity: Identity, results: Mapping[str, Result]) -> Manifest:
+        """Carry out a step and commit it; raises `StepError` where a guard or the operation finds a fault."""
+        started, clock = datetime.now(UTC), time.perf_counter()
+        for address in step.upstream:
+            self._define(results[address], results)
+        self._check_guards(step)
+        folder = self._store.clear(step, identity.key)
+        outputs = (
+            self._view(step, identity) if isinstance(step.operation, View) else self._operate(step, folder, results)
+        )
+        manifest = Manifest(
+            address=step.address,
+            op=step.operation.op,
+            version=step.operation.version,
+            recipe=step.recipe,
+            key=identity.key,
+            arguments=identity.arguments,
+            inputs=identity.inputs,
+            sources=identity.sources,
+            outputs=outputs,
+            seconds=round(time.perf_counter() - clock, 6),
+            peak_memory=peak_memory(),
+            versions=versions(),
+            started_at=started,
+            finished_at=datetime.now(UTC),
+        )
+        self._store.commit(step, manifest)
+        return manifest
+
+    def warn_of_faults(self, result: Result, results: Mapping[str, Result]) -> None:
+        """One warning for the rows that a reader had to leave out, with the query that shows them."""
+        for output in result.step.outputs.values():
+            if output.table is None or not output.table.endswith("_faults"):
+                continue
+            self._define(result, results)
+            schema, _, table = output.table.partition(".")
+            counts = self._connection.execute(
+                f"SELECT reason, count(*) AS n FROM {identifier(schema)}.{identifier(table)}"  # noqa: S608 - quoted
+                " GROUP BY reason ORDER BY n DESC, reason"
+            ).fetchall()
+            total = sum(count for _, count in counts)
+            if total:
+                corpus = output.table.removesuffix("_faults")
+                reasons = ", ".join(f"{count} {reason}" for reason, count in counts)
+                rows = counted(total, "row")
+                message = f"{corpus}: {rows} dropped while reading ({reasons}); SELECT * FROM {corpus}_dropped"  # noqa: S608
+                self._observer(Warned(address=result.step.address, message=message))
+
+    def _define(self, result: Result, results: Mapping[str, Result]) -> None:
+        """The tables of a result as views of the connection; a view needs those it reads first."""
+        if result.step.address in self._defined:
+            return
+        if isinstance(result.step.operation, View):
+            for address in result.step.upstream:
+                self._define(results[address], results)
+        for relation in relations(result.step, result.manifest, self._store):
+            define(self._connection, relation)
+        self._defined.add(result.step.address)
+
+    def _check_guards(self, step: Step) -> None:
+        for guard in step.guards:
+            messages = [
+                str(row[0])
+                for row in self._connection.execute(
+                    f"SELECT message FROM (\n{guard.sql.strip().removesuffix(';')}\n)"  # noqa: S608 - SQL of the plan
+                ).fetchall()
+            ]
+            if messages:
+                raise StepError(
+                    Failure(
+                        address=step.address,
+                        code=guard.code,
+                        message=messages[0],
+                        notes=tuple(messages[1:]),
+                        helps=guard.helps,
+                        place=guard.place,
+                    )
+                )
+
+    def _view(self, step: Step, identity: Identity) -> dict[str, Produced]:
+        """Nothing is computed: what a view holds follows from its SQL and its inputs, and so does its digest."""
+        assert isinstance(step.operation, View)
+        found = columns(self._connection, step.operation.sql.strip().removesuffix(";"))
+        return {
+            name: Produced(
+                kind="view", table=output.table, columns=found, files=(), rows=None, bytes=0, digest=identity.key
+            )
+            for name, output in step.outputs.items()
+        }
+
+    def _operate(self, step: Step, folder: Path, results: Mapping[str, Result]) -> dict[str, Produced]:
+        scratch = self._scratch / step.address
+        scratch.mkdir(parents=True)
+        outputs = StepOutputs(self.engine, folder, step.outputs)
+
+        def progress(done: int, total: int | None, unit: str) -> None:
+            self._observer(StepProgress(address=step.address, done=done, total=total, unit=unit))
+
+        def warn(message: str) -> None:
+            self._observer(Warned(address=step.address, message=message))
+
+        context = Context(
+            address=step.address,
+            root=self._root,
+            scratch=scratch,
+            log=self._logs / f"{step.address}.log",
+            progress=progress,
+            warn=warn,
+        )
+        try:
+            self._operations[step.operation.op](step.operation, self._inputs(step, results), outputs, context)
+        except Fault as fault:
+            raise StepError(
+                Failure(
+                    address=step.address,
+                    code=fault.code,
+                    message=fault.message,
+                    notes=fault.notes,
+                    helps=fault.helps,
+                    place=step.place,
+                )
+            ) from fault
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        return outputs.finish()
+
+    def _inputs(self, step: Step, results: Mapping[str, Result]) -> StepInputs:
+        tables, folders = {}, {}
+        for name, ref in step.inputs.items():
+            address, _, output = ref.rpartition(":")
+            source = results[address]
+            table = source.step.outputs[output].table
+            if table is None:
+                folders[name] = (self._store.folder(source.step, source.manifest.key) / output).absolute()
+            else:
+                schema, _, table = table.partition(".")
+                tables[name] = f"{identifier(schema)}.{identifier(table)}"
+        return StepInputs(engine=self.engine, order=tuple(step.inputs), tables=tables, folders=folders)

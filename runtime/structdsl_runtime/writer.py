@@ -1,0 +1,95 @@
+"""Rows in, Parquet out, in bounded memory.
+
+Row groups are small, 4096 rows or 64 MB, because DuckDB reads in parallel by row group. The schema comes from the
+plan: values are cast to it where that loses nothing, and a missing or extra column is an error of the operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROWS = 4096  # of a row group
+BYTES = 64 << 20  # of a row group, before compression
+FILE_BYTES = 1 << 30  # of a file, compressed; the next one is `<output>-0001.parquet`
+GATHERED = 256  # rows given one by one, before they become a batch
+
+
+class ParquetTable:
+    """Writes one table as `<name>.parquet` and what follows; `json` names the columns marked as JSON text."""
+
+    def __init__(self, folder: Path, name: str, schema: pa.Schema, json: frozenset[str]) -> None:
+        self.files: list[Path] = []
+        self._folder = folder
+        self._name = name
+        self._schema = schema
+        self._names = frozenset(schema.names)
+        self._stored = pa.schema(
+            [field.with_type(pa.json_(field.type)) if field.name in json else field for field in schema]
+        )
+        self._rows: list[dict[str, Any]] = []
+        self._batches: list[pa.RecordBatch] = []
+        self._pending = (0, 0)  # rows and bytes of the batches
+        self._writer = self._next_file()
+
+    def write(self, batch: pa.RecordBatch | pa.Table) -> None:
+        self._expect(frozenset(batch.schema.names))
+        self._gather()
+        table = pa.table(batch) if isinstance(batch, pa.RecordBatch) else batch
+        for piece in table.select(self._schema.names).cast(self._schema).to_batches(max_chunksize=ROWS):
+            self._add(piece)
+
+    def row(self, **values: Any) -> None:  # noqa: ANN401 - the values of a row
+        self._expect(values.keys())
+        self._rows.append(values)
+        if len(self._rows) >= GATHERED:
+            self._gather()
+
+    def close(self) -> None:
+        self._gather()
+        self._flush()
+        self._writer.close()
+
+    def _expect(self, names: AbstractSet[str]) -> None:
+        if names != self._names:
+            missing, extra = sorted(self._names - names), sorted(names - self._names)
+            raise ValueError(f"columns of `{self._name}`: missing {missing}, not in the plan {extra}")
+
+    def _gather(self) -> None:
+        if self._rows:
+            rows, self._rows = self._rows, []
+            self._add(pa.RecordBatch.from_pylist(rows, schema=self._schema))
+
+    def _add(self, batch: pa.RecordBatch) -> None:
+        rows, size = self._pending
+        if rows + batch.num_rows > ROWS or size + batch.nbytes > BYTES:
+            self._flush()
+            rows, size = 0, 0
+        self._batches.append(batch)
+        self._pending = (rows + batch.num_rows, size + batch.nbytes)
+
+    def _flush(self) -> None:
+        """The gathered batches as one row group."""
+        batches, self._batches, self._pending = self._batches, [], (0, 0)
+        if not batches:
+            return
+        if self.files[-1].stat().st_size > FILE_BYTES:
+            self._writer.close()
+            self._writer = self._next_file()
+        table = pa.Table.from_batches(batches, schema=self._schema).combine_chunks()
+        columns = [
+            pa.ExtensionArray.from_storage(field.type, column.combine_chunks())
+            if isinstance(field.type, pa.JsonType)
+            else column
+            for field, column in zip(self._stored, table.columns, strict=True)
+        ]
+        self._writer.write_table(pa.Table.from_arrays(columns, schema=self._stored), row_group_size=ROWS)
+
+    def _next_file(self) -> pq.ParquetWriter:
+        suffix = f"-{len(self.files):04d}" if self.files else ""
+        self.files.append(self._folder / f"{self._name}{suffix}.parquet")
+        return pq.ParquetWriter(self.files[-1], self._stored, compression="zstd", store_schema=False)

@@ -1,0 +1,5 @@
+"""`python -m structdsl` is `structdsl`."""
+
+from structdsl.cli.main import main
+
+main()

@@ -1,0 +1,126 @@
+"""What the commands share: finding the spec, reading `-p`, compiling, and reporting."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from structdsl.diagnostics import Diagnostic
+    from structdsl.plan import Plan
+
+EXIT_SPEC = 1
+EXIT_STEP = 4
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A spec on disk, and the folders that belong to it."""
+
+    spec: Path
+
+    @property
+    def root(self) -> Path:
+        """Relative paths of the spec start here."""
+        return self.spec.resolve().parent
+
+    @property
+    def build(self) -> Path:
+        return self.root / "build" / self.spec.stem
+
+    @property
+    def store(self) -> Path:
+        return self.root / ".structdsl" / self.spec.stem
+
+
+def spec_options(command: Command) -> Command:
+    """The argument and the options of every command that compiles."""
+    decorators = (
+        click.argument("spec", required=False, type=click.Path(path_type=Path)),
+        click.option("-p", "params", multiple=True, metavar="NAME=VALUE", help="Set a param; may be repeated."),
+        click.option(
+            "--diagnostics",
+            "style",
+            type=click.Choice(["full", "concise", "json"]),
+            default="full",
+            show_default=True,
+            help="How messages about the spec are printed.",
+        ),
+    )
+    for decorator in reversed(decorators):
+        command = decorator(command)
+    return command
+
+
+def find_spec(spec: Path | None, style: str) -> Place:
+    """The spec that was named, else the only one in the current folder."""
+    from structdsl.diagnostics import Diagnostic  # noqa: PLC0415
+
+    if spec is not None:
+        return Place(spec=spec)
+    found = sorted(Path().glob("*.adapt"))
+    if len(found) == 1:
+        return Place(spec=found[0])
+    if not found:
+        diagnostic = Diagnostic(
+            code="E0803", message="no spec in this folder", helps=("name one: `structdsl … path/to/spec.adapt`",)
+        )
+    else:
+        names = ", ".join(f"`{path}`" for path in found)
+        diagnostic = Diagnostic(
+            code="E0803", message=f"{len(found)} specs in this folder: {names}", helps=("name one of them",)
+        )
+    raise failure([diagnostic], style)
+
+
+def compile_place(place: Place, params: tuple[str, ...], style: str) -> Plan:
+    """The plan of a spec; ends the process with exit code 1, all messages printed, where it has errors."""
+    from structdsl.compile import compile_text  # noqa: PLC0415
+    from structdsl.diagnostics import Diagnostic  # noqa: PLC0415
+
+    overrides = dict(_assignment(text) for text in params)
+    try:
+        text = place.spec.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        message = f"`{place.spec}` cannot be read: {(error.strerror or str(error)).lower()}"
+        raise failure([Diagnostic(code="E0802", message=message)], style) from None
+    except UnicodeDecodeError as error:
+        message = f"`{place.spec}` is not UTF-8: byte {error.start} is {error.object[error.start]:#04x}"
+        raise failure([Diagnostic(code="E0802", message=message)], style) from None
+    plan, sink = compile_text(text, place.spec, overrides)
+    report(list(sink), style)
+    if plan is None:
+        raise click.exceptions.Exit(EXIT_SPEC)
+    return plan
+
+
+def report(diagnostics: list[Diagnostic], style: str) -> None:
+    """Print messages on standard error, coloured where a person reads them."""
+    from structdsl.diagnostics import render  # noqa: PLC0415
+
+    if diagnostics:
+        color = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+        sys.stderr.write(render(diagnostics, style=style, color=color))
+        sys.stderr.flush()
+
+
+def failure(diagnostics: list[Diagnostic], style: str, code: int = EXIT_SPEC) -> click.exceptions.Exit:
+    """What to raise to end with these messages printed, and this exit code."""
+    report(diagnostics, style)
+    return click.exceptions.Exit(code)
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip() or not value.strip():
+        message = f"`-p {text}` must have the form NAME=VALUE"
+        raise click.UsageError(message)
+    return name.strip(), value.strip()

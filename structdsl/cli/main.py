@@ -1,0 +1,54 @@
+"""`structdsl`: the group of commands, and the last line of defence against our own mistakes."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+import click
+
+import structdsl
+from structdsl.cli.compile import compile_command
+from structdsl.cli.explain import explain_command
+from structdsl.cli.plan import plan_command
+from structdsl.cli.query import query_command
+from structdsl.cli.run import run_command
+
+EXIT_BUG = 70
+EXIT_INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(structdsl.__version__, prog_name="structdsl")
+def cli() -> None:
+    """Adapt language models to a domain, from a spec in one file.
+
+    A spec names corpora, their structure, a mixture, training stages and an evaluation. `compile` checks it,
+    `run` executes it, and every table on the way is open to `query`.
+    """
+
+
+for command in (compile_command, plan_command, run_command, query_command, explain_command):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Entry point of the console script.
+
+    Exit codes: 0 ok · 1 the spec has errors · 2 usage · 4 a step failed · 70 a bug of ours · 130 interrupted.
+    """
+    try:
+        sys.exit(cli(standalone_mode=False))  # click hands back the exit code of `Exit`
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted; what was finished is kept", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception:  # noqa: BLE001  # the outermost frame: everything that arrives here is our bug
+        traceback.print_exc()
+        click.echo("\nthis is a bug of structdsl, not of your spec; please report it with the lines above", err=True)
+        sys.exit(EXIT_BUG)

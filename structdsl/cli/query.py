@@ -1,0 +1,67 @@
+"""`structdsl query`: SQL over every table of a run, also while the run goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from structdsl.cli.common import failure
+from structdsl.cli.table import FORMATS
+
+
+@click.command("query")
+@click.argument("sql")
+@click.option("--spec", "name", help="The spec, where the store holds several.")
+@click.option("--run", "run", help="Another run than the latest, by its id (see meta.runs).")
+@click.option("--format", "format_", type=click.Choice(list(FORMATS)), default="table", show_default=True)
+@click.option("--limit", type=click.IntRange(min=1), help="Rows to print [100 for a table, else all].")
+def query_command(sql: str, name: str | None, run: str | None, format_: str, limit: int | None) -> None:
+    """Ask the tables of the latest run, read-only.
+
+    The store is looked for in the current folder, then in its parents. SHOW ALL TABLES lists what there is.
+    """
+    from structdsl.diagnostics import Diagnostic  # noqa: PLC0415
+    from structdsl_runtime.ask import QueryError, query  # noqa: PLC0415
+
+    store = _store(name)
+    if limit is None and format_ == "table":
+        limit = 100
+    try:
+        answer = query(store, sql, run=run, limit=limit)
+    except QueryError as error:
+        first, *others = [line for line in str(error).splitlines() if line.strip()]
+        notes = ("\n".join(others),) if others else ()
+        raise failure([Diagnostic(code="E0807", message=first, notes=notes)], "full") from None
+    click.echo(FORMATS[format_](answer.columns, answer.rows))
+    if answer.more:
+        click.echo("… more rows; --limit shows them, --format csv shows all", err=True)
+
+
+def _store(name: str | None) -> Path:
+    """The store of a spec, in the current folder or the nearest parent that has one."""
+    from structdsl.diagnostics import Diagnostic, nearest  # noqa: PLC0415
+
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        stores = sorted(path for path in (folder / ".structdsl").glob("*") if (path / "runs").is_dir())
+        if not stores:
+            continue
+        names = [path.name for path in stores]
+        if name is not None and name in names:
+            return folder / ".structdsl" / name
+        if name is not None:
+            near = nearest(name, names)
+            helps = (f"did you mean `{near[0]}`?",) if near else (f"specs that were run: {', '.join(names)}",)
+            raise failure([Diagnostic(code="E0806", message=f"`{name}` was not run in {folder}", helps=helps)], "full")
+        return max(stores, key=lambda path: max((run.name for run in (path / "runs").iterdir()), default=""))
+    raise failure(
+        [
+            Diagnostic(
+                code="E0806",
+                message=f"nothing was run in {here} or above",
+                helps=("`structdsl run spec.adapt` fills the tables",),
+            )
+        ],
+        "full",
+    )

@@ -1,0 +1,127 @@
+"""`structdsl run`: compile, then bring the store up to date, resuming where an earlier run stopped."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from structdsl.cli.common import EXIT_STEP, Place, compile_place, failure, find_spec, spec_options
+from structdsl.cli.table import show
+
+if TYPE_CHECKING:
+    from structdsl.plan import Plan
+    from structdsl_runtime.events import Failure
+
+
+@click.command("run")
+@spec_options
+@click.option(
+    "--select",
+    "select",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Only this step and what it is made from; may be repeated.",
+)
+def run_command(spec: Path | None, params: tuple[str, ...], style: str, select: tuple[str, ...]) -> None:
+    """Execute a spec; steps whose result is in the store are skipped."""
+    from structdsl.diagnostics import Diagnostic  # noqa: PLC0415
+    from structdsl.emit import write_build  # noqa: PLC0415
+    from structdsl_runtime.executor import Interrupted, run  # noqa: PLC0415
+    from structdsl_runtime.lock import StoreInUse  # noqa: PLC0415
+    from structdsl_runtime.progress import shown  # noqa: PLC0415
+
+    place = find_spec(spec, style)
+    plan = compile_place(place, params, style)
+    addresses = _addresses(plan, select)
+    write_build(plan, place.build)
+    for note in plan.notes:
+        click.echo(f"note[{note.code}]: {note.message}", err=True)
+    try:
+        result = run(plan, root=place.root, store=place.store, observer=shown(sys.stderr), only=addresses)
+    except StoreInUse as error:
+        raise failure([Diagnostic(code="E0804", message=str(error))], style, EXIT_STEP) from None
+    except Interrupted as error:
+        click.echo(f"interrupted with {len(error.left)} steps left; `structdsl run` continues", err=True)
+        raise click.exceptions.Exit(130) from None
+    if result.failure is not None:
+        raise _blamed(result.failure, place, style)
+    _print_scores(plan, place, ran=bool(result.ran))
+
+
+def _addresses(plan: Plan, select: tuple[str, ...]) -> list[str] | None:
+    """Steps that were selected: by their own address, or all steps of a block."""
+    if not select:
+        return None
+    from structdsl.diagnostics import nearest  # noqa: PLC0415
+
+    known = [step.address for step in plan.steps]
+    chosen = []
+    for name in select:
+        found = [address for address in known if address == name or address.startswith(f"{name}.")]
+        if not found:
+            near = nearest(name, known)
+            hint = f"; did you mean {' or '.join(near)}?" if near else ""
+            message = f"no step or block {name}{hint}"
+            raise click.UsageError(message)
+        chosen += found
+    return chosen
+
+
+def _blamed(fault: Failure, place: Place, style: str) -> click.exceptions.Exit:
+    """The end of a run with a failed step, reported at the line of the spec that asked for it."""
+    from structdsl.diagnostics import Diagnostic, Label  # noqa: PLC0415
+    from structdsl.syntax.source import Source  # noqa: PLC0415
+    from structdsl.syntax.tree import Span  # noqa: PLC0415
+
+    label = Label(span=Span(fault.place.start, fault.place.end), text=f"asked for here, step `{fault.address}`")
+    diagnostic = Diagnostic(
+        code=fault.code,
+        message=fault.message,
+        source=Source(place.spec, place.spec.read_bytes().decode("utf-8-sig")),
+        labels=(label,),
+        notes=fault.notes,
+        helps=fault.helps,
+    )
+    return failure([diagnostic], style, EXIT_STEP)
+
+
+def _print_scores(plan: Plan, place: Place, *, ran: bool) -> None:
+    """The score tables of a run that did something, and queries to go on with."""
+    if not ran or not plan.reports:
+        return
+    from structdsl_runtime.ask import query  # noqa: PLC0415
+
+    for table in plan.reports:
+        answer = query(place.store, REPORT.format(table=table))
+        click.echo()
+        click.echo(show(answer.columns, answer.rows))
+    click.echo("\nlook further with `structdsl query`:")
+    for suggestion in suggestions(plan):
+        click.echo(f'  structdsl query "{suggestion}"')
+
+
+REPORT = """
+SELECT task, metric, model, round(value, 3) AS value, format('{{:.3f}} – {{:.3f}}', low, high) AS "95% interval", n
+FROM {table} ORDER BY task, metric DESC, model
+"""
+
+
+def suggestions(plan: Plan) -> list[str]:
+    """Three queries that this spec has tables for: structure, mix, answers."""
+    tables = [output.table for step in plan.steps for output in step.outputs.values() if output.table]
+    found = []
+    for suffix, text in (
+        ("taxonomy.", "SELECT depth, title, n_chunks, n_tokens FROM {} ORDER BY position LIMIT 12"),
+        ("mixture.", "SELECT * FROM {}"),
+        ("evaluation.", "SELECT model, prompt, parsed, answer, path FROM {} WHERE score = 0 LIMIT 10"),
+    ):
+        names = [name for name in tables if name.startswith(suffix)]
+        if suffix == "mixture.":
+            names = [name for name in names if name.endswith("_summary")]
+        elif names:
+            names = [min(names, key=len)]
+        found += [text.format(name) for name in names[-1:]]
+    return found

@@ -1,0 +1,60 @@
+"""The artefact folder: `plan.json`, which the runtime reads, and projections of it that people read."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from structdsl.emit.sql import sql_files
+from structdsl.plan import Plan, Train
+
+
+def write_build(plan: Plan, folder: Path) -> list[Path]:
+    """Replace `folder` by the artefacts of a plan; the paths written, in order.
+
+    Raises
+    ------
+    FileExistsError
+        If the folder holds something that is no earlier build: it is not ours to delete.
+
+    """
+    if folder.exists():
+        if any(folder.iterdir()) and not (folder / "plan.json").is_file():
+            raise FileExistsError(folder)
+        shutil.rmtree(folder)
+    written = []
+    for name, text in artefacts(plan).items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="\n")
+        written.append(path)
+    return written
+
+
+def artefacts(plan: Plan) -> dict[str, str]:
+    """The text of every file of a build, by its path in the folder."""
+    files = {"plan.json": _json(plan.model_dump(mode="json"))}
+    files |= {f"sql/{name}": text for name, text in sql_files(plan).items()}
+    files["training/graph.json"] = _json(plan.training.model_dump(mode="json"))
+    trains = {step.address: step.operation for step in plan.steps if isinstance(step.operation, Train)}
+    for node in plan.training.nodes:
+        files[node.deepspeed] = _json(deepspeed_json(trains[node.step]))
+    return files
+
+
+def deepspeed_json(train: Train) -> dict[str, Any]:
+    """The DeepSpeed configuration of a stage; "auto" is what only the machine can settle."""
+    return {
+        "train_batch_size": train.batch,
+        "train_micro_batch_size_per_gpu": "auto",
+        "gradient_accumulation_steps": "auto",
+        "gradient_clipping": train.optimizer.clip,
+        "bf16": {"enabled": "auto" if train.precision == "auto" else train.precision == "bf16"},
+        **train.deepspeed,
+    }
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,46 @@
+"""Canonical form and hashes: what makes two steps the same step.
+
+A *recipe* is known at compile time: the hash of operation, version, canonical arguments and the recipes of the
+inputs. A *key* is known at run time: the same with the *digests* of the inputs in place of their recipes, so that
+a change upstream which yields the same rows stops there. Labels (doc texts, owners) and placement (processes,
+paths of this machine, worker counts) never enter; each field of the plan says which it is by its `Effect`.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+
+class Effect(enum.Enum):
+    """What a changed field does: yields other data, another cost, or another label."""
+
+    DATA = "data"
+    COST = "cost"
+    LABEL = "label"
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and no spaces; the text that is hashed."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def fingerprint(value: Any) -> str:
+    """The first 128 bits of the SHA-256 of the canonical form, as 32 hexadecimal digits."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:32]
+
+
+def effective(arguments: BaseModel) -> dict[str, Any]:
+    """The arguments that decide the data: fields marked `Effect.COST` or `Effect.LABEL` are left out."""
+    fields = type(arguments).model_fields
+    values: Mapping[str, Any] = arguments.model_dump(mode="json")
+    return {
+        name: value
+        for name, value in values.items()
+        if not any(mark in (Effect.COST, Effect.LABEL) for mark in fields[name].metadata)
+    }

@@ -1,0 +1,152 @@
+"""The plan while it grows: steps are added after those that they read, so that each recipe is known at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from structdsl import sql
+from structdsl.identity import effective, fingerprint
+from structdsl.plan import Column, Guard, Operation, Output, Place, Query, Step, View
+from structdsl.syntax.tree import Span
+from structdsl.unit import Unit
+
+
+@dataclass(slots=True)
+class Planner:
+    unit: Unit
+    steps: dict[str, Step] = field(default_factory=dict)  # by address, in an order in which they can run
+    owners: dict[str, str] = field(default_factory=dict)  # table -> "address:output" that makes it
+
+    def place(self, span: Span) -> Place:
+        line, column = self.unit.source.position(span.start)
+        return Place(file=self.unit.source.path.name, line=line, column=column, start=span.start, end=span.end)
+
+    def add(
+        self,
+        address: str,
+        operation: Operation,
+        *,
+        at: Span,
+        outputs: Mapping[str, Output],
+        inputs: Mapping[str, str] | None = None,
+        sources: tuple[str, ...] = (),
+        guards: tuple[Guard, ...] = (),
+        doc: str = "",
+    ) -> None:
+        """Add a step whose inputs are "address:output" references of steps already added."""
+        inputs = dict(inputs or {})
+        recipe = fingerprint(
+            {
+                "arguments": effective(operation),
+                "inputs": {name: self._recipe(reference) for name, reference in inputs.items()},
+                "sources": sources,
+            }
+        )
+        self.steps[address] = Step(
+            address=address,
+            operation=operation,
+            inputs=inputs,
+            sources=sources,
+            outputs=dict(outputs),
+            guards=guards,
+            recipe=recipe,
+            place=self.place(at),
+            doc=doc,
+        )
+        for name, output in outputs.items():
+            if output.table is not None:
+                self.owners[output.table] = f"{address}:{name}"
+
+    def query(  # noqa: PLR0913 - a step has that many parts
+        self,
+        address: str,
+        template: str,
+        table: str,
+        columns: tuple[Column, ...],
+        *,
+        at: Span,
+        tables: Mapping[str, str | tuple[str, ...]],
+        holes: Mapping[str, object] | None = None,
+        guards: tuple[Guard, ...] = (),
+        view: bool = False,
+        doc: str = "",
+    ) -> None:
+        """Add a step that is one SELECT; `tables` maps names in the template to tables of the plan."""
+        reads = tuple(name for entry in tables.values() for name in ((entry,) if isinstance(entry, str) else entry))
+        text = fill(template, tables, holes or {})
+        self.select(
+            address,
+            text,
+            table,
+            columns,
+            at=at,
+            reads=reads,
+            purpose=sql.purpose(template),
+            guards=guards,
+            view=view,
+            doc=doc,
+        )
+
+    def select(  # noqa: PLR0913 - a step has that many parts
+        self,
+        address: str,
+        text: str,
+        table: str,
+        columns: tuple[Column, ...],
+        *,
+        at: Span,
+        reads: tuple[str, ...],
+        purpose: str,
+        guards: tuple[Guard, ...] = (),
+        view: bool = False,
+        doc: str = "",
+    ) -> None:
+        """Add a step that is this SELECT over the tables that it reads; `purpose` says what its rows are."""
+        self.add(
+            address,
+            View(sql=text) if view else Query(sql=text),
+            at=at,
+            inputs={name: self.owners[name] for name in dict.fromkeys(reads)},
+            outputs={"rows": Output(table=table, columns=columns, doc="\n".join(filter(None, (doc, purpose))))},
+            guards=guards,
+            doc=doc,
+        )
+
+    def guard(
+        self,
+        code: str,
+        template: str,
+        *,
+        at: Span,
+        tables: Mapping[str, str | tuple[str, ...]],
+        holes: Mapping[str, object],
+        helps: tuple[str, ...],
+    ) -> Guard:
+        return Guard(code=code, sql=fill(template, tables, holes), helps=helps, place=self.place(at))
+
+    def _recipe(self, reference: str) -> str:
+        address, _, output = reference.rpartition(":")
+        return f"{self.steps[address].recipe}:{output}"
+
+
+def fill(template: str, tables: Mapping[str, str | tuple[str, ...]], holes: Mapping[str, object]) -> str:
+    relations = {name: entry if isinstance(entry, str) else sql.rows_of(entry) for name, entry in tables.items()}
+    return sql.fill(template, relations, **holes)
+
+
+def folder(doc: str) -> Output:
+    return Output(kind="folder", doc=doc)
+
+
+def columns(text: str) -> tuple[Column, ...]:
+    """Columns from `name TYPE` entries, separated by commas outside brackets."""
+    entries, depth, entry = [], 0, ""
+    for character in text + ",":
+        if character == "," and not depth:
+            entries.append(entry.split(maxsplit=1))
+            entry = ""
+            continue
+        depth += (character == "(") - (character == ")")
+        entry += character
+    return tuple(Column(name=name, type=" ".join(type_.split())) for name, type_ in entries)

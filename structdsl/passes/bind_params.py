@@ -1,0 +1,290 @@
+"""Parameters to values: `param.x` and `${param.x}` give way to what they stand for, and arithmetic is done.
+
+Precedence: the default in the spec, then `-p name=value` of the command line, read by the same grammar.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from structdsl.diagnostics import Diagnostic, Label, Sink, nearest
+from structdsl.schema.quantities import BYTES, DURATION, NUMBER, RATIO, amount_of, plain
+from structdsl.schema.reader import ERROR, UNKNOWN, Reader, Type
+from structdsl.schema.scalars import Boolean, Count, Integer, Number, Ratio, String
+from structdsl.syntax import parse_value
+from structdsl.syntax.source import Source
+from structdsl.syntax.tree import (
+    Attribute,
+    Binary,
+    Block,
+    Call,
+    Expression,
+    Keyword,
+    Mapping,
+    Negation,
+    Parameter,
+    Quantity,
+    Reference,
+    Sequence,
+    Span,
+    Sql,
+    Text,
+)
+from structdsl.unit import Unit
+
+TYPES: dict[str, Type] = {
+    "tokens": Count("tokens"),
+    "docs": Count("docs"),
+    "steps": Count("steps"),
+    "epochs": Count("epochs"),
+    "points": Count("points"),
+    "ratio": Ratio(),
+    "number": Number(),
+    "integer": Integer(),
+    "string": String(),
+    "bool": Boolean(),
+}
+PLANNED_TYPES = ("duration", "bytes")
+
+
+def bind_params(unit: Unit, sink: Sink) -> Unit:
+    assert unit.tree is not None
+    values: dict[str, Expression | None] = {}
+    texts: dict[str, str] = {}
+    for parameter in unit.tree.parameters:
+        name = parameter.name.text
+        if name in values:
+            _report(
+                unit.source,
+                sink,
+                "E0202",
+                f"`param {name}` is declared twice",
+                parameter.name.span,
+                "declared again here",
+            )
+        values[name] = _value(parameter, unit, sink)
+        if (value := values[name]) is not None:
+            texts[name] = _text_of(value)
+    for name in unit.overrides:
+        if name not in values:
+            found = nearest(name, list(values))
+            helps = (f"did you mean `{found[0]}`?",) if found else ()
+            sink.add(
+                Diagnostic(
+                    code="E0209", message=f"the spec declares no param `{name}`", source=unit.source, helps=helps
+                )
+            )
+    binder = _Binder(unit.source, sink, values)
+    blocks = tuple(binder.block(block) for block in unit.tree.blocks)
+    return dataclasses.replace(unit, tree=dataclasses.replace(unit.tree, blocks=blocks), parameters=texts)
+
+
+def _value(parameter: Parameter, unit: Unit, sink: Sink) -> Expression | None:
+    """The expression that a parameter stands for, or none after a report."""
+    name, type_name = parameter.name.text, parameter.type
+    if type_name.text in PLANNED_TYPES:
+        _report(
+            unit.source,
+            sink,
+            "E0801",
+            f"params of type `{type_name.text}` are not built yet",
+            type_name.span,
+            "not of this version",
+        )
+        return None
+    if type_name.text not in TYPES:
+        found = nearest(type_name.text, list(TYPES))
+        helps = (f"did you mean `{found[0]}`?",) if found else (f"types: {', '.join(TYPES)}",)
+        _report(
+            unit.source,
+            sink,
+            "E0304",
+            f"unknown type `{type_name.text}` of a param",
+            type_name.span,
+            "no such type",
+            helps,
+        )
+        return None
+    source, expression = unit.source, parameter.default
+    if name in unit.overrides:
+        source, expression = _override(name, type_name.text, unit.overrides[name], sink)
+    elif expression is None:
+        helps = (f"pass `-p {name}=…`, or give it a default",)
+        _report(unit.source, sink, "E0401", f"`param {name}` has no value", parameter.span, "no default", helps)
+    if expression is None:
+        return None
+    expression = _Binder(source, sink, {}).fold(expression)
+    reader = Reader(source=source, sink=sink, attribute=name, blocks={}, read_call=_no_call)
+    return None if TYPES[type_name.text].read(expression, reader) is ERROR else expression
+
+
+def _no_call(call: Call, schemas: dict[str, Any], at: Reader) -> Any:
+    raise AssertionError(call, schemas, at)
+
+
+def _override(name: str, type_name: str, text: str, sink: Sink) -> tuple[Source, Expression | None]:
+    """A value from the command line, read as the default in a spec would be."""
+    if type_name == "string" and not text.startswith(('"', 'r"')):
+        text = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    source = Source(Path(f"-p {name}"), text)
+    inner = Sink()
+    value = parse_value(source, inner)
+    if value is None or inner.failed:
+        message = f"`-p {name}={text}` cannot be read as a value of type `{type_name}`"
+        sink.add(Diagnostic(code="E0304", message=message, notes=tuple(d.message for d in inner)))
+        return source, None
+    return source, value
+
+
+def _text_of(value: Expression) -> str:
+    """Canonical text of a parameter's value, as plans and strings show it."""
+    match value:
+        case Quantity():
+            amount = amount_of(value)
+            unit = "" if amount.dimension in {NUMBER, RATIO, BYTES, DURATION} else f" {amount.dimension}"
+            return plain(amount.value) + unit
+        case Negation(operand=Quantity() as operand):
+            return f"-{_text_of(operand)}"
+        case Text():
+            return value.value
+        case Keyword():
+            return value.text
+        case _:
+            raise AssertionError(value)
+
+
+_HOLE = re.compile(r"\$\{([^}]*)\}")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Binder:
+    source: Source
+    sink: Sink
+    values: dict[str, Expression | None]
+
+    def block(self, block: Block) -> Block:
+        body = tuple(
+            self.block(item) if isinstance(item, Block) else dataclasses.replace(item, value=self.fold(item.value))
+            for item in block.body
+            if isinstance(item, Block | Attribute)
+        )
+        return dataclasses.replace(block, body=body)
+
+    def fold(self, value: Expression) -> Expression:
+        """The expression with parameters in place and arithmetic done."""
+        match value:
+            case Reference(parts=("param", name)):
+                return self._parameter(name, value)
+            case Text(raw=False):
+                return self._interpolate(value)
+            case Sequence():
+                return dataclasses.replace(value, items=tuple(map(self.fold, value.items)))
+            case Mapping():
+                pairs = tuple(dataclasses.replace(pair, value=self.fold(pair.value)) for pair in value.pairs)
+                return dataclasses.replace(value, pairs=pairs)
+            case Call():
+                arguments = tuple(dataclasses.replace(a, value=self.fold(a.value)) for a in value.arguments)
+                return dataclasses.replace(value, arguments=arguments)
+            case Binary():
+                return self._binary(value)
+            case Sql():
+                return dataclasses.replace(value, text=self._interpolate(value.text))
+            case _:
+                return value
+
+    def _parameter(self, name: str, reference: Reference) -> Expression:
+        if name not in self.values:
+            found = nearest(name, list(self.values))
+            helps = (f"did you mean `param.{found[0]}`?",) if found else ()
+            _report(
+                self.source,
+                self.sink,
+                "E0209",
+                f"unknown param `{name}`",
+                reference.span,
+                "no param of this name",
+                helps,
+            )
+        value = self.values.get(name)
+        return UNKNOWN if value is None else dataclasses.replace(value, span=reference.span)
+
+    def _interpolate(self, text: Text) -> Text:
+        """`${param.x}` in a string; characters that come from a parameter keep the place of the hole."""
+        value, origins, end = "", [], 0
+        for hole in _HOLE.finditer(text.value):
+            span = Span(text.origins[hole.start()], text.origins[hole.end()])
+            reference = Reference(tuple(hole[1].strip().split(".")), span)
+            filled = (
+                self._parameter(reference.parts[-1], reference)
+                if reference.parts[0] == "param" and len(reference.parts) == 2
+                else None
+            )
+            if filled is None:
+                _report(
+                    self.source,
+                    self.sink,
+                    "E0209",
+                    f"`{hole[0]}` names no param",
+                    span,
+                    "only `${param.…}` stands in a string",
+                )
+            inserted = _text_of(filled) if filled not in (None, UNKNOWN) else ""
+            value += text.value[end : hole.start()] + inserted
+            origins += [*text.origins[end : hole.start()], *[span.start] * len(inserted)]
+            end = hole.end()
+        return dataclasses.replace(text, value=value + text.value[end:], origins=(*origins, *text.origins[end:]))
+
+    def _binary(self, value: Binary) -> Expression:
+        left, right = self.fold(value.left), self.fold(value.right)
+        if left is UNKNOWN or right is UNKNOWN:
+            return UNKNOWN
+        if not isinstance(left, Quantity) or not isinstance(right, Quantity):
+            odd = right if isinstance(left, Quantity) else left
+            _report(
+                self.source, self.sink, "E0301", f"`{value.operator}` works on quantities", odd.span, "not a quantity"
+            )
+            return UNKNOWN
+        return self._arithmetic(value, left, right)
+
+    def _arithmetic(self, value: Binary, left: Quantity, right: Quantity) -> Expression:
+        a, b = amount_of(left), amount_of(right)
+        result: Decimal | None = None
+        dimension = a.dimension
+        if value.operator in "+-" and a.dimension == b.dimension:
+            result = a.value + b.value if value.operator == "+" else a.value - b.value
+        elif value.operator == "*" and (a.dimension in {NUMBER, RATIO} or b.dimension in {NUMBER, RATIO}):
+            result = a.value * b.value
+            dimension = b.dimension if a.dimension in {NUMBER, RATIO} else a.dimension
+        elif value.operator == "/" and b.value and b.dimension in {NUMBER, a.dimension}:
+            result = a.value / b.value
+            dimension = NUMBER if a.dimension == b.dimension else a.dimension
+        if result is None:
+            message = (
+                "division by zero"
+                if value.operator == "/" and not b.value
+                else f"`{value.operator}` cannot join {a.dimension} and {b.dimension}"
+            )
+            _report(self.source, self.sink, "E0302", message, value.span, "in this expression")
+            return UNKNOWN
+        return _quantity(result, dimension, value.span)
+
+
+def _quantity(value: Decimal, dimension: str, span: Span) -> Quantity:
+    """A literal of this value, in the canonical unit of its dimension."""
+    if dimension == RATIO:
+        return Quantity(plain(value * 100), "%", "", span)
+    if dimension == DURATION:
+        return Quantity(plain(value), "ns", "", span)
+    if dimension == BYTES:
+        return Quantity(plain(value / 1000), "KB", "", span)
+    return Quantity(plain(value), "", "" if dimension == NUMBER else dimension, span)
+
+
+def _report(
+    source: Source, sink: Sink, code: str, message: str, span: Span, label: str, helps: tuple[str, ...] = ()
+) -> None:
+    sink.add(Diagnostic(code=code, message=message, source=source, labels=(Label(span=span, text=label),), helps=helps))

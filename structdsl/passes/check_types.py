@@ -1,0 +1,238 @@
+"""Attributes to typed values: every attribute is known, stands once, is there if it must be, and has its type."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from structdsl.diagnostics import Diagnostic, Edit, Label, Sink, nearest
+from structdsl.schema.block import Nested, Schema, type_of
+from structdsl.schema.kinds import HINTS
+from structdsl.schema.reader import ERROR, Reader, not_built
+from structdsl.syntax.tree import Attribute, Block, Call, Name, Span
+from structdsl.unit import Unit
+
+
+def check_types(unit: Unit, sink: Sink) -> Unit:
+    blocks = {}
+    for address, declaration in unit.blocks.items():
+        checker = _Checker(unit, sink, declaration.kind)
+        values = checker.block(declaration.block, declaration.schema, f"`{declaration.kind}`")
+        blocks[address] = dataclasses.replace(declaration, values=values)
+    return dataclasses.replace(unit, blocks=blocks)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Checker:
+    unit: Unit
+    sink: Sink
+    kind: str
+
+    def block(self, block: Block, schema: type[Schema], what: str) -> Schema | None:
+        """The values of a block, or none after a report."""
+        fields = {info.alias or name: name for name, info in schema.attributes().items()}
+        values: dict[str, Any] = {}
+        seen: dict[str, Span] = {}
+        for item in block.body:
+            if isinstance(item, Block):
+                self._nested(item, schema, what, values)
+                continue
+            name = self._attribute_name(item, schema, list(fields), what)
+            if name is None or self._repeated(item.name, name, seen):
+                continue
+            info = schema.model_fields[fields[name]]
+            values[name] = type_of(info).read(item.value, self._reader(name))
+        if block.base is not None:  # what is missing here may be inherited
+            return None
+        return self._filled(schema, values, seen, block.head, what)
+
+    def call(self, call: Call, schemas: dict[str, type[Schema]], at: Reader) -> Any:
+        """The values of a call's arguments; positional ones come first, in the order of the schema."""
+        name = call.name.text
+        schema = schemas[name]
+        fields = list(schema.model_fields)
+        values: dict[str, Any] = {}
+        seen: dict[str, Span] = {}
+        for index, argument in enumerate(call.arguments):
+            if argument.name is None:
+                if index >= len(fields):
+                    at.report("E0301", f"`{name}` takes at most {len(fields)} arguments", argument.span, "one too many")
+                    values["?"] = ERROR
+                    continue
+                field = fields[index]
+                written = Name(field, argument.span)
+            else:
+                written = argument.name
+                known = self._known(written, fields, schema, f"argument of `{name}`", f"`{name}`")
+                if known is None:
+                    continue
+                field = known
+            if not self._repeated(written, field, seen):
+                reader = dataclasses.replace(at, attribute=field, hints={})
+                values[field] = type_of(schema.model_fields[field]).read(argument.value, reader)
+        result = self._filled(schema, values, seen, call.span, f"`{name}`")
+        return ERROR if result is None else result
+
+    def _reader(self, attribute: str) -> Reader:
+        return Reader(
+            source=self.unit.source,
+            sink=self.sink,
+            attribute=attribute,
+            blocks=dict(self.unit.blocks),
+            hints=HINTS.get((self.kind, attribute), {}),
+            read_call=self.call,
+        )
+
+    def _attribute_name(self, item: Attribute, schema: type[Schema], names: list[str], what: str) -> str | None:
+        return self._known(item.name, names, schema, "attribute", what)
+
+    def _known(self, name: Name, names: Sequence[str], schema: type[Schema], what: str, where: str) -> str | None:
+        if name.text in names:
+            return name.text
+        if name.text in schema.PLANNED:
+            not_built(f"`{name.text}` of {where}", name.span, self._reader(name.text))
+            return None
+        nested = [word for word in schema.nested() if word == name.text]
+        if nested:
+            self._report(
+                "E0402",
+                f"`{name.text}` is a block",
+                name.span,
+                "not an attribute",
+                helps=(f"write `{name.text} {{ … }}`, without `=`",),
+            )
+            return None
+        found = nearest(name.text, [*names, *schema.PLANNED, *schema.nested()])
+        self._report(
+            "E0204",
+            f"unknown attribute `{name.text}` of {where}" if what == "attribute" else f"unknown {what}: `{name.text}`",
+            name.span,
+            f"no {what} of this name",
+            notes=() if found else (f"{where} has: {', '.join(names)}",),
+            helps=(f"did you mean {' or '.join(f'`{n}`' for n in found)}?",) if found else (),
+            fixes=(Edit(span=name.span, text=found[0]),) if found else (),
+        )
+        return found[0] if found and found[0] in names else None
+
+    def _repeated(self, written: Name, name: str, seen: dict[str, Span]) -> bool:
+        if name in seen:
+            labels = (
+                Label(span=written.span, text="second time"),
+                Label(span=seen[name], text="first time", primary=False),
+            )
+            self.sink.add(
+                Diagnostic(code="E0208", message=f"`{name}` is set twice", source=self.unit.source, labels=labels)
+            )
+            return True
+        seen[name] = written.span
+        return False
+
+    def _nested(self, block: Block, schema: type[Schema], what: str, values: dict[str, Any]) -> None:
+        """A block inside a block goes to the field that takes it."""
+        nested = schema.nested()
+        word = block.kind.text
+        if word in schema.PLANNED:
+            not_built(f"`{word} {{ … }}`", block.kind.span, self._reader(word))
+            return
+        if word not in nested:
+            found = nearest(word, list(nested))
+            self._report(
+                "E0402",
+                f"no block `{word}` may stand in {what}",
+                block.kind.span,
+                "misplaced block",
+                notes=(f"blocks here: {', '.join(nested) or 'none'}",),
+                helps=(f"did you mean `{found[0]}`?",) if found else (),
+            )
+            return
+        field, place = nested[word]
+        variant = self._nested_variant(block, place)
+        if variant not in place.variants:
+            return
+        result = self.block(block, place.variants[variant], f"`{word}`")
+        if not place.many:
+            if field in values:
+                self._report("E0208", f"`{word}` is set twice", block.kind.span, "second time")
+            values[field] = ERROR if result is None else result
+            return
+        if block.name is None:
+            self._report(
+                "E0402",
+                f"`{word}` needs a name",
+                block.kind.span,
+                "unnamed",
+                helps=(f"write `{word} name: {variant} {{ … }}`",),
+            )
+            return
+        entries = values.setdefault(field, {})
+        if block.name.text in entries:
+            self._report(
+                "E0202", f"`{word} {block.name.text}` is declared twice", block.name.span, "declared again here"
+            )
+        entries[block.name.text] = result
+
+    def _nested_variant(self, block: Block, place: Nested) -> str | None:
+        """The variant of a nested block, or "?" after a report."""
+        names = [name for name in place.variants if name is not None]
+        if block.variant is None:
+            if names:
+                self._report("E0205", f"`{place.word}` needs a variant: {', '.join(names)}", block.head, "no variant")
+                return "?"
+            return None
+        if block.variant.text in names:
+            return block.variant.text
+        if block.variant.text in place.planned:
+            not_built(f"`{place.word} …: {block.variant.text}`", block.variant.span, self._reader(place.word))
+            return "?"
+        found = nearest(block.variant.text, [*names, *place.planned])
+        self._report(
+            "E0205",
+            f"unknown variant of `{place.word}` `{block.variant.text}`",
+            block.variant.span,
+            "no variant of this name",
+            notes=() if found else (f"known: {', '.join([*names, *place.planned])}",),
+            helps=(f"did you mean `{found[0]}`?",) if found else (),
+        )
+        return found[0] if found and found[0] in names else "?"
+
+    def _filled(
+        self, schema: type[Schema], values: dict[str, Any], seen: dict[str, Span], place: Span, what: str
+    ) -> Schema | None:
+        """The schema with its values, or none if something is missing or could not be read."""
+        missing = [
+            info.alias or name
+            for name, info in schema.model_fields.items()
+            if info.is_required() and (info.alias or name) not in seen and name not in values
+        ]
+        for name in missing:
+            info = next(i for n, i in schema.model_fields.items() if (i.alias or n) == name)
+            helps = (f"`{name}`: {info.description}",) if info.description else ()
+            self._report("E0401", f"{what} needs `{name}`", place, f"no `{name}` here", helps=helps)
+        nested_failed = any(isinstance(v, dict) and None in v.values() for v in values.values())
+        if missing or nested_failed or ERROR in values.values():
+            return None
+        return schema.model_validate(values)
+
+    def _report(
+        self,
+        code: str,
+        message: str,
+        span: Span,
+        label: str,
+        *,
+        notes: tuple[str, ...] = (),
+        helps: tuple[str, ...] = (),
+        fixes: tuple[Edit, ...] = (),
+    ) -> None:
+        self.sink.add(
+            Diagnostic(
+                code=code,
+                message=message,
+                source=self.unit.source,
+                labels=(Label(span=span, text=label),),
+                notes=notes,
+                helps=helps,
+                fixes=fixes,
+            )
+        )

@@ -1,0 +1,65 @@
+"""Warnings for specs without errors: what is allowed and often a mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from structdsl.diagnostics import Sink
+from structdsl.lineage import trained_corpora, used_models
+from structdsl.passes.finding import Finding
+from structdsl.passes.places import task_span
+from structdsl.schema.evaluation import Perplexity
+from structdsl.unit import Unit
+
+
+def lint(unit: Unit, sink: Sink) -> Unit:
+    if not sink.failed:
+        for check in LINTS:
+            for finding in check(unit):
+                finding.into(sink, unit.source)
+    return unit
+
+
+def domain_is_not_alone(unit: Unit) -> Iterator[Finding]:
+    for mixture in unit.of_kind("mixture"):
+        corpora = [unit.blocks[name] for name in mixture.values.weights]
+        if corpora and all(corpus.values is not None and corpus.values.role == "domain" for corpus in corpora):
+            yield Finding(
+                "W0501",
+                f"`{mixture.address}` holds domain text only: the model may forget what it knew",
+                mixture.span_of("weights"),
+                "no replay, no instructions",
+                helps=("add a corpus with `role = replay`; a few percent help",),
+            )
+
+
+def measured_text_is_not_trained_on(unit: Unit) -> Iterator[Finding]:
+    trained = trained_corpora(unit)
+    for evaluation in unit.of_kind("evaluation"):
+        for name, task in evaluation.values.tasks.items():
+            if isinstance(task, Perplexity) and task.corpus in trained:
+                yield Finding(
+                    "W0504",
+                    f"`{task.corpus}` is trained on: its perplexity says how well it was learnt by heart",
+                    task_span(evaluation, name),
+                    "trained on",
+                    helps=("measure on a corpus with `role = probe`",),
+                )
+
+
+def tokens_can_be_counted(unit: Unit) -> Iterator[Finding]:
+    if unit.of_kind("corpus") and not used_models(unit):
+        corpus = unit.of_kind("corpus")[0]
+        yield Finding(
+            "W0506",
+            "token counts are estimates: no stage names a tokenizer",
+            corpus.block.head,
+            "`n_tokens` is UTF-8 bytes / 4",
+        )
+
+
+LINTS: tuple[Callable[[Unit], Iterator[Finding]], ...] = (
+    domain_is_not_alone,
+    measured_text_is_not_trained_on,
+    tokens_can_be_counted,
+)

@@ -1,0 +1,20 @@
+"""`project`: who owns the spec and the seed of all that is random in it."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from structdsl.schema.block import Schema
+from structdsl.schema.scalars import Integer, String
+
+
+class Project(Schema):
+    """The spec as a whole."""
+
+    PLANNED: ClassVar[frozenset[str]] = frozenset({"tokenizer"})
+
+    owner: Annotated[str | None, String()] = Field(default=None, description="Whom to ask.")
+    title: Annotated[str | None, String()] = Field(default=None, description="What the spec is called.")
+    seed: Annotated[int, Integer()] = Field(default=0, description="Seed of every draw that has none of its own.")

@@ -1,0 +1,141 @@
+"""The types of the language: each reads an expression of the tree as a value, or says what is wrong with it.
+
+A type is a small frozen value. `read` returns the Python value, or `ERROR` after reporting; `ERROR` is compatible
+with everything, so that one mistake never causes a second message. `describe` completes the sentence "expected …".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from structdsl.diagnostics import Diagnostic, Label, Sink, nearest
+from structdsl.schema.quantities import BYTES, DURATION, NUMBER, RATIO, amount_of
+from structdsl.syntax.source import Source
+from structdsl.syntax.tree import (
+    Call,
+    Expression,
+    Keyword,
+    Mapping,
+    Quantity,
+    Reference,
+    Sequence,
+    Span,
+    Sql,
+    Text,
+)
+
+
+class Error:
+    """The value of what could not be read."""
+
+    def __repr__(self) -> str:
+        return "ERROR"
+
+
+ERROR: Final = Error()
+
+UNKNOWN: Final = Keyword("?", Span(-1, -1))
+"""Stands in the tree for a value that was already reported; it has no place, and nothing is said of it again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """What reading a value may ask: where it stands, which blocks there are, and where messages go."""
+
+    source: Source
+    sink: Sink
+    attribute: str  # name of the attribute or argument being read
+    blocks: dict[str, Any]  # address -> declaration
+    hints: dict[str, str] = field(default_factory=dict)  # unit -> help, for a value of another unit
+    read_call: Callable[[Call, dict[str, Any], Reader], Any]
+
+    def report(
+        self,
+        code: str,
+        message: str,
+        span: Span,
+        label: str = "",
+        *,
+        notes: tuple[str, ...] = (),
+        helps: tuple[str, ...] = (),
+    ) -> Error:
+        if span == UNKNOWN.span:
+            return ERROR
+        self.sink.add(
+            Diagnostic(
+                code=code,
+                message=message,
+                source=self.source,
+                labels=(Label(span=span, text=label),),
+                notes=notes,
+                helps=helps,
+            )
+        )
+        return ERROR
+
+    def mismatch(self, expected: Type, value: Expression) -> Error:
+        return self.report(
+            "E0301",
+            f"`{self.attribute}` expects {expected.describe()}",
+            value.span,
+            f"this is {kind_of(value)}",
+        )
+
+
+class Type(Protocol):
+    def read(self, value: Expression, at: Reader) -> Any: ...
+
+    def describe(self) -> str: ...
+
+
+def kind_of(value: Expression) -> str:
+    """How a message calls an expression."""
+    match value:
+        case Quantity():
+            amount = amount_of(value)
+            return {
+                RATIO: "a ratio",
+                BYTES: "a number of bytes",
+                DURATION: "a duration",
+                NUMBER: "a number",
+            }.get(amount.dimension, f"a count of {amount.dimension}")
+        case Text():
+            return "a string"
+        case Sql():
+            return "SQL"
+        case Keyword():
+            return f"`{value.text}`"
+        case Reference() if len(value.parts) == 1:
+            return f"the name `{value}`"
+        case Reference():
+            return f"a reference to `{value}`"
+        case Call():
+            return f"a call of `{value.name.text}`"
+        case Sequence():
+            return "a list"
+        case Mapping():
+            return "a map"
+        case _:
+            return "an expression"
+
+
+def did_you_mean(word: str, candidates: list[str]) -> tuple[str, ...]:
+    found = nearest(word, candidates)
+    return (f"did you mean {' or '.join(f'`{name}`' for name in found)}?",) if found else ()
+
+
+def choice_word(value: Expression) -> str | None:
+    """The bare name that an expression is, if it is one; `none` is a keyword and a choice."""
+    match value:
+        case Reference(parts=(word,)):
+            return word
+        case Keyword(text=word):
+            return word
+        case _:
+            return None
+
+
+def not_built(what: str, span: Span, at: Reader) -> Error:
+    return at.report("E0801", f"{what} is not built yet", span, "part of the language, not of this version", notes=())

@@ -1,0 +1,193 @@
+"""Types of single values: counts, ratios, numbers, strings, choices, predicates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from structdsl.schema.quantities import COUNT_UNITS, NUMBER, RATIO, Amount, amount_of
+from structdsl.schema.reader import ERROR, Reader, choice_word, did_you_mean, kind_of, not_built
+from structdsl.syntax.tree import Expression, Keyword, Negation, Quantity, Sql, Text
+
+
+def _whole(amount: Amount, value: Quantity, at: Reader, minimum: int) -> Any:
+    if amount.value != amount.value.to_integral_value():
+        return at.report("E0303", f"`{at.attribute}` must be a whole number", value.span, "has a fraction")
+    if amount.value < minimum:
+        return at.report("E0303", f"`{at.attribute}` must be at least {minimum}", value.span, "too small")
+    return int(amount.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A whole number of one unit; the unit may be omitted."""
+
+    unit: str
+    minimum: int = 1
+    planned: tuple[str, ...] = ()  # units that the language knows here and this version does not
+
+    def read(self, value: Expression, at: Reader) -> Any:
+        if not isinstance(value, Quantity):
+            return at.mismatch(self, value)
+        amount = amount_of(value)
+        if amount.dimension in self.planned:
+            return not_built(f"`{at.attribute}` in {amount.dimension}", value.span, at)
+        if amount.dimension not in {NUMBER, self.unit}:
+            found = value.unit or value.suffix
+            helps = (at.hints[amount.dimension],) if amount.dimension in at.hints else ()
+            unknown = value.unit and amount.dimension not in COUNT_UNITS
+            return at.report(
+                "E0302",
+                f"`{at.attribute}` counts {self.unit}, not `{found}`",
+                value.span,
+                "no unit of the language" if unknown else f"expected {self.unit}",
+                helps=helps or (did_you_mean(value.unit, sorted(COUNT_UNITS)) if unknown else ()),
+            )
+        return _whole(amount, value, at, self.minimum)
+
+    def describe(self) -> str:
+        return f"a count of {self.unit}, such as `20k {self.unit}`"
+
+
+@dataclass(frozen=True, slots=True)
+class Integer:
+    minimum: int = 0
+    maximum: int | None = None
+
+    def read(self, value: Expression, at: Reader) -> Any:
+        if not isinstance(value, Quantity) or amount_of(value).dimension != NUMBER:
+            return at.mismatch(self, value)
+        number = _whole(amount_of(value), value, at, self.minimum)
+        if number is not ERROR and self.maximum is not None and number > self.maximum:
+            return at.report("E0303", f"`{at.attribute}` must be at most {self.maximum}", value.span, "too large")
+        return number
+
+    def describe(self) -> str:
+        return "a whole number"
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A decimal number, exact."""
+
+    above: Decimal | None = None
+    minimum: Decimal | None = None
+
+    def read(self, value: Expression, at: Reader) -> Any:
+        sign = 1
+        if isinstance(value, Negation) and isinstance(value.operand, Quantity):
+            sign, value = -1, value.operand
+        if not isinstance(value, Quantity) or amount_of(value).dimension != NUMBER:
+            return at.mismatch(self, value)
+        number = sign * amount_of(value).value
+        if self.above is not None and number <= self.above:
+            return at.report("E0303", f"`{at.attribute}` must be above {self.above}", value.span, "too small")
+        if self.minimum is not None and number < self.minimum:
+            return at.report("E0303", f"`{at.attribute}` must be at least {self.minimum}", value.span, "too small")
+        return number
+
+    def describe(self) -> str:
+        return "a number, such as `2e-5`"
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A share between 0% and 100%; a bare number is read as one."""
+
+    def read(self, value: Expression, at: Reader) -> Any:
+        if not isinstance(value, Quantity):
+            return at.mismatch(self, value)
+        amount = amount_of(value)
+        if amount.dimension not in {RATIO, NUMBER}:
+            return at.mismatch(self, value)
+        if not 0 <= amount.value <= 1:
+            helps = (f"write `{value.number}%` for a share of a hundred",) if not value.suffix else ()
+            return at.report("E0303", f"`{at.attribute}` lies between 0% and 100%", value.span, "outside", helps=helps)
+        return amount.value
+
+    def describe(self) -> str:
+        return "a ratio, such as `55%`"
+
+
+@dataclass(frozen=True, slots=True)
+class String:
+    def read(self, value: Expression, at: Reader) -> Any:
+        if not isinstance(value, Text):
+            return at.mismatch(self, value)
+        return value.value
+
+    def describe(self) -> str:
+        return "a string in double quotes"
+
+
+@dataclass(frozen=True, slots=True)
+class Boolean:
+    def read(self, value: Expression, at: Reader) -> Any:
+        if not isinstance(value, Keyword) or value.text not in {"true", "false"}:
+            return at.mismatch(self, value)
+        return value.text == "true"
+
+    def describe(self) -> str:
+        return "`true` or `false`"
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """One keyword, such as the `rest` of a mixture."""
+
+    word: str
+
+    def read(self, value: Expression, at: Reader) -> Any:
+        return self.word if isinstance(value, Keyword) and value.text == self.word else at.mismatch(self, value)
+
+    def describe(self) -> str:
+        return f"`{self.word}`"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A bare name of a closed set; `planned` ones belong to the language and are not built yet."""
+
+    names: tuple[str, ...]
+    planned: tuple[str, ...] = ()
+
+    def read(self, value: Expression, at: Reader) -> Any:
+        word = choice_word(value)
+        if word is None:
+            helps: tuple[str, ...] = ()
+            if isinstance(value, Text) and value.value in self.names + self.planned:
+                helps = (f"choices are bare names: `{value.value}`",)
+            return at.report(
+                "E0301",
+                f"`{at.attribute}` expects {self.describe()}",
+                value.span,
+                f"this is {kind_of(value)}",
+                helps=helps,
+            )
+        if word in self.planned:
+            return not_built(f"`{at.attribute} = {word}`", value.span, at)
+        if word not in self.names:
+            return at.report(
+                "E0206",
+                f"unknown `{at.attribute}` `{word}`",
+                value.span,
+                "no such choice",
+                notes=(f"choices: {', '.join(self.names + self.planned)}",),
+                helps=did_you_mean(word, list(self.names + self.planned)),
+            )
+        return word
+
+    def describe(self) -> str:
+        return " or ".join(f"`{name}`" for name in self.names)
+
+
+@dataclass(frozen=True, slots=True)
+class Predicate:
+    """`sql "…"`: a condition over the columns of a row; analysed by a later pass, so its value is the tree's."""
+
+    def read(self, value: Expression, at: Reader) -> Any:
+        return value if isinstance(value, Sql) else at.mismatch(self, value)
+
+    def describe(self) -> str:
+        return '`sql "…"`'

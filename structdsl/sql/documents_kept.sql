@@ -1,0 +1,5 @@
+-- The documents that stayed.
+SELECT doc_id, :columns
+FROM documents
+JOIN counts USING (doc_id)
+ANTI JOIN verdicts USING (doc_id)

@@ -1,0 +1,3 @@
+-- All that left, and why.
+SELECT doc_id, source, step, reason, evidence
+FROM faults

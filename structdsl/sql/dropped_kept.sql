@@ -1,0 +1,6 @@
+-- All that left, and why.
+SELECT doc_id, source, step, reason, evidence
+FROM faults
+UNION ALL
+SELECT doc_id, source, step, reason, evidence
+FROM verdicts

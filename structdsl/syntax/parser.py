@@ -1,0 +1,86 @@
+"""Text to tree, with every independent mistake reported in one run.
+
+The parser reads UTF-8 bytes as Latin-1, one character a byte, so that every position is a byte offset; strings
+become text again in `structdsl.syntax.strings`. A text is scanned (`outline`), its brackets are paired (`nesting`),
+and what is left is parsed, around mistakes where there are any (`reader`).
+"""
+
+from __future__ import annotations
+
+import re
+
+from structdsl.diagnostics.diagnostic import Sink
+from structdsl.syntax import messages, nesting, outline
+from structdsl.syntax.reader import Reader, Top
+from structdsl.syntax.source import Source
+from structdsl.syntax.tree import Block, Expression, File, Import, Parameter, Quantity, Span
+
+EDITION = "1"
+MARK_OF_ORDER = "\xef\xbb\xbf"  # the byte order mark that some editors put first
+
+
+LANGUAGE = re.compile(r"^[ \t]*language\b(?![ \t]*[\w:]+[ \t]*[:{])", re.MULTILINE)
+
+
+def parse(source: Source, sink: Sink) -> File:
+    """The tree of a spec; what cannot be read is reported to `sink`, left out, and marked by `damaged`."""
+    prepared = _prepare(source, sink)
+    if prepared is None:
+        return File(None, (), (), (), Span(0, 0), damaged=True)
+    reader = Reader(source, sink, prepared)
+    items = reader.read()
+    _check_order(source, sink, items)
+    return File(
+        edition=next((item for item in items if isinstance(item, Quantity)), None),
+        imports=tuple(item for item in items if isinstance(item, Import)),
+        parameters=tuple(item for item in items if isinstance(item, Parameter)),
+        blocks=tuple(item for item in items if isinstance(item, Block)),
+        span=Span(0, len(source.data)),
+        damaged=reader.damaged,
+    )
+
+
+def parse_value(source: Source, sink: Sink) -> Expression | None:
+    """One value, as it would stand after `=`; none where it cannot be read."""
+    prepared = _prepare(source, sink)
+    return None if prepared is None else Reader(source, sink, prepared).read_value()
+
+
+def _prepare(source: Source, sink: Sink) -> outline.Outline | None:
+    """The text without the mistakes that are visible before parsing."""
+    try:
+        text = source.data.decode("latin-1")
+    except UnicodeEncodeError as error:
+        sink.add(messages.not_unicode(error.start))
+        return None
+    if text.startswith(MARK_OF_ORDER):
+        text = "   " + text[3:]
+    found = outline.scan(text + "\n\n")  # room for a brace that was forgotten at the end
+    repair = nesting.check(found)
+    for fault in (*found.faults, *repair.faults):
+        messages.report(sink, source, fault)
+    if repair.faults:
+        mended = nesting.mend(found.text, repair)
+        marks = [(at, mended[at]) for at, mark in found.marks if mended[at] == mark or at in repair.closers]
+        found = outline.Outline(mended, marks, damage=found.damage, lost=repair.damage, cuts=frozenset(repair.closers))
+    return found
+
+
+def _check_order(source: Source, sink: Sink, items: list[Top]) -> None:
+    """`language 1`, then imports, then declarations."""
+    declared = False
+    for index, item in enumerate(items):
+        match item:
+            case Quantity() if index > 0:
+                messages.report(sink, source, messages.language_late(item.span))
+            case Quantity() if (item.number, item.suffix) != (EDITION, ""):
+                messages.report(sink, source, messages.language_unknown(item.span, item.number + item.suffix))
+            case Import() if declared:
+                messages.report(sink, source, messages.import_late(item.span))
+            case Parameter() | Block():
+                declared = True
+            case _:
+                pass
+    named = any(isinstance(item, Quantity) for item in items)
+    if not named and not LANGUAGE.search(source.text):
+        messages.report(sink, source, messages.language_missing())

@@ -1,0 +1,140 @@
+"""Users' queries: what they see of a run, and what they cannot reach."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from toy_plan import KEEP, OPERATIONS, plan
+
+from structdsl.plan import CountTokens
+from structdsl_runtime.ask import QueryError, query
+from structdsl_runtime.executor import run
+from structdsl_runtime.operation import Context, Inputs, Outputs
+
+
+@pytest.fixture
+def full(root: Path, store: Path) -> Path:
+    run(plan(), root=root, store=store, operations=OPERATIONS)
+    return store
+
+
+def test_an_answer_has_columns_types_and_rows(full: Path) -> None:
+    answer = query(full, "SELECT doc_id, n_chars FROM corpus.x_read ORDER BY doc_id;")
+    assert answer.columns == ("doc_id", "n_chars")
+    assert answer.types == ("VARCHAR", "BIGINT")
+    assert answer.rows == (("a.txt", 10), ("b.txt", 5))
+    limited = query(full, "FROM corpus.x_read", limit=1)
+    assert (len(limited.rows), limited.more) == (1, True)
+    assert not query(full, "FROM corpus.x_read", limit=2).more
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SHOW ALL TABLES",
+        "DESCRIBE corpus.x",
+        "SUMMARIZE corpus.x",
+        "EXPLAIN SELECT * FROM corpus.x",
+        "explain analyze FROM corpus.x",
+        "PIVOT corpus.x_read ON doc_id USING sum(n_chars)",
+        "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 3) FROM r -- all",
+        "SELECT 1 AS a, 2 AS a",
+        "FROM meta.lineage",
+        "VALUES (1)",
+    ],
+)
+def test_what_reads_is_answered(full: Path, sql: str) -> None:
+    assert query(full, sql).rows
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_text('/etc/passwd')",
+        "SELECT * FROM read_text('{store}/../../data/a.txt')",
+        "SELECT * FROM read_text('{store}/lock')",
+        "SELECT * FROM read_text('{store}/runs/../lock')",
+        "SELECT * FROM '/etc/passwd'",
+        "SELECT * FROM glob('/etc/*')",
+        "FROM query('FROM read_text(''/etc/passwd'')')",
+        "ATTACH '/tmp/other.duckdb'",
+        "ATTACH '{store}/tables/other.duckdb'",
+        "COPY (SELECT 1) TO '/tmp/stolen.csv'",
+        "COPY (SELECT 1) TO '{store}/tables/stolen.csv'",
+        "WITH w AS (COPY (SELECT 1) TO '{store}/tables/stolen.csv') SELECT 1",
+        "FROM (WITH w AS (COPY (SELECT 1) TO '{store}/tables/stolen.csv') SELECT 1)",
+        "EXPLAIN ANALYZE COPY (SELECT 1) TO '{store}/tables/stolen.csv'",
+        "EXPLAIN ANALYZE WITH w AS (COPY (SELECT 1) TO '{store}/tables/stolen.csv') SELECT 1",
+        "SELECT 1; SELECT 2",
+        "SELECT 1); COPY (SELECT 1) TO '{store}/tables/stolen.csv' --",
+        "CREATE TABLE t AS SELECT 1",
+        "DROP VIEW corpus.x",
+        "SET enable_external_access = true",
+        "PRAGMA database_list",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "EXPORT DATABASE '{store}/tables/all'",
+        "",
+    ],
+)
+def test_what_writes_or_reaches_out_is_refused(full: Path, sql: str) -> None:
+    before = sorted(full.rglob("*"))
+    with pytest.raises(QueryError):
+        query(full, sql.format(store=full))
+    assert sorted(full.rglob("*")) == before
+    assert not Path("/tmp/stolen.csv").exists()
+    assert not Path("/tmp/other.duckdb").exists()
+
+
+def test_errors_are_duckdbs(full: Path) -> None:
+    with pytest.raises(QueryError, match="does not exist"):
+        query(full, "FROM corpus.y")
+
+
+def test_during_a_run(root: Path, store: Path) -> None:
+    seen: list[object] = []
+
+    def look(arguments: CountTokens, inputs: Inputs, outputs: Outputs, context: Context) -> None:
+        seen.append(query(store, "SELECT count(*) FROM corpus.x").rows)
+        seen.append(query(store, "SELECT status FROM meta.steps WHERE address = 'corpus.x.count'").rows)
+        seen.append(query(store, "SELECT status, finished_at FROM meta.runs").rows)
+        with pytest.raises(QueryError):
+            query(store, "FROM corpus.x_counts")
+        OPERATIONS["count_tokens"](arguments, inputs, outputs, context)
+
+    run(plan(), root=root, store=store, operations={**OPERATIONS, "count_tokens": look})
+    assert seen == [((1,),), (("running",),), (("running", None),)]
+    assert query(store, "SELECT count(*) FROM corpus.x_counts").rows == ((1,),)
+
+
+def test_an_earlier_run(root: Path, full: Path) -> None:
+    second = run(plan(keep=KEEP.replace("< 6", "< 2")), root=root, store=full, operations=OPERATIONS)
+    runs = query(full, "SELECT run_id FROM meta.runs ORDER BY run_id").rows
+    first = runs[0][0]
+    assert runs[1][0] == second.run_id
+    assert query(full, "SELECT count(*) FROM corpus.x").rows == ((2,),)
+    assert query(full, "SELECT count(*) FROM corpus.x", run=first).rows == ((1,),)
+    assert query(full, "SELECT DISTINCT status FROM meta.steps", run=first).rows == (("done",),)
+    with pytest.raises(QueryError, match="no run `x`"):
+        query(full, "SELECT 1", run="x")
+
+
+def test_cleared_tables_are_absent(full: Path) -> None:
+    shutil.rmtree(full / "tables" / "corpus.x.keep")
+    assert query(full, "SELECT count(*) FROM corpus.x_read").rows == ((2,),)
+    with pytest.raises(QueryError):
+        query(full, "FROM corpus.x")
+
+
+def test_after_a_move(full: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "a 'quoted' place"
+    full.rename(moved)
+    assert query(moved, "SELECT count(*) FROM corpus.x").rows == ((1,),)
+
+
+def test_nothing_run(tmp_path: Path) -> None:
+    with pytest.raises(QueryError, match="nothing has been run"):
+        query(tmp_path, "SELECT 1")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,87 @@
+"""What `plan` says will happen, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from toy_plan import KEEP, OPERATIONS, plan
+
+from structdsl.plan import Plan
+from structdsl_runtime.executor import run
+from structdsl_runtime.explain import preview
+
+
+@pytest.fixture
+def full(root: Path, store: Path) -> Path:
+    run(plan(), root=root, store=store, operations=OPERATIONS)
+    return store
+
+
+def told(wanted: Plan, root: Path, store: Path) -> dict[str, tuple[str, ...]]:
+    """Address -> action and reasons, of what is not reused."""
+    entries = preview(wanted, root=root, store=store)
+    return {entry.address: (entry.action, *entry.reasons) for entry in entries if entry.action != "reuse"}
+
+
+def test_never_run(root: Path, store: Path) -> None:
+    assert set(told(plan(), root, store).values()) == {("run", "never run")}
+    assert not store.exists()
+
+
+def test_up_to_date(root: Path, full: Path) -> None:
+    assert told(plan(), root, full) == {}
+
+
+def test_changed_sql_and_what_follows(root: Path, full: Path) -> None:
+    after = "after corpus.x.keep (skipped if that comes out the same)"
+    assert told(plan(keep=KEEP + " "), root, full) == {
+        "corpus.x.keep": ("run", "its SQL changed"),
+        "corpus.x": ("maybe", after),
+        "corpus.x.count": ("maybe", after),
+        "corpus.x.stats": ("maybe", after),
+    }
+
+
+def test_changed_arguments_by_name(root: Path, full: Path) -> None:
+    changes = told(plan(hidden=16, limit=2), root, full)
+    assert changes["model.m.load"] == ("run", "argument `hidden` 8 → 16")
+    assert changes["corpus.x.read"] == ("run", "argument `limit` none → 2")
+    assert changes["corpus.x.count"] == (
+        "maybe",
+        "after corpus.x.read, corpus.x.keep, model.m.load (skipped if that comes out the same)",
+    )
+
+
+def test_changed_upstream_and_own_change(root: Path, full: Path) -> None:
+    changes = told(plan(keep=KEEP + " ", stats="SELECT 1 AS n, 2 AS chars"), root, full)
+    assert changes["corpus.x.stats"] == ("run", "its SQL changed", "after corpus.x.keep")
+
+
+def test_changed_sources_by_name(root: Path, full: Path) -> None:
+    (root / "data" / "a.txt").write_text("alpha!", encoding="utf-8")
+    (root / "data" / "b.txt").unlink()
+    for name in "xyz":
+        (root / "data" / f"{name}.txt").write_text(name, encoding="utf-8")
+    reasons = told(plan(), root, full)["corpus.x.read"]
+    assert reasons == ("run", "source files changed: +3 ~1 -1 (x.txt, y.txt, z.txt, …)")
+
+
+def test_changed_input_after_a_partial_run(root: Path, full: Path) -> None:
+    run(plan(keep=KEEP.replace("6", "2")), root=root, store=full, operations=OPERATIONS, only=["corpus.x.keep"])
+    changes = told(plan(keep=KEEP.replace("6", "2")), root, full)
+    assert changes["corpus.x"] == ("run", "input corpus.x.keep changed")
+
+
+def test_lost_files(root: Path, full: Path) -> None:
+    (file,) = full.glob("tables/corpus.x.keep/*/verdicts.parquet")
+    file.unlink()
+    assert told(plan(), root, full)["corpus.x.keep"] == ("run", "its result is no longer whole")
+
+
+def test_a_preview_agrees_with_the_run(root: Path, full: Path) -> None:
+    wanted = plan(keep=KEEP.replace("6", "7"), hidden=9)
+    entries = {entry.address: entry.action for entry in preview(wanted, root=root, store=full)}
+    result = run(wanted, root=root, store=full, operations=OPERATIONS)
+    assert {address for address, action in entries.items() if action == "run"} <= set(result.ran)
+    assert {address for address, action in entries.items() if action == "reuse"} <= set(result.reused)

@@ -1,0 +1,112 @@
+"""The streams that operations read from, and the writer they write to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from toy_plan import columns
+
+from structdsl.plan import Output
+from structdsl_runtime.engine import Engine
+from structdsl_runtime.store import Produced
+from structdsl_runtime.tables import StepInputs, StepOutputs
+
+
+def shape() -> tuple[Output, ...]:
+    simple = columns("n BIGINT, text VARCHAR, meta JSON, ids INTEGER[]")
+    spans = columns("spans X")[0].model_copy(update={"type": "STRUCT(position BIGINT, piece INTEGER)[]"})
+    return (Output(table="corpus.x", columns=(*simple, spans)), Output(kind="folder"))
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    return Engine(tmp_path / "spill")
+
+
+@pytest.fixture
+def outputs(engine: Engine, tmp_path: Path) -> StepOutputs:
+    table, folder = shape()
+    (tmp_path / "result").mkdir()
+    return StepOutputs(engine, tmp_path / "result", {"rows": table, "model": folder})
+
+
+def finish(outputs: StepOutputs) -> Produced:
+    outputs.folder("model")
+    return outputs.finish()["rows"]
+
+
+def row(n: int) -> dict[str, object]:
+    return {"n": n, "text": f"t{n}", "meta": '{"a": 1}', "ids": [n, n + 1], "spans": [{"position": n, "piece": 0}]}
+
+
+def test_rows_and_batches_become_row_groups(outputs: StepOutputs, tmp_path: Path) -> None:
+    with outputs.table("rows") as writer:
+        for n in range(5000):
+            writer.row(**row(n))
+        writer.write(pa.Table.from_pylist([row(n) for n in range(5000, 9000)]))
+        writer.write(pa.RecordBatch.from_pylist([row(9000)]))
+    made = finish(outputs)
+    assert made.rows == 9001
+    assert list(made.columns.values())[:4] == ["BIGINT", "VARCHAR", "JSON", "INTEGER[]"]
+    file = pq.ParquetFile(tmp_path / "result" / "rows.parquet")
+    assert file.num_row_groups <= 4
+    assert file.metadata.row_group(0).num_rows <= 4096
+    assert file.metadata.row_group(0).column(0).compression == "ZSTD"
+    found = duckdb.read_parquet(str(tmp_path / "result" / "rows.parquet"))
+    assert [value for (value,) in found.project("n").fetchall()] == list(range(9001))
+    assert found.filter("meta ->> 'a' = '1' AND ids[2] = n + 1 AND spans[1].position = n").count("*").fetchall() == [
+        (9001,)
+    ]
+
+
+def test_no_rows(outputs: StepOutputs) -> None:
+    with outputs.table("rows"):
+        pass
+    made = finish(outputs)
+    assert (made.rows, made.files, made.columns["meta"]) == (0, ("rows.parquet",), "JSON")
+
+
+def test_long_tables_are_cut_into_files(outputs: StepOutputs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("structdsl_runtime.writer.FILE_BYTES", 10)
+    with outputs.table("rows") as writer:
+        for n in range(9000):
+            writer.row(**row(n))
+    made = finish(outputs)
+    assert (made.rows, made.files) == (9000, ("rows.parquet", "rows-0001.parquet", "rows-0002.parquet"))
+
+
+@pytest.mark.parametrize("change", [{"n": "text"}, {"n": 2**63}, {"ids": ["x"]}])
+def test_values_of_another_type_are_refused(outputs: StepOutputs, change: dict[str, object]) -> None:
+    def write() -> None:
+        with outputs.table("rows") as writer:
+            writer.row(**{**row(1), **change})
+
+    with pytest.raises((pa.ArrowInvalid, pa.ArrowTypeError, OverflowError)):
+        write()
+
+
+def test_columns_are_those_of_the_plan(outputs: StepOutputs) -> None:
+    with outputs.table("rows") as writer:
+        with pytest.raises(ValueError, match=r"missing \['spans'\]"):
+            writer.row(**{name: value for name, value in row(1).items() if name != "spans"})
+        with pytest.raises(ValueError, match=r"not in the plan \['more'\]"):
+            writer.write(pa.Table.from_pylist([{**row(1), "more": 1}]))
+    with pytest.raises(ValueError, match="written once"):
+        outputs.folder("rows")
+
+
+def test_streams_side_by_side(engine: Engine) -> None:
+    engine.connection.execute("CREATE VIEW t AS SELECT range AS n, '{\"a\": 1}'::JSON AS meta FROM range(10000)")
+    inputs = StepInputs(engine=engine, order=("rows",), tables={"rows": "t"}, folders={})
+    assert inputs.count("rows") == 10000
+    sizes = [batch.num_rows for batch in inputs.batches("rows", rows=4096)]
+    assert sum(sizes) == 10000
+    assert max(sizes) <= 4096
+    pairs = zip(inputs.rows("rows", order="n"), inputs.rows("rows", columns="n + 1 AS m", order="n"), strict=True)
+    assert all(left["n"] + 1 == right["m"] and left["meta"] == '{"a": 1}' for left, right in pairs)
+    assert next(inputs.rows("rows", order="n DESC"))["n"] == 9999
+    assert inputs.count("rows") == 10000

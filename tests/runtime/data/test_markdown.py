@@ -1,0 +1,113 @@
+"""Blocks, headings and titles."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from structdsl_runtime.text.markdown import atx, blocks, first_title, opens_with, plain
+from structdsl_runtime.text.sentences import sentences, words
+from structdsl_runtime.text.slug import slug
+
+SOUP = st.lists(
+    st.sampled_from(
+        ["# ", "## A", "\n", "\n\n", "```", "~~~~", " ", "x. ", "Y", "。", "|", "- ", "\x0c", "\u2028", "é"]
+    )
+).map("".join)
+
+
+@given(SOUP)
+def test_blocks_are_the_text(text: str) -> None:
+    parts = list(blocks(text))
+    assert "".join(block.text for block in parts) == text
+    assert all(block.text for block in parts)
+    assert all(block.text.strip() for block in parts) or not text.strip()
+
+
+@given(SOUP)
+def test_finer_pieces_are_the_text(text: str) -> None:
+    for pieces in (sentences(text), words(text)):
+        assert "".join(pieces) == text
+        assert all(pieces)
+
+
+@pytest.mark.parametrize(
+    ("line", "heading"),
+    [
+        ("# A\n", (1, "A")),
+        ("   ###### A b ", (6, "A b")),
+        ("## A ## \n", (2, "A")),
+        ("## A #1\n", (2, "A #1")),
+        ("##\tA", (2, "A")),
+        ("## **A**\n", (2, "A")),
+        ("#A", None),
+        ("####### A", None),
+        ("    # A", None),
+        ("#### \n", None),
+        ("#### ###\n", None),
+        ("A # B", None),
+    ],
+)
+def test_atx_headings(line: str, heading: tuple[int, str] | None) -> None:
+    assert atx(line) == heading
+
+
+def test_fences_hide_headings() -> None:
+    text = "# A\n```py\n# B\n\n# C\n```\n# D\n~~~\n# E\n```\n~~~\n## F\n`x` # G\n```\n# H"
+    assert [block.title for block in blocks(text) if block.level] == ["A", "D", "F"]
+
+
+@pytest.mark.parametrize(
+    ("title", "words_"),
+    [
+        ("**A** *b* `c` __d__ _e_", "A b c d e"),
+        ("snake_case and 2 * 3 * 4", "snake_case and 2 * 3 * 4"),
+        ("[A](http://x) ![b](y.png)", "A b"),
+        ("CO<sub>2</sub> if a < b > c", "CO2 if a < b > c"),
+        (r"\*A\* COVID-19", "*A* COVID-19"),
+        ("***A***  b", "A b"),
+    ],
+)
+def test_titles_lose_their_markup(title: str, words_: str) -> None:
+    assert plain(title) == words_
+
+
+def test_what_a_text_opens_with() -> None:
+    assert opens_with("\n# A\n\n## **B**\n\ntext", "B")
+    assert not opens_with("text\n\n# A", "A")
+    assert not opens_with("# comment in code", "A")
+    assert first_title("## A\n\n# B\n\n# C") == "B"
+    assert first_title("A") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("Of E. coli it is said. It grows.", ["Of E. coli it is said. ", "It grows."]),
+        ("By J. Hulcr et al. in 2012. Yes!", ["By J. Hulcr et al. in 2012. ", "Yes!"]),
+        ("水を替える。魚は「食べる。」終わり", ["水を替える。", "魚は「食べる。」", "終わり"]),
+        ("यह है। वह है।", ["यह है। ", "वह है।"]),
+        ("هل هذا؟ نعم.", ["هل هذا؟ ", "نعم."]),
+        ("| a | b |\n| c | d |", ["| a | b |\n", "| c | d |"]),
+        ("```\nx = 1\ny. Z\n```", ["```\n", "x = 1\n", "y. Z\n", "```"]),
+    ],
+)
+def test_sentences(text: str, parts: list[str]) -> None:
+    assert sentences(text) == parts
+
+
+@pytest.mark.parametrize(
+    ("title", "path"),
+    [
+        ("The Cell Cycle & DNA", "the-cell-cycle-dna"),
+        ("COVID-19", "covid-19"),
+        ("Ernährung / Übung", "ernährung-übung"),
+        ("魚の飼い方", "魚の飼い方"),
+        ("हिन्दी भाषा", "हिन्दी-भाषा"),
+        ("H₂O — ½", "h2o-1-2"),
+        ("???", "untitled"),
+    ],
+)
+def test_slugs(title: str, path: str) -> None:
+    assert slug(title) == path

@@ -1,0 +1,208 @@
+"""Files into documents and faults."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from structdsl.plan import ReadFiles
+from structdsl_runtime.operation import Fault
+from structdsl_runtime.operations.read_files import read_files
+
+if TYPE_CHECKING:
+    from conftest import Table, Workshop
+
+
+def read(run: Workshop, pattern: str, **more: Any) -> tuple[Table, Table]:
+    made = run(read_files, ReadFiles(corpus="c", pattern=pattern, **{"role": "domain", **more}))
+    return made["documents"].to_pylist(), made["faults"].to_pylist()
+
+
+def lines(*rows: object) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def fault(run: Workshop, pattern: str, **more: Any) -> Fault:
+    with pytest.raises(Fault) as caught:
+        read(run, pattern, **more)
+    return caught.value
+
+
+def test_markdown_is_one_document_a_file(run: Workshop) -> None:
+    run.files(notes__b_md="no heading\r\nhere\r", notes__a_md="\ufeff# *Fish* keeping\n\ntext", notes__x__c_txt="x")
+    documents, faults = read(run, "notes/**/*.*")
+    assert not faults
+    assert [(d["doc_id"], d["source"], d["title"]) for d in documents] == [
+        ("a.md", "notes/a.md", "Fish keeping"),
+        ("b.md", "notes/b.md", "b"),
+        ("x/c.txt", "notes/x/c.txt", "c"),
+    ]
+    assert documents[1] | {"source": "", "title": ""} == {
+        "doc_id": "b.md",
+        "corpus": "c",
+        "role": "domain",
+        "text": "no heading\nhere\n",
+        "title": "",
+        "lang": None,
+        "n_chars": 16,
+        "source": "",
+        "meta": "{}",
+    }
+    assert documents[0]["text"].startswith("# ")
+
+
+def test_one_file_without_wildcard_and_from_above(run: Workshop) -> None:
+    run.files(spec__x_md="", notes__a_md="text")
+    run.root = run.root / "spec"
+    documents, _ = read(run, "../notes/a.md")
+    assert documents[0]["doc_id"] == "a.md"
+    assert documents[0]["source"] == str(run.root.parent / "notes" / "a.md")
+
+
+def test_rows_of_json_lines(run: Workshop) -> None:
+    run.files(
+        c_jsonl=lines(
+            {"text": "one", "id": 7, "lang": "en", "year": 2024},
+            {"text": "two\r\nlines", "title": "Two"},
+            {"text": "three\u0000\u2028four", "doc_id": "own"},
+        )
+    )
+    documents, faults = read(run, "*.jsonl")
+    assert not faults
+    assert [(d["doc_id"], d["source"], d["text"], d["title"], d["lang"], json.loads(d["meta"])) for d in documents] == [
+        ("7", "c.jsonl#L1", "one", None, None, {"lang": "en", "year": 2024}),
+        ("c.jsonl:2", "c.jsonl#L2", "two\nlines", "Two", None, {}),
+        ("own", "c.jsonl#L3", "three\x00\u2028four", None, None, {}),
+    ]
+
+
+def test_columns_rename_and_reach_inside(run: Workshop) -> None:
+    run.files(c_jsonl=lines({"body": {"en": "one"}, "a.b": "de", "n": 1, "m": {"k": 2}}))
+    documents, _ = read(run, "*.jsonl", columns={"text": "body.en", "lang": "a.b", "doc_id": "n", "score": "m.k"})
+    assert (documents[0]["doc_id"], documents[0]["text"], documents[0]["lang"]) == ("1", "one", "de")
+    assert json.loads(documents[0]["meta"]) == {"body": {"en": "one"}, "m": {"k": 2}, "score": 2}
+
+
+def test_questions(run: Workshop) -> None:
+    row = {"question": "How many?", "answer": 4, "path": "water", "aliases": ["four", 4], "options": {"A": "4"}}
+    run.files(c_jsonl=lines(row | {"answer_idx": "A"}, {"question": "Is it?", "answer": True}))
+    (first, second), _ = read(run, "*.jsonl", role="exam")
+    assert (first["text"], first["answer"], first["path"], first["chunk_id"]) == ("How many?\n4", "4", "water", None)
+    assert (first["aliases"], json.loads(first["options"]), first["answer_idx"]) == (["four", "4"], {"A": "4"}, "A")
+    assert (second["answer"], second["aliases"], second["options"]) == ("true", None, None)
+    (plain, _), _ = read(run, "*.jsonl", role="instruction")
+    assert "aliases" not in plain
+    assert set(json.loads(plain["meta"])) == {"aliases", "options", "answer_idx"}
+
+
+@pytest.mark.parametrize(
+    ("line", "reason", "evidence"),
+    [
+        (b"{", "not json", "Expecting property name"),
+        (b'{"text": NaN}', "not json", "NaN"),
+        (b"[" * 100_000, "not json", "recursion"),
+        (b'{"text": ' + b"1" * 5000 + b"}", "not json", "limit"),
+        (b"[1]", "not an object", "list"),
+        (b"null", "not an object", "NoneType"),
+        (b'{"txt": "x"}', "missing column", "`text` is not there"),
+        (b'{"text": null}', "missing column", "`text` is null"),
+        (b'{"text": 5}', "wrong type", "`text` is a number: 5"),
+        (b'{"text": ["x"]}', "wrong type", "`text` is a list"),
+        (b'{"text": " \\n\\t"}', "empty", "`text` has no text"),
+        (b'{"text": "x", "id": "good"}', "duplicate id", "earlier"),
+        (b'{"text": "\xff"}', "undecodable", "byte 0xff at offset 10"),
+        (b'{"text": "\\ud800"}', "undecodable", "lone surrogate \\ud800 at character 0"),
+        (b'{"text": "x", "m": "\\udfff"}', "undecodable", "lone surrogate"),
+    ],
+)
+def test_a_bad_row_is_a_fault(run: Workshop, line: bytes, reason: str, evidence: str) -> None:
+    run.files(c_jsonl=b'{"text": "good", "id": "good"}\n\n' + line + b'\n  \n{"text": "also"}')
+    documents, faults = read(run, "*.jsonl")
+    assert [document["text"] for document in documents] == ["good", "also"]
+    assert [(f["source"], f["step"], f["reason"]) for f in faults] == [("c.jsonl#L3", "read", reason)]
+    assert evidence in faults[0]["evidence"]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"answer": "x"}, "missing column"),
+        ({"question": "x", "answer": ""}, "empty"),
+        ({"question": 1, "answer": "x"}, "wrong type"),
+        ({"question": "x", "answer": ["y"]}, "wrong type"),
+        ({"question": "x", "answer": "y", "aliases": "z"}, "wrong type"),
+        ({"question": "x", "answer": "y", "aliases": [None]}, "wrong type"),
+        ({"question": "x", "answer": "y", "options": "z"}, "wrong type"),
+    ],
+)
+def test_a_bad_question_is_a_fault(run: Workshop, row: dict[str, object], reason: str) -> None:
+    run.files(c_jsonl=lines(row, {"question": "q", "answer": "a", "aliases": None}))
+    documents, faults = read(run, "*.jsonl", role="exam")
+    assert len(documents) == 1
+    assert [fault["reason"] for fault in faults] == [reason]
+
+
+def test_bad_files_are_faults(run: Workshop) -> None:
+    run.files(a_md=b"\xff\xfeh", b_md=" \n", c_md="good")
+    documents, faults = read(run, "*.md")
+    assert [document["doc_id"] for document in documents] == ["c.md"]
+    assert [(f["doc_id"], f["reason"], f["evidence"]) for f in faults] == [
+        ("a.md", "undecodable", "byte 0xff at offset 0"),
+        ("b.md", "empty", "2 bytes, none of them text"),
+    ]
+
+
+def test_the_limit_counts_what_is_good(run: Workshop) -> None:
+    run.files(a_jsonl=lines({"text": ""}, {"text": "1"}, {"text": "2"}), b_jsonl=lines({"text": "3"}, {"text": "4"}))
+    documents, faults = read(run, "*.jsonl", limit=3)
+    assert [document["text"] for document in documents] == ["1", "2", "3"]
+    assert len(faults) == 1
+
+
+def test_a_missing_file(run: Workshop) -> None:
+    caught = fault(run, "notes/*.md")
+    assert (caught.code, caught.message) == ("E0513", "no file matches `notes/*.md`")
+    assert str(run.root / "notes") in caught.notes[0]
+
+
+def test_a_column_that_no_row_has(run: Workshop) -> None:
+    run.files(c_jsonl=lines({"body": "x", "n": 1}, {"body": "y"}))
+    caught = fault(run, "*.jsonl")
+    assert (caught.code, caught.message) == ("E0514", "column `text` is in no row of corpus `c`")
+    assert caught.notes == ("columns that are there: body, n",)
+    for columns in ({"text": "body", "lang": "language"}, {"text": "body", "doc_id": "key"}, {"text": "body.en"}):
+        assert fault(run, "*.jsonl", columns=columns).code == "E0514"
+
+
+def test_a_text_file_has_no_questions(run: Workshop) -> None:
+    run.files(c_md="text")
+    assert fault(run, "*.md", role="exam").code == "E0514"
+    assert fault(run, "*.md", columns={"text": "body"}).code == "E0514"
+
+
+def test_an_unreadable_source(run: Workshop) -> None:
+    run.files(notes__a_pdf="%PDF", notes__b_md="x")
+    caught = fault(run, "notes/*")
+    assert caught.code == "E0515"
+    assert "`.jsonl`, `.markdown`, `.md`, `.ndjson`, `.txt`" in caught.helps[0]
+    assert fault(run, "notes").code == "E0515"
+    (run.root / "link.md").symlink_to("nowhere.md")
+    assert fault(run, "*.md").code == "E0515"
+
+
+def test_nothing_left(run: Workshop) -> None:
+    run.files(a_md="", b_md=b"\xff", c_jsonl="\n")
+    caught = fault(run, "*.*")
+    assert (caught.code, caught.message) == ("E0516", "corpus `c` is empty")
+    assert caught.notes[0] == "3 files read; rows dropped: 1 empty, 1 undecodable"
+
+
+def test_real_exercises(run: Workshop, books: object) -> None:
+    documents, faults = read(run, f"{books}/microbiology/exercises.jsonl", role="exam")
+    assert len(documents) + len(faults) == 764
+    assert all(document["question"] and document["answer"] for document in documents)
+    columns = {"question": "term", "answer": "meaning"}
+    documents, faults = read(run, f"{books}/nutrition/glossary.jsonl", role="instruction", columns=columns)
+    assert len(documents) + len(faults) == 343
