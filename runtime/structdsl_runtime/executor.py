@@ -70,7 +70,7 @@ class RunResult:
     seconds: float
 
 
-def run(  # noqa: PLR0913 - the last two are for tests and for `--select`
+def run(
     plan: Plan,
     *,
     root: Path,
@@ -171,35 +171,49 @@ class _Execution:
         )
 
     def _steps(self) -> None:
-        """All steps up to the first failure; an interrupt is `KeyboardInterrupt`, whatever a library made of it."""
+        """All steps up to the first failure; an interrupt is `KeyboardInterrupt`, whatever a library made of it.
+
+        What is in the store is found first, so that its tables can be queried from the first moment, and after a
+        failure too.
+        """
         try:
             for step in self.steps:
-                self._step(step)
+                if self.results.keys() >= set(step.upstream):
+                    self._reuse(step)
+            for step in self.steps:
+                if step.address not in self.results and not self._reuse(step):
+                    self._perform(step)
                 if self.failure is not None:
                     return
         except Exception:
             self.stop.check()
             raise
 
-    def _step(self, step: Step) -> None:
+    def _reuse(self, step: Step) -> bool:
+        """Whether the store has the result of a step whose inputs are known; it is taken if so."""
         self.current = step
         self.stop.check()
-        identity = identify(step, self.digests, self.sources)
-        manifest = self.store.find(step, identity.key)
-        op = step.operation.op
+        manifest = self.store.find(step, identify(step, self.digests, self.sources).key)
         if manifest is not None:
             self._resolve(step, manifest)
             self.reused.append(step.address)
             self.journal.resolve(manifest, "reused")
+            op = step.operation.op
             self._tell(StepSkipped(address=step.address, op=op, rows=manifest.rows, bytes=manifest.bytes))
-            self.current = None
-            return
+        self.current = None
+        return manifest is not None
+
+    def _perform(self, step: Step) -> None:
+        """Carry out a step; a fault of it becomes the failure of the run."""
+        self.current = step
+        op = step.operation.op
         self.journal.mark(step.address, "running")
         self.journal.save()
         self._refresh()
         self._tell(StepStarted(address=step.address, op=op))
         workshop = self._open_workshop()
         self.stop.check()
+        identity = identify(step, self.digests, self.sources)
         try:
             manifest = workshop.perform(step, identity, self.results)
         except StepError as error:

@@ -141,16 +141,12 @@ class Workshop:
         def progress(done: int, total: int | None, unit: str) -> None:
             self._observer(StepProgress(address=step.address, done=done, total=total, unit=unit))
 
-        def warn(message: str) -> None:
-            self._observer(Warned(address=step.address, message=message))
-
         context = Context(
             address=step.address,
             root=self._root,
             scratch=scratch,
             log=self._logs / f"{step.address}.log",
             progress=progress,
-            warn=warn,
         )
         try:
             self._operations[step.operation.op](step.operation, self._inputs(step, results), outputs, context)

@@ -43,7 +43,7 @@ class ParquetTable:
         for piece in table.select(self._schema.names).cast(self._schema).to_batches(max_chunksize=ROWS):
             self._add(piece)
 
-    def row(self, **values: Any) -> None:  # noqa: ANN401 - the values of a row
+    def row(self, **values: Any) -> None:
         self._expect(values.keys())
         self._rows.append(values)
         if len(self._rows) >= GATHERED:

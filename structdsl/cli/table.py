@@ -18,10 +18,7 @@ def show(columns: Sequence[str], rows: Rows) -> str:
     """A table with a rule under its head; numbers to the right, long cells cut with `…`."""
     cells = [[_cell(value) for value in row] for row in rows]
     widths = [max([_width(name), *(_width(row[i]) for row in cells)]) for i, name in enumerate(columns)]
-    right = [
-        bool(rows) and all(isinstance(row[i], int | float) or row[i] is None for row in rows)
-        for i in range(len(columns))
-    ]
+    right = [_numbers([row[i] for row in rows]) for i in range(len(columns))]
 
     def line(values: Sequence[str]) -> str:
         padded = (
@@ -49,6 +46,12 @@ def as_json(columns: Sequence[str], rows: Rows) -> str:
 
 
 FORMATS: dict[str, Callable[[Sequence[str], Rows], str]] = {"table": show, "csv": as_csv, "json": as_json}
+
+
+def _numbers(values: Sequence[object]) -> bool:
+    """Whether a column holds numbers and nothing else but NULL."""
+    known = [value for value in values if value is not None]
+    return bool(known) and all(isinstance(value, int | float) for value in known)
 
 
 def _plain(value: object) -> object:

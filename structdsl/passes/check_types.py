@@ -43,7 +43,7 @@ class _Checker:
                 continue
             info = schema.model_fields[fields[name]]
             values[name] = type_of(info).read(item.value, self._reader(name))
-        if block.base is not None:  # what is missing here may be inherited
+        if block.base is not None or block.damaged:  # what is missing here may be inherited, or could not be read
             return None
         return self._filled(schema, values, seen, block.head, what)
 
@@ -80,6 +80,7 @@ class _Checker:
             sink=self.sink,
             attribute=attribute,
             blocks=dict(self.unit.blocks),
+            damaged=self.unit.tree is not None and self.unit.tree.damaged,
             hints=HINTS.get((self.kind, attribute), {}),
             read_call=self.call,
         )

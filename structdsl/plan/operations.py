@@ -16,7 +16,7 @@ Role = Literal["domain", "replay", "instruction", "exam", "probe"]
 
 
 class Arguments(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class ReadFiles(Arguments):

@@ -37,6 +37,8 @@ class RefTo:
         same = [known for known in at.blocks if known.partition(".")[0] in self.kinds]
         wanted = address if len(value.parts) > 1 else f"{self.kinds[0]}.{address}"
         found = nearest(wanted, same) or nearest(wanted, list(at.blocks))
+        if at.damaged and not found:
+            return ERROR
         names = " or ".join(f"`{name}`" for name in found)
         known_kind = kind if kind in {name.partition(".")[0] for name in at.blocks} | set(self.kinds) else "block"
         return at.report(

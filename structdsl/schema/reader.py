@@ -48,6 +48,7 @@ class Reader:
     sink: Sink
     attribute: str  # name of the attribute or argument being read
     blocks: dict[str, Any]  # address -> declaration
+    damaged: bool = False  # whether some of the file could not be read, so that blocks may be missing
     hints: dict[str, str] = field(default_factory=dict)  # unit -> help, for a value of another unit
     read_call: Callable[[Call, dict[str, Any], Reader], Any]
 

@@ -12,6 +12,7 @@ from structdsl.diagnostics.diagnostic import Diagnostic, Edit, Label, Sink
 from structdsl.syntax.source import Source
 from structdsl.syntax.tree import Span
 
+MOST = 100  # mistakes that are told of one file; a text with more of them is no spec
 NAMES_OF_BRACKETS = {"(": "parenthesis", "[": "bracket", "{": "brace", ")": "parenthesis", "]": "bracket", "}": "brace"}
 
 
@@ -80,10 +81,10 @@ def not_unicode(position: int) -> Diagnostic:
     )
 
 
-def too_many(limit: int) -> Diagnostic:
+def too_many() -> Diagnostic:
     return Diagnostic(
         code="E0101",
-        message=f"more than {limit} mistakes; the rest of the file was not read",
+        message=f"more than {MOST} mistakes; the rest of the file was not read",
         helps=("mend these first",),
     )
 
@@ -210,11 +211,11 @@ def language_late(span: Span) -> Diagnostic:
     )
 
 
-def language_form(span: Span) -> Diagnostic:
+def language_form(span: Span, *, short: bool) -> Diagnostic:
     return Diagnostic(
         code="E0106",
         message="the edition of the language cannot be read",
-        labels=(Label(span=span, text="unexpected here"),),
+        labels=(Label(span=span, text="a number is missing here" if short else "unexpected here"),),
         helps=("write `language 1`, on a line of its own",),
     )
 
@@ -228,11 +229,11 @@ def language_unknown(span: Span, edition: str) -> Diagnostic:
     )
 
 
-def import_form(span: Span) -> Diagnostic:
+def import_form(span: Span, *, short: bool) -> Diagnostic:
     return Diagnostic(
         code="E0107",
         message="an import cannot be read",
-        labels=(Label(span=span, text="unexpected here"),),
+        labels=(Label(span=span, text="something is missing here" if short else "unexpected here"),),
         helps=('write `import "./lib/clinical.adapt" as clinical`',),
     )
 
@@ -346,6 +347,14 @@ def bare_address(span: Span, address: str) -> Diagnostic:
         message="an address stands in double quotes",
         labels=(Label(span=span, text="no quotes around it"),),
         fixes=(Edit(span=span, text=f'"{address}"'),),
+    )
+
+
+def dash_list(span: Span) -> Diagnostic:
+    return Diagnostic(
+        code="E0110",
+        message="a list is written in brackets, `[a, b]`",
+        labels=(Label(span=span, text="no item begins with `-`"),),
     )
 
 

@@ -18,6 +18,9 @@ from structdsl.syntax.tree import Span
 
 NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 VALUE_MISSING = re.compile(rf"({NAME}[ \t]*[=:])[ \t\r]*(?:#[^\n]*)?\n\s*{NAME}\s*\Z")
+DASH = re.compile(r"-[ \t]+[A-Za-z_\"]")
+CONTINUATION = re.compile(r"[{+\-*/:=.,]|extends\b")
+SPACE = re.compile(r"[ \t\r\n]*")
 LONE_NAME = re.compile(rf"[\n{{,][ \t]*{NAME}(?:[ \t]+{NAME})?\Z")
 INVISIBLE = {"Zs", "Cf", "Cc", "Zl", "Zp"}
 WORDS = {
@@ -57,7 +60,7 @@ class Stop:
         if opener == TOP:
             return "top"
         if self.text[opener] == "{":
-            return "body" if re.search(r"[A-Za-z0-9_][ \t\r\n]*\Z", self.text[:opener][-200:]) else "map"
+            return "body" if re.search(r"[A-Za-z0-9_][ \t\r\n]*\Z", self.text[max(opener - 200, 0) : opener]) else "map"
         return "list" if self.text[opener] == "[" else "call"
 
     @property
@@ -102,7 +105,14 @@ def head_of_file(stop: Stop) -> Mistake | None:
     if stop.inside != "top" or not match or "\n" in stop.before:
         return None
     form = messages.language_form if match[1] == "language" else messages.import_form
-    return Mistake(form(_place(stop)))
+    return Mistake(form(_place(stop), short=stop.kind == "_NL"))
+
+
+def dash_list(stop: Stop) -> Mistake | None:
+    """YAML's `- corpus.web`."""
+    if stop.kind == "MINUS" and stop.begins_line and DASH.match(stop.text, stop.span.start):
+        return Mistake(messages.dash_list(stop.span))
+    return None
 
 
 def line_break(stop: Stop) -> Mistake | None:
@@ -114,7 +124,7 @@ def line_break(stop: Stop) -> Mistake | None:
         at = _next_word(stop.text, stop.span.end)
     elif stop.kind not in {"PLUS", "MINUS", "STAR", "SLASH", "COLON", "EQUAL", "DOT", "COMMA", "LBRACE"}:
         return None
-    match = re.compile(r"[{+\-*/:=.,]|extends\b").match(stop.text, at)
+    match = CONTINUATION.match(stop.text, at)
     start = len(stop.text[:at].rstrip(" \t\r\n"))
     if not match or (stop.kind == "_NL" and match[0] != "extends" and match[0] not in "{:=") or start == 0:
         return None
@@ -156,13 +166,10 @@ def quoted_name(stop: Stop) -> Mistake | None:
 def colon_for_equals(stop: Stop) -> Mistake | None:
     """YAML's `role: domain`."""
     match = re.match(rf"({NAME})[ \t]*(:)", stop.before)
-    if stop.inside != "body" or not match or (stop.kind == "LBRACE" and re.search(rf"{NAME}\s*\Z", match.string)):
-        return None
-    key = match[1]
-    if re.match(rf"{NAME}[ \t]*:[ \t]*\Z", stop.before) and stop.kind == "DOT":
+    if stop.inside != "body" or not match:
         return None
     colon = stop.span.start - len(stop.before) + match.start(2)
-    return Mistake(messages.equals_here(Span(colon, colon + 1), key), ((colon, "="),))
+    return Mistake(messages.equals_here(Span(colon, colon + 1), match[1]), ((colon, "="),))
 
 
 def equals_for_colon(stop: Stop) -> Mistake | None:
@@ -248,6 +255,7 @@ HABITS: tuple[Callable[[Stop], Mistake | None], ...] = (
     character,
     head_of_file,
     value_missing,
+    dash_list,
     quoted_name,
     line_break,
     colon_for_equals,
@@ -309,7 +317,7 @@ def _place(stop: Stop) -> Span:
 
 
 def _next_word(text: str, at: int) -> int:
-    match = re.compile(r"[ \t\r\n]*").match(text, at)
+    match = SPACE.match(text, at)
     return match.end() if match else at
 
 

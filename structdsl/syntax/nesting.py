@@ -23,7 +23,8 @@ TOP = -1  # stands for the bracket around the whole file
 
 DECLARATION = re.compile(r"(?:param|import|@[A-Za-z_]\w*)\b|[A-Za-z_]\w*[ \t]+[A-Za-z_]\w*[^\n={#\"]*\{")
 # After a line break: an empty line, or what begins no item, so that it goes on with the line before.
-CONTINUES = re.compile(r"[ \t\r]*(?:[\n{+\-*/.,)\]]|extends\b)")
+CONTINUES = re.compile(r"[ \t\r]*(?:[\n{+*/.,)\]]|-(?![ \t]+[A-Za-z_\"])|extends\b)")
+WORD = re.compile(r"@?\w+|.", re.DOTALL)
 DECORATOR = re.compile(r"@[A-Za-z_]\w*[ \t\r]*\Z")
 
 
@@ -50,11 +51,15 @@ def _pair(outline: Outline, *, wary: bool) -> Repair:
     stack: list[int] = []
     deep: list[int] = []
     for at, mark in outline.marks:
+        if len(repair.faults) > messages.MOST:
+            return repair
         if mark in PARTNERS:
             stack.append(at)
             if len(stack) == DEEPEST + 1:
                 deep.append(at)
         elif mark in OPENERS:
+            if wary and mark == "}":
+                _close_indented(repair, text, stack, at)
             _close(repair, text, stack, at)
         elif mark == "\n" and wary and stack and _at_margin(text, stack[0]) and DECLARATION.match(text, at + 1):
             _give_up(repair, text, stack, at)
@@ -74,21 +79,37 @@ def _close(repair: Repair, text: str, stack: list[int], at: int) -> None:
         repair.blanks.append(Span(at, at + 1))
         return
     while text[stack[-1]] != OPENERS[closer]:
-        opener = stack.pop()
-        until = Span(at, at + 1)
-        fault = messages.unclosed(Span(opener, opener + 1), text[opener], until, "this closes an outer one")
-        repair.faults.append(fault)
-        _drop(repair, text, opener, max(_line_start(text, opener), stack[-1] + 1), at)
+        _skip(repair, text, stack, at)
     opener = stack.pop()
     repair.partners[opener] = at
     repair.partners[at] = opener
 
 
+def _close_indented(repair: Repair, text: str, stack: list[int], at: int) -> None:
+    """A `}` that begins its line belongs to the block that begins its line just as far in."""
+    start = _line_start(text, at)
+    indent = text[start:at]
+    if indent.strip():
+        return
+    same = [index for index, opener in enumerate(stack) if text[opener] == "{" and _indent(text, opener) == indent]
+    while same and len(stack) > same[-1] + 1 and stack[-1] < start:
+        _skip(repair, text, stack, at)
+
+
+def _skip(repair: Repair, text: str, stack: list[int], at: int) -> None:
+    """The innermost open bracket has no partner: what stands at `at` closes one further out."""
+    opener = stack.pop()
+    fault = messages.unclosed(Span(opener, opener + 1), text[opener], Span(at, at + 1), "this closes an outer one")
+    repair.faults.append(fault)
+    _drop(repair, text, opener, max(_line_start(text, opener), stack[-1] + 1), at)
+
+
 def _give_up(repair: Repair, text: str, stack: list[int], at: int) -> None:
     """No bracket that is still open will be closed: a new declaration begins after `at`, or the text ends there."""
     last = at + 1 >= len(text)
-    until = None if last else Span(at + 1, _word_end(text, at + 1))
-    for opener in reversed(stack):
+    word = WORD.match(text, at + 1)
+    until = Span(*word.span()) if word and not last else None
+    for opener in stack[: -messages.MOST - 2 : -1]:
         span = Span(opener, opener + 1)
         repair.faults.append(messages.unclosed(span, text[opener], until, "still open where this begins"))
     inside = -1
@@ -102,12 +123,6 @@ def _give_up(repair: Repair, text: str, stack: list[int], at: int) -> None:
     for opener in stack:
         _drop(repair, text, opener, max(_line_start(text, opener), inside + 1), at)
     stack.clear()
-
-
-def _word_end(text: str, start: int) -> int:
-    """The end of the word at `start`, for an underline."""
-    match = re.compile(r"@?\w*").match(text, start)
-    return max(match.end() if match else start, start + 1)
 
 
 def _drop(repair: Repair, text: str, opener: int, start: int, limit: int) -> None:
@@ -124,6 +139,11 @@ def _drop(repair: Repair, text: str, opener: int, start: int, limit: int) -> Non
 def _at_margin(text: str, at: int) -> bool:
     start = _line_start(text, at)
     return not text[start].isspace()
+
+
+def _indent(text: str, at: int) -> str:
+    line = text[_line_start(text, at) : at]
+    return line[: len(line) - len(line.lstrip())]
 
 
 def _line_start(text: str, at: int) -> int:

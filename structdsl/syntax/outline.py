@@ -41,7 +41,7 @@ MARK = re.compile(
   | (?P<comment>\#[^\n]*)
   | (?P<block>(?:(?<![A-Za-z0-9_])r)?\"\"\")
   | (?P<string>(?<![A-Za-z0-9_])r"[^"\n]*" | "(?:[^"\\\n]|\\[^\n])*")
-  | (?P<open_string>"[^\n]*?(?=[ \t\r,)\]}}]*(?:\n|\Z)))
+  | (?P<open_string>"[^\n]*)
   | (?P<loose>(?<![A-Za-z0-9_])[0-9][0-9_]*(?:\.[0-9]+)?[ \t]+(?:{_SUFFIX})(?![A-Za-z0-9_.(]))
   | (?P<number>(?<![A-Za-z0-9_])[0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?:%|[A-Za-z0-9_]*))
   | (?P<dot>(?<![A-Za-z0-9_\])])\.[0-9]+)
@@ -49,11 +49,13 @@ MARK = re.compile(
   | (?P<quote>' | {_TYPOGRAPHIC})
   | (?P<address>(?<=:)//[^\s,()\[\]{{}}"']*)
   | (?P<slashes>//[^\n]*)
-  | (?P<stars>/\*.*?\*/)
+  | (?P<stars>/\*.{{0,2000}}?\*/)
   | (?P<semicolon>;)
     """,
     re.VERBOSE | re.DOTALL,
 )
+LINE_ENDS = re.compile(r"[ \t\r]*(?:#|\n|\}|\Z)")
+BARE_DOT = re.compile(r"\.(?![A-Za-z0-9_])")
 LETTERS = string.ascii_letters + string.digits
 NUMBER = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)[ \t]*(.*)")
 MARGIN = re.compile(r"^(?=[A-Za-z_@}])", re.MULTILINE)
@@ -90,15 +92,13 @@ def scan(text: str, *, wary: bool = False) -> Outline:
                 _escapes(outline, match)
         elif kind == "number":
             _number(outline, match, repairs)
-            if text.startswith(".", position) and not text[position + 1 : position + 2].isalnum():
-                span = Span(match.start(), position + 1)
-                outline.faults.append(messages.bare_dot(span, match[0] + ".", match[0]))
-                repairs.append((position, " "))
         elif kind == "block":
             end = text.find('"""', position)
             if end < 0 and not wary:
                 return scan(text, wary=True)
             position = _block_string(outline, match, end) if wary else end + 3
+        elif kind == "open_string":
+            position = _open_string(outline, match)
         elif kind != "comment":
             _habit(outline, match, repairs)
     outline.text = _repaired(text, repairs)
@@ -127,11 +127,22 @@ def _number(outline: Outline, match: re.Match[str], repairs: list[tuple[int, str
     parts = NUMBER.match(match[0])
     assert parts, match[0]
     number, suffix = parts.groups()
+    if not suffix and BARE_DOT.match(outline.text, match.end()):
+        outline.faults.append(messages.bare_dot(Span(match.start(), match.end() + 1), f"{number}.", number))
+        repairs.append((match.end(), " "))
     if suffix in SUFFIXES or not suffix:
         return
     near = ALIASES.get(suffix.lower()) or [known for known in SUFFIXES if known.lower() == suffix.lower()]
     outline.faults.append(messages.unknown_suffix(Span(match.start(), match.end()), number, suffix, near))
     repairs.append((match.start() + len(number), " " * len(suffix)))
+
+
+def _open_string(outline: Outline, match: re.Match[str]) -> int:
+    """Where the string ends: closing brackets at the end of the line are rather the spec's than the string's."""
+    end = match.start() + max(len(match[0].rstrip(" \t\r,)]}")), 1)
+    outline.faults.append(messages.open_string(Span(match.start(), end)))
+    outline.damage.append(match.start())
+    return end
 
 
 def _block_string(outline: Outline, match: re.Match[str], end: int) -> int:
@@ -152,9 +163,6 @@ def _habit(outline: Outline, match: re.Match[str], repairs: list[tuple[int, str]
     span = Span(start, end)
     fault: Diagnostic
     match match.lastgroup:
-        case "open_string":
-            fault = messages.open_string(span)
-            outline.damage.append(start)
         case "loose":
             parts = NUMBER.match(text)
             assert parts, text
@@ -175,7 +183,7 @@ def _habit(outline: Outline, match: re.Match[str], repairs: list[tuple[int, str]
             repairs.append((start, re.sub(r"[^\n]", " ", text)))
         case _:
             fault = messages.semicolon(span)
-            at_end = re.compile(r"[ \t\r]*(?:#|\n|\}|\Z)").match(outline.text, end)
+            at_end = LINE_ENDS.match(outline.text, end)
             repairs.append((start, " " if at_end else ","))
             if not at_end:
                 outline.marks.append((start, ","))

@@ -57,8 +57,12 @@ def _prepare(source: Source, sink: Sink) -> outline.Outline | None:
         text = "   " + text[3:]
     found = outline.scan(text + "\n\n")  # room for a brace that was forgotten at the end
     repair = nesting.check(found)
-    for fault in (*found.faults, *repair.faults):
+    faults = [*found.faults, *repair.faults]
+    for fault in faults[: messages.MOST]:
         messages.report(sink, source, fault)
+    if len(faults) > messages.MOST:
+        messages.report(sink, source, messages.too_many())
+        return None
     if repair.faults:
         mended = nesting.mend(found.text, repair)
         marks = [(at, mended[at]) for at, mark in found.marks if mended[at] == mark or at in repair.closers]

@@ -25,7 +25,6 @@ from structdsl.syntax.prune import PLACEHOLDER, prune
 from structdsl.syntax.source import Source
 from structdsl.syntax.tree import Block, Expression, Import, Parameter, Quantity, Span
 
-MOST_MISTAKES = 100  # in one file; a text with more of them is no spec
 MOST_ROUNDS = 50  # for one top-level item
 HEAD = re.compile(r"\s*([A-Za-z_]\w*)(?:[ \t]+([A-Za-z_]\w*))?", re.ASCII)
 
@@ -58,7 +57,7 @@ class Reader:
             self._blank(at)
         items: list[Top] = []
         start = 0
-        while start < len(self.text) and self._reported < MOST_MISTAKES:
+        while start < len(self.text) and self._reported < messages.MOST:
             found, stop = self._parse(start, len(self.text))
             if stop is None:
                 items += found
@@ -67,9 +66,9 @@ class Reader:
             items += before
             items += self._recover(first, end)
             start = end
-        if self._reported >= MOST_MISTAKES:
+        if self._reported >= messages.MOST:
             self.damaged = True
-            messages.report(self.sink, self.source, messages.too_many(MOST_MISTAKES))
+            messages.report(self.sink, self.source, messages.too_many())
         return prune(items, sorted(self._damage))
 
     def _around(self, start: int, stop: Stop) -> tuple[list[Top], int, int]:
@@ -130,7 +129,7 @@ class Reader:
             else:
                 self._blank(at, again=item.start in seen)
                 seen.add(item.start)
-            if self.text == before or self._reported >= MOST_MISTAKES:
+            if self.text == before or self._reported >= messages.MOST:
                 break
         self.damaged = True
         return []
@@ -187,7 +186,7 @@ class Reader:
         return Stop(self.text, span, token.type, previous, accepts, self._nesting)
 
 
-def _end(value: Any) -> int:  # noqa: ANN401 (whatever the builder returns)
+def _end(value: Any) -> int:
     """Where the text of a value on the parser's stack ends."""
     if isinstance(value, Token):
         return int(value.end_pos or 0)

@@ -21,7 +21,7 @@ BATCH_TOKENS: Final = 16_384  # prompt tokens of a batch, padding included
 
 @torch.inference_mode()
 def answers(
-    model: Any,  # noqa: ANN401
+    model: Any,
     tokenizer: Tokenizer,
     prompts: Sequence[str],
     *,
@@ -34,7 +34,9 @@ def answers(
     """
     room = max(1, getattr(model.config, "max_position_embeddings", 1 << 30) - max_tokens)
     encoded = [[*tokenizer.prefix, *ids] for ids in tokenizer.encode_batch(prompts)]
-    encoded = [ids if len(ids) <= room else [*tokenizer.prefix, *ids[-(room - len(tokenizer.prefix)) :]] for ids in encoded]
+    encoded = [
+        ids if len(ids) <= room else [*tokenizer.prefix, *ids[-(room - len(tokenizer.prefix)) :]] for ids in encoded
+    ]
     order = sorted(range(len(encoded)), key=lambda number: len(encoded[number]))
     for batch in batches(order, [len(ids) for ids in encoded]):
         found = _greedy(model, tokenizer, [encoded[number] for number in batch], max_tokens, ends)
@@ -55,7 +57,7 @@ def batches(order: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]
 
 
 def _greedy(
-    model: Any,  # noqa: ANN401
+    model: Any,
     tokenizer: Tokenizer,
     prompts: list[list[int]],
     max_tokens: int,

@@ -48,7 +48,7 @@ def windows(document: int, length: int, context: int, size: int) -> Iterator[Win
 
 @torch.inference_mode()
 def document_losses(
-    model: Any,  # noqa: ANN401
+    model: Any,
     head: PredictingHead,
     documents: Sequence[Sequence[int]],
     *,
@@ -78,7 +78,7 @@ def _batches(order: Sequence[Window], vocabulary: int) -> Iterator[list[Window]]
 
 
 def _losses(
-    model: Any,  # noqa: ANN401
+    model: Any,
     head: PredictingHead,
     documents: Sequence[Sequence[int]],
     batch: list[Window],

@@ -36,12 +36,15 @@ def item_of(row: dict[str, Any]) -> Item:
 
 def prompts(items: Sequence[Item], *, shots: int, seed: int) -> list[str]:
     """The prompt of each item; examples are drawn per item from the others, by the seed and the item's id alone."""
-    return ["".join((*map(_worked, _others(items, place, shots, seed)), question_prompt(item.question))) for place, item in enumerate(items)]
+    return [
+        "".join((*map(_worked, _others(items, place, shots, seed)), question_prompt(item.question)))
+        for place, item in enumerate(items)
+    ]
 
 
 def _others(items: Sequence[Item], place: int, shots: int, seed: int) -> list[Item]:
     count = min(shots, len(items) - 1)
-    drawn = random.Random(f"{seed}:{items[place].item}").sample(range(len(items) - 1), count)  # noqa: S311 (no secret)
+    drawn = random.Random(f"{seed}:{items[place].item}").sample(range(len(items) - 1), count)  # noqa: S311 - no secret
     return [items[number + (number >= place)] for number in drawn]
 
 

@@ -31,7 +31,7 @@ def scratch_model(arguments: ScratchModel, inputs: Inputs, outputs: Outputs, con
 
     Raises Fault E0716 where `hidden` cannot be shared out among `heads` in pairs of dimensions, which RoPE turns.
     """
-    from safetensors.numpy import save_file  # noqa: PLC0415 (a run with nothing to do stays fast)
+    from safetensors.numpy import save_file  # noqa: PLC0415 - a run with nothing to do stays fast
 
     if arguments.hidden % (2 * arguments.heads):
         raise Fault(
@@ -83,7 +83,7 @@ def configuration(arguments: ScratchModel, vocabulary: int, eos: int, pad: int) 
 
 
 def weights(config: dict[str, Any], seed: int) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
-    """Parameters by their names in transformers; each is drawn from a stream of its own, (seed, number of the matrix)."""
+    """Parameters by their names in transformers; each from a stream of its own, (seed, number of the matrix)."""
     hidden, inner = config["hidden_size"], config["intermediate_size"]
     drawn = 0
 
@@ -146,9 +146,13 @@ def check(source: Path, shown: str) -> None:
         others = sorted(path.name for path in source.iterdir() if path.suffix in OTHER_WEIGHTS)
         if others and missing == ["model.safetensors"]:
             help_ = "convert it: `AutoModelForCausalLM.from_pretrained(path).save_pretrained(path)` writes safetensors"
-            raise _unusable(shown, f"weights are not safetensors but {', '.join(f'`{name}`' for name in others)}", help_)
+            raise _unusable(
+                shown, f"weights are not safetensors but {', '.join(f'`{name}`' for name in others)}", help_
+            )
         raise _unusable(shown, f"weights are missing: {', '.join(f'`{name}`' for name in missing)}")
-    if not any((source / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model")):
+    if not any(
+        (source / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model")
+    ):
         raise _unusable(
             shown, "it has no tokenizer", "save one there: `AutoTokenizer.from_pretrained(id).save_pretrained(path)`"
         )

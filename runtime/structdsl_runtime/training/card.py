@@ -28,7 +28,9 @@ def card(arguments: Train, *, base: str, rows: Rows, steps: int) -> str:
     """Markdown with the front matter of a model hub."""
     optimizer, used = arguments.optimizer, min(len(rows), steps * arguments.batch)
     schedule = optimizer.schedule
-    warmup = f"{schedule.warmup_steps} steps" if schedule.warmup_steps is not None else f"{schedule.warmup_ratio or 0:.0%}"
+    warmup = (
+        f"{schedule.warmup_steps} steps" if schedule.warmup_steps is not None else f"{schedule.warmup_ratio or 0:.0%}"
+    )
     facts = {
         "starts from": base,
         "rows": f"{used:,} of {arguments.length:,} positions",
@@ -50,8 +52,7 @@ def card(arguments: Train, *, base: str, rows: Rows, steps: int) -> str:
             "---",
             f"# stage.{arguments.stage}",
             "",
-            "Trained by structdsl from a declarative spec; samples packed into rows "
-            "never see each other.",
+            "Trained by structdsl from a declarative spec; samples packed into rows never see each other.",
             "",
             "| | |",
             "|---|---|",

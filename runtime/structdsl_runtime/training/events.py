@@ -59,7 +59,7 @@ def failures(folder: Path, rank: int) -> Iterator[None]:
     """Write down what ends this rank, then end it at once: a peer may wait in a collective that never completes."""
     try:
         yield
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - whatever it was, the executor must learn of it
         traceback.print_exc()
         fault = error if isinstance(error, Fault) else None
         record = {

@@ -27,7 +27,13 @@ LAUNCHER_NOISE = re.compile(r"torch/distributed/(elastic|launcher|run)|^[EWI]\d{
 
 
 def launch(
-    module: str, job: Path, folder: Path, *, processes: int, context: Context, on_event: Callable[[dict[str, Any]], None]
+    module: str,
+    job: Path,
+    folder: Path,
+    *,
+    processes: int,
+    context: Context,
+    on_event: Callable[[dict[str, Any]], None],
 ) -> None:
     """Run `python -m module job` in `processes` processes; events from `folder` go to `on_event`, output to the log.
 
@@ -36,7 +42,7 @@ def launch(
     """
     reader = events.Reader(folder)
     with context.log.open("ab") as log:
-        worker = subprocess.Popen(  # noqa: S603 (our own module, our own arguments)
+        worker = subprocess.Popen(  # noqa: S603 - our own module, our own arguments
             command(module, job, processes),
             env=environment(processes),
             stdin=subprocess.DEVNULL,
@@ -124,7 +130,9 @@ def fault(folder: Path, context: Context, code: int) -> Fault:
     rank, reason = 0, f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     if record is not None:
         rank, reason, lines = record["rank"], record["message"], record["traceback"].splitlines()
-    elif dead := re.findall(r"rank\s*:\s*(\d+) \(local_rank: \d+\)\s+.*?exitcode\s*:\s*(-?\d+)", "\n".join(lines), re.DOTALL):
+    elif dead := re.findall(
+        r"rank\s*:\s*(\d+) \(local_rank: \d+\)\s+.*?exitcode\s*:\s*(-?\d+)", "\n".join(lines), re.DOTALL
+    ):
         rank, code = (int(text) for text in dead[-1])
         reason = f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         lines = [line for line in lines if line.startswith(f"[default{rank}]:")] or lines

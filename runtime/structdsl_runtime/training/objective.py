@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +31,7 @@ class PredictingHead:
 
     def __init__(self, model: nn.Module) -> None:
         self._index_N: Tensor | None = None
-        head = model.get_output_embeddings()  # type: ignore[operator] (of every transformers model)
+        head: nn.Module = cast("Any", model).get_output_embeddings()
         head.register_forward_pre_hook(self._select)
 
     @contextmanager
@@ -58,7 +58,7 @@ class NextToken:
         self._label_smoothing = label_smoothing
         self._processes = processes
 
-    def __call__(self, model: Any, config: Any, batch: dict[str, Any]) -> Tensor:  # noqa: ANN401
+    def __call__(self, model: Any, config: Any, batch: dict[str, Any]) -> Tensor:
         """The pass's part of the loss in nats per token, times the number of processes: a scalar that carries grad."""
         arguments = forward_arguments(config, batch["input_BT"], batch["segment_BT"], batch["position_BT"])
         with self._head.keep(batch["predict_N"]):
@@ -66,7 +66,8 @@ class NextToken:
         total = functional.cross_entropy(
             logits_NV.float(), batch["target_N"], reduction="sum", label_smoothing=self._label_smoothing
         )
-        return total * (self._processes / max(1, batch["predictions"]))
+        loss: Tensor = total * (self._processes / max(1, batch["predictions"]))
+        return loss
 
 
 def precision_of(model: nn.Module) -> torch.dtype:

@@ -31,9 +31,9 @@ Array = npt.NDArray[Any]
 class Rows:
     """`input_RT` int32; `segment_RT` int16, the number of the segment in its row or -1; `predicts_RT` bool."""
 
-    input_RT: Array
-    segment_RT: Array
-    predicts_RT: Array
+    input_RT: Array  # noqa: N815 - shape suffix
+    segment_RT: Array  # noqa: N815 - shape suffix
+    predicts_RT: Array  # noqa: N815 - shape suffix
 
     def __len__(self) -> int:
         return len(self.input_RT)
@@ -91,12 +91,12 @@ def convert(batch: pa.RecordBatch, length: int) -> Iterator[Array]:
     yield from (input_RT, segment_RT, predicts_RT)
 
 
-def _matrix(column: pa.Array, length: int) -> Array:
+def _matrix(column: Any, length: int) -> Array:
     values: Array = column.cast(pa.list_(pa.int32())).flatten().to_numpy()
     return values.reshape(-1, length)
 
 
-def _segments(column: pa.Array, rows: int, length: int) -> Array:
+def _segments(column: Any, rows: int, length: int) -> Array:
     """Segment numbers from lists of (start, length)."""
     lists = column.cast(pa.list_(pa.struct([(field.name, pa.int64()) for field in column.type.value_type])))
     flat = lists.flatten()

@@ -15,9 +15,7 @@ CPU_TOKENS: Final = 16_384  # per forward pass on a CPU; fewer, larger passes sp
 MICRO: Final = "train_micro_batch_size_per_gpu"
 
 
-def layout(
-    *, batch: int, processes: int, stated: int | None, most: int
-) -> Layout:
+def layout(*, batch: int, processes: int, stated: int | None, most: int) -> Layout:
     """Shares `batch` rows out, `stated` at a time, else at most `most`; raises Fault E0716 where they do not divide."""
     rows, rest = divmod(batch, processes)
     if rest or (stated is not None and rows % stated):
@@ -38,7 +36,7 @@ def most_rows(room: int, row_bytes: int, length: int, *, gpu: bool) -> int:
     return most if gpu else min(most, CPU_TOKENS // length)
 
 
-def row_bytes(config: Any, length: int, *, element: int, checkpointing: bool) -> int:  # noqa: ANN401
+def row_bytes(config: Any, length: int, *, element: int, checkpointing: bool) -> int:
     """Bytes of activations that the backward pass of one row needs: an upper estimate for decoder models.
 
     `element` is bytes per activation. Counted per token and layer: ten hidden vectors and five of the MLP, two hidden

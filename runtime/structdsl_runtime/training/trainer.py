@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 from torch import Tensor, nn
@@ -62,13 +62,13 @@ def training_arguments(
     )
 
 
-class StageTrainer(Trainer):  # type: ignore[misc] (transformers ships no types for it)
+class StageTrainer(Trainer):
     """Trains `model` on `rows` for `steps` optimizer steps; every step is an event."""
 
-    def __init__(  # noqa: PLR0913 (what a stage consists of)
+    def __init__(
         self,
         *,
-        model: nn.Module,
+        model: Any,
         args: TrainingArguments,
         arguments: Train,
         rows: Rows,
@@ -76,29 +76,31 @@ class StageTrainer(Trainer):  # type: ignore[misc] (transformers ships no types 
         steps: int,
         reporter: Reporter,
     ) -> None:
+        self.network: Any = model
+        self.data = PackedRows(rows, layout.batch)
         self.rows = rows
         self.layout = layout
         self.stage = arguments
         self.steps = steps
-        self.objective = NextToken(
+        self.objective: NextToken = NextToken(
             PredictingHead(model), label_smoothing=arguments.label_smoothing, processes=layout.processes
         )
         self.gradient_norm: Tensor | None = None
         self.passes: list[tuple[int, Tensor]] = []  # first row and loss of each forward pass of the running step
-        super().__init__(model=model, args=args, train_dataset=PackedRows(rows, layout.batch))
+        super().__init__(model=model, args=args, train_dataset=self.data)
         self.remove_callback(PrinterCallback)
         self.add_callback(StageLog(self, reporter))
 
     def get_train_dataloader(self) -> DataLoader[dict[str, Any]]:
         sampler = MicroBatches(self.layout, self.args.process_index, self.steps)
         return DataLoader(
-            self.train_dataset, batch_sampler=sampler, collate_fn=as_is, pin_memory=self.args.dataloader_pin_memory
+            self.data, batch_sampler=sampler, collate_fn=as_is, pin_memory=self.args.dataloader_pin_memory
         )
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """AdamW; weight decay on matrices alone, never on biases and the gains of norms."""
         if self.optimizer is None:
-            trained = [parameter for parameter in (model or self.model).parameters() if parameter.requires_grad]
+            trained = [parameter for parameter in (model or self.network).parameters() if parameter.requires_grad]
             dimensions = [len(getattr(parameter, "ds_shape", parameter.shape)) for parameter in trained]
             matrices = [parameter for parameter, count in zip(trained, dimensions, strict=True) if count > 1]
             vectors = [parameter for parameter, count in zip(trained, dimensions, strict=True) if count <= 1]
@@ -122,7 +124,7 @@ class StageTrainer(Trainer):  # type: ignore[misc] (transformers ships no types 
     ) -> torch.optim.lr_scheduler.LRScheduler:
         if self.lr_scheduler is None:
             self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
-                optimizer or self.optimizer,
+                cast("torch.optim.Optimizer", optimizer or self.optimizer),
                 lambda step: schedule.share(self.stage.optimizer.schedule, step, num_training_steps),
             )
             self._created_lr_scheduler = True
@@ -132,21 +134,26 @@ class StageTrainer(Trainer):  # type: ignore[misc] (transformers ships no types 
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Tensor | int | None = None
     ) -> Tensor:
         del num_items_in_batch
-        loss = self.objective(model, self.model.config, to_device(inputs, self.args.device))
+        loss = self.objective(model, self.network.config, to_device(inputs, self.args.device))
         self.accelerator.backward(loss, scale_wrt_gas=False)
-        found = loss.detach()
+        found: Tensor = loss.detach()
         self.passes.append((inputs["row"], found))
         return found
 
     def _clip(self, *_: object) -> None:
         """Clip, and keep the norm, which DeepSpeed throws away here; gradients are those of all ranks already."""
         clip = self.stage.optimizer.clip or math.inf
-        self.gradient_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+        self.gradient_norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), clip)
 
     def norm(self) -> float | None:
         """The norm of the gradient of the last step, before clipping."""
-        found = self.deepspeed.get_global_grad_norm() if self.gradient_norm is None else self.gradient_norm
+        found = self.engine.get_global_grad_norm() if self.gradient_norm is None else self.gradient_norm
         return None if found is None else float(found)
+
+    @property
+    def engine(self) -> Any:
+        """DeepSpeed's, once training has begun."""
+        return self.model_wrapped
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """Zero: the base class counts parameters anew at every step."""
@@ -155,16 +162,17 @@ class StageTrainer(Trainer):  # type: ignore[misc] (transformers ships no types 
 
     def setting(self) -> str:
         """One line on what trains where."""
-        layout, engine = self.layout, self.deepspeed
+        layout, engine = self.layout, self.engine
+        shares = f"{layout.processes} × {layout.accumulation} × {layout.micro}"
         return (
-            f"{type(engine).__name__}, ZeRO-{engine.zero_optimization_stage()}, {precision_of(self.model)} on "
-            f"{self.args.device}: {layout.processes} processes × {layout.accumulation} passes × {layout.micro} rows "
-            f"of {self.stage.length} positions, {self.steps} steps"
+            f"{type(engine).__name__}, ZeRO-{engine.zero_optimization_stage()}, {precision_of(self.network)} on "
+            f"{self.args.device}; processes × passes × rows = {shares}, "
+            f"positions {self.stage.length}, steps {self.steps}"
         )
 
     def check_isolation(self) -> None:
         """Raises Fault E0712; every rank takes part, since under ZeRO-3 a forward pass is collective."""
-        engine, config = self.model_wrapped, self.model.config
+        engine, config = self.engine, self.network.config
 
         @torch.no_grad()
         def logits(input_BT: Tensor, segment_BT: Tensor, position_BT: Tensor) -> Tensor:
@@ -172,13 +180,11 @@ class StageTrainer(Trainer):  # type: ignore[misc] (transformers ships no types 
             return found
 
         engine.eval()
-        isolation.check(
-            logits, vocabulary=config.vocab_size, device=self.args.device, dtype=precision_of(self.model)
-        )
+        isolation.check(logits, vocabulary=config.vocab_size, device=self.args.device, dtype=precision_of(self.network))
         engine.train()
 
 
-class StageLog(TrainerCallback):  # type: ignore[misc] (transformers ships no types for it)
+class StageLog(TrainerCallback):
     """The log of a stage: one event per optimizer step; stops the stage at a loss that is no number."""
 
     def __init__(self, trainer: StageTrainer, reporter: Reporter) -> None:
@@ -192,11 +198,11 @@ class StageLog(TrainerCallback):  # type: ignore[misc] (transformers ships no ty
         self._trainer.check_isolation()
         self._reporter.emit("started", time=time.time(), total=self._trainer.steps)
         if self._trainer.is_world_process_zero():
-            print(self._trainer.setting(), flush=True)  # noqa: T201 (the log of the step)
+            print(self._trainer.setting(), flush=True)  # noqa: T201 - it is the log of the step
         self._clock = time.perf_counter()
 
     def on_pre_optimizer_step(self, *_: object, **__: object) -> None:
-        self._lr = self._trainer.optimizer.param_groups[0]["lr"]
+        self._lr = self._trainer.engine.optimizer.param_groups[0]["lr"]
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
         del args, control
@@ -235,4 +241,3 @@ class StageLog(TrainerCallback):  # type: ignore[misc] (transformers ships no ty
         if trainer.layout.processes > 1:
             torch.distributed.all_reduce(total)
         return float(total) / trainer.layout.processes
-

@@ -44,7 +44,7 @@ def table(name: str, shape: str) -> Output:
     return Output(table=name, columns=columns(shape), doc=f"Table {name}: it's a toy.")
 
 
-def step(  # noqa: PLR0913 - the fields of a step
+def step(
     address: str,
     operation: Operation,
     outputs: dict[str, Output],
@@ -85,7 +85,7 @@ STATS = "SELECT count(*) AS n, sum(n_chars)::BIGINT AS chars FROM corpus.x"
 DOCUMENT = "doc_id VARCHAR, text VARCHAR, n_chars BIGINT, meta JSON"
 
 
-def plan(  # noqa: PLR0913 - each is something that a test changes
+def plan(
     *,
     keep: str = KEEP,
     limit: int | None = None,

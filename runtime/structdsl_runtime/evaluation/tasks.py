@@ -1,0 +1,72 @@
+"""What an evaluation worker does: items in as JSON lines, one event per item out; scoring answers is the parent's."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from transformers.models.auto.modeling_auto import AutoModelForCausalLM
+from transformers.utils import logging
+
+from structdsl.plan import ClosedBook
+from structdsl_runtime.evaluation import generate, likelihood
+from structdsl_runtime.text import tokens
+from structdsl_runtime.training.events import Reporter
+from structdsl_runtime.training.job import EvaluateJob
+from structdsl_runtime.training.objective import PredictingHead
+
+POOL: Final = 256  # documents whose windows are batched together
+
+Items = Iterator[dict[str, Any]]
+
+
+def evaluate(job: EvaluateJob, reporter: Reporter) -> None:
+    """Go through the items of a job."""
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    model, tokenizer = load(job.model), tokens.load(job.model)
+    with job.items.open(encoding="utf-8") as stream:
+        items = (json.loads(line) for line in stream)
+        if isinstance(job.arguments, ClosedBook):
+            answer(job.arguments, model, tokenizer, items, reporter)
+        else:
+            score(model, tokenizer, items, reporter)
+
+
+def answer(arguments: ClosedBook, model: Any, tokenizer: tokens.Tokenizer, items: Items, reporter: Reporter) -> None:
+    """Events `item`: number, output, tokens."""
+    prompts = [item["prompt"] for item in items]
+    ends = frozenset({tokenizer.eos_id, *_ids(model.config.eos_token_id), *_ids(model.generation_config.eos_token_id)})
+    found = generate.answers(model, tokenizer, prompts, max_tokens=arguments.max_tokens, ends=ends)
+    for number, output, count in found:
+        reporter.emit("item", number=number, output=output, tokens=count)
+
+
+def score(model: Any, tokenizer: tokens.Tokenizer, items: Items, reporter: Reporter) -> None:
+    """Events `item`: number, nats, tokens."""
+    head, context = PredictingHead(model), max(1, len(tokenizer.prefix))
+    for first in itertools.count(0, POOL):
+        texts = [item["text"] for item in itertools.islice(items, POOL)]
+        if not texts:
+            return
+        documents = [[*tokenizer.prefix, *ids, tokenizer.eos_id] for ids in tokenizer.encode_batch(texts)]
+        for number, (nats, count) in enumerate(likelihood.document_losses(model, head, documents, context=context)):
+            reporter.emit("item", number=first + number, nats=nats, tokens=count)
+
+
+def load(folder: Path) -> Any:
+    """The model on the GPU in bf16 where there is one, else on the CPU in fp32."""
+    gpu = torch.cuda.is_available()
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.bfloat16 if gpu else torch.float32, attn_implementation="sdpa"
+    )
+    return model.to("cuda" if gpu else "cpu").eval()
+
+
+def _ids(value: int | list[int] | None) -> list[int]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
