@@ -49,6 +49,8 @@ def query(store: Path, sql: str, *, run: str | None = None, limit: int | None = 
             cursor = connection.execute(sql)
             described = cursor.description or []
             rows = cursor.fetchall() if limit is None else cursor.fetchmany(limit + 1)
+        except duckdb.CatalogException as error:
+            raise QueryError(f"{error}{_absent(store, sql, run)}") from error
         except duckdb.Error as error:
             raise QueryError(str(error)) from error
     return Answer(
@@ -74,6 +76,20 @@ def open_run(store: Path, scratch: Path, run: str | None = None) -> duckdb.DuckD
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection
+
+
+def _absent(store: Path, sql: str, run: str | None) -> str:
+    """Which tables of the plan a query names that its run has not made, as a line to add to DuckDB's message."""
+    state = _state(store, run)
+    plan = Plan.model_validate_json((store / "runs" / state.run_id / "plan.json").read_bytes())
+    made = {step.address for step in state.steps if step.key is not None}
+    waiting = [
+        f"`{output.table}` is made by step {step.address}, which run {state.run_id} ({state.status}) has not reached"
+        for step in plan.steps
+        for output in step.outputs.values()
+        if step.address not in made and output.table and re.search(rf"\b{re.escape(output.table)}\b", sql)
+    ]
+    return "".join(f"\n{line}" for line in waiting)
 
 
 def _state(store: Path, run: str | None) -> RunState:

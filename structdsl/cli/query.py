@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -19,12 +20,15 @@ from structdsl.cli.table import FORMATS
 def query_command(sql: str, name: str | None, run: str | None, format_: str, limit: int | None) -> None:
     """Ask the tables of the latest run, read-only.
 
-    The store is looked for in the current folder, then in its parents. SHOW ALL TABLES lists what there is.
+    The store is looked for in the current folder, then in its parents. SHOW ALL TABLES lists what there is;
+    `-` reads the query from standard input.
     """
     from structdsl.diagnostics import Diagnostic  # noqa: PLC0415
     from structdsl_runtime.ask import QueryError, query  # noqa: PLC0415
 
     store = _store(name)
+    if sql == "-":
+        sql = sys.stdin.read()
     if limit is None and format_ == "table":
         limit = 100
     try:

@@ -74,7 +74,7 @@ LABELS = {
 }
 
 
-@pytest.mark.parametrize("old,new", LABELS.values(), ids=LABELS)
+@pytest.mark.parametrize(("old", "new"), LABELS.values(), ids=LABELS)
 def test_labels_and_placement_change_no_recipe(old: str, new: str) -> None:
     assert SPEC.count(old) == 1
     assert recipes(SPEC.replace(old, new)) == BASE
@@ -90,7 +90,7 @@ DATA = {
 }
 
 
-@pytest.mark.parametrize("old,new,changed,unchanged", DATA.values(), ids=DATA)
+@pytest.mark.parametrize(("old", "new", "changed", "unchanged"), DATA.values(), ids=DATA)
 def test_data_changes_the_recipes_that_depend_on_it(old: str, new: str, changed: str, unchanged: str) -> None:
     found = recipes(SPEC.replace(old, new))
     assert found[changed] != BASE[changed]

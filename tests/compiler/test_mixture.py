@@ -15,7 +15,7 @@ Weights = dict[str, Decimal | Literal["rest"]]
 
 
 @pytest.mark.parametrize(
-    "budget,weights,expected",
+    ("budget", "weights", "expected"),
     [
         (100, {"a": Decimal("0.5"), "b": Decimal("0.5")}, {"a": 50, "b": 50}),
         (10, {"a": Decimal("0.25"), "b": Decimal("0.25"), "c": "rest"}, {"a": 3, "b": 2, "c": 5}),
@@ -31,7 +31,7 @@ def test_quotas(budget: int, weights: Weights, expected: dict[str, int]) -> None
 def test_quotas_total_the_budget_and_differ_from_the_share_by_less_than_one(budget: int, parts: list[int]) -> None:
     total = sum(parts) + 1000
     weights: Weights = {f"c{i}": Decimal(part) / Decimal(total) for i, part in enumerate(parts)}
-    given_out = sum(weight for weight in weights.values() if weight != "rest")
+    given_out = sum((Decimal(part) / Decimal(total) for part in parts), Decimal(0))
     weights["last"] = "rest"
     found = quotas(budget, weights)
     assert sum(found.values()) == budget

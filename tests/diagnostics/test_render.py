@@ -85,7 +85,7 @@ SPEC = "corpus a {\n  role = domain\n  limit = 5\n  keep = x\n}\n"
 
 
 @pytest.mark.parametrize(
-    "text, labels, drawing",
+    ("text", "labels", "drawing"),
     [
         (
             SPEC,
@@ -260,7 +260,7 @@ def test_without_a_place() -> None:
 
 
 @pytest.mark.parametrize(
-    "codes, summary",
+    ("codes", "summary"),
     [
         (["E0101"], "error: 1 error"),
         (["E0101", "E0102", "W0501"], "error: 2 errors, 1 warning"),

@@ -10,7 +10,7 @@ from structdsl.diagnostics.suggest import distance, nearest
 
 
 @pytest.mark.parametrize(
-    "left, right, away",
+    ("left", "right", "away"),
     [
         ("", "", 0),
         ("", "abc", 3),
@@ -32,7 +32,7 @@ def test_distance_is_bounded(left: str, right: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "word, candidates, found",
+    ("word", "candidates", "found"),
     [
         ("textboks", ["textbooks", "pubmed", "web"], ["textbooks"]),
         ("Budget", ["budget", "weights"], ["budget"]),

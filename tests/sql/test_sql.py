@@ -145,7 +145,7 @@ def test_every_stretch_has_the_shares_of_the_whole(database: duckdb.DuckDBPyConn
 
 
 @pytest.mark.parametrize(
-    "sizes,quota,max_epochs,messages",
+    ("sizes", "quota", "max_epochs", "messages"),
     [
         ([10, 10], 40, 2, []),
         ([10, 10], 41, 2, ["`mixture.m` asks `corpus.a` for 41 tokens; 20 tokens × 2 `max_epochs` give 40, 1 short"]),
@@ -216,7 +216,7 @@ def scores(database: duckdb.DuckDBPyConnection, items: Rows) -> dict[str, dict[s
     return {row["metric"]: row for row in ask(database, fill("scores", {"items": "evaluation.e"}))}
 
 
-@pytest.mark.parametrize("right,n", [(0, 10), (3, 10), (10, 10), (50, 200)])
+@pytest.mark.parametrize(("right", "n"), [(0, 10), (3, 10), (10, 10), (50, 200)])
 def test_exact_match_has_wilsons_interval(database: duckdb.DuckDBPyConnection, right: int, n: int) -> None:
     found = scores(database, [{"model": "m", "task": "t", "answer": "a", "score": float(i < right)} for i in range(n)])[
         "exact_match"

@@ -95,7 +95,7 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize("text, code, message, underlined", MISTAKES, ids=[case[0] for case in MISTAKES])
+@pytest.mark.parametrize(("text", "code", "message", "underlined"), MISTAKES, ids=[case[0] for case in MISTAKES])
 def test_mistake(read: Read, text: str, code: str, message: str, underlined: str) -> None:
     whole = text if "language" in text or code == "E0106" else f"language 1\ncorpus t {{\n  {text}\n}}\n"
     whole += "\ncorpus after { z = 1 }\n"
@@ -130,7 +130,7 @@ FIXES = [
 ]
 
 
-@pytest.mark.parametrize("text, better", FIXES)
+@pytest.mark.parametrize(("text", "better"), FIXES)
 def test_fixes_are_what_was_meant(read: Read, text: str, better: str) -> None:
     """An applied fix gives a text without mistakes, and the tree was read as if it had been applied."""
     whole = f"language 1\ncorpus t {{\n  {text}\n}}\n"

@@ -8,7 +8,7 @@ from structdsl.syntax import strings
 
 
 @pytest.mark.parametrize(
-    "literal, value",
+    ("literal", "value"),
     [
         ('""', ""),
         ('"a"', "a"),

@@ -76,7 +76,7 @@ def outline(item: Attribute | Block, *, depth: int = 0) -> str:
 
 
 @pytest.mark.parametrize(
-    "text, expected",
+    ("text", "expected"),
     [
         ("300M tokens", "300·M tokens"),
         ("4Ki tokens", "4·Ki tokens"),
@@ -130,7 +130,7 @@ def test_values(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text, expected",
+    ("text", "expected"),
     [
         ("corpus a { }", "corpus a"),
         ("project { seed = 1 }", "project\n  seed = 1"),
@@ -174,7 +174,7 @@ def test_file(read: Read) -> None:
 
 
 @pytest.mark.parametrize(
-    "lines, doc",
+    ("lines", "doc"),
     [
         (["## One.", "## Two."], "One.\nTwo."),
         (["##   indented", "##"], "  indented\n"),

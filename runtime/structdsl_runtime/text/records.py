@@ -86,8 +86,8 @@ def document(record: Mapping[str, Any], arguments: ReadFiles, seen: Seen) -> dic
     taken = {columns.get(name, name) for name in ("doc_id", "id", *(n for n in wanted if values[n] is not None))}
     meta = {name: value for name, value in record.items() if name not in taken}
     meta.update((name, found[name]) for name in columns if name in found and name not in (*wanted, "doc_id", "id"))
-    if values.get("path"):
-        values["path"] = slug_path(values["path"])
+    if isinstance(path := values.get("path"), str):
+        values["path"] = slug_path(path)
     values["meta"] = json.dumps(meta, ensure_ascii=False)
     if "text" not in values:
         values["text"] = f"{values['question']}\n{values['answer']}"

@@ -1,13 +1,10 @@
-"""Makes `toy_plan` importable here and in the processes that these tests start."""
+"""The folder of a spec, and its store."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture

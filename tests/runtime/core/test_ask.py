@@ -6,12 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from toy_plan import KEEP, OPERATIONS, plan
 
 from structdsl.plan import CountTokens
 from structdsl_runtime.ask import QueryError, query
 from structdsl_runtime.executor import run
 from structdsl_runtime.operation import Context, Inputs, Outputs
+from tests.runtime.core.toy_plan import KEEP, OPERATIONS, plan
 
 
 @pytest.fixture

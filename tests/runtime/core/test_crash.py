@@ -13,13 +13,13 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from toy_plan import OPERATIONS, plan, plan_of, step, table
 
 from structdsl.plan import Query
 from structdsl_runtime.executor import run
 from structdsl_runtime.journal import read_state, run_ids
 from structdsl_runtime.lock import StoreInUse, exclusive
 from structdsl_runtime.store import Manifest, Store
+from tests.runtime.core.toy_plan import OPERATIONS, plan, plan_of, step, table
 
 ROUNDS = 8
 
@@ -94,7 +94,7 @@ def test_a_killed_run_continues_after_its_last_step(root: Path, store: Path) -> 
     program = f"""
 import os
 from pathlib import Path
-from toy_plan import OPERATIONS, plan
+from tests.runtime.core.toy_plan import OPERATIONS, plan
 from structdsl_runtime.executor import run
 
 def die(arguments, inputs, outputs, context):
@@ -167,7 +167,7 @@ def test_interrupted_in_duckdb(root: Path, store: Path, after: float) -> None:
     endless = plan_of(step("corpus.x.stats", Query(sql=sql), {"stats": table("corpus.x_stats", "n HUGEINT")}))
     program = f"""
 from pathlib import Path
-from toy_plan import OPERATIONS
+from tests.runtime.core.toy_plan import OPERATIONS
 from structdsl.plan import Plan
 from structdsl_runtime.executor import run
 run(Plan.model_validate_json({endless.model_dump_json()!r}), root=Path({str(root)!r}), store=Path({str(store)!r}),

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from toy_plan import KEEP, OPERATIONS, PLACE, plan, plan_of, step, table
 
 from structdsl.plan import CountTokens, Guard, Plan, Query, Train
 from structdsl.plan.operations import Optimizer, Schedule
@@ -23,6 +22,7 @@ from structdsl_runtime.journal import read_state
 from structdsl_runtime.keys import decisive
 from structdsl_runtime.operation import Context, Function, Inputs, Outputs
 from structdsl_runtime.store import Manifest
+from tests.runtime.core.toy_plan import KEEP, OPERATIONS, PLACE, plan, plan_of, step, table
 
 ALL = tuple(step.address for step in plan().steps)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from toy_plan import KEEP, OPERATIONS, plan
 
 from structdsl.plan import Plan
 from structdsl_runtime.executor import run
 from structdsl_runtime.explain import preview
+from tests.runtime.core.toy_plan import KEEP, OPERATIONS, plan
 
 
 @pytest.fixture

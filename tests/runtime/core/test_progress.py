@@ -6,11 +6,11 @@ import io
 from pathlib import Path
 
 import pytest
-from toy_plan import OPERATIONS, plan
 
 from structdsl_runtime.events import RunFinished, StepFailed, StepFinished
 from structdsl_runtime.executor import run
 from structdsl_runtime.progress import Live, Plain, duration, line, shown
+from tests.runtime.core.toy_plan import OPERATIONS, plan
 
 
 class Terminal(io.StringIO):

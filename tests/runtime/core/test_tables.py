@@ -8,12 +8,12 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from toy_plan import columns
 
 from structdsl.plan import Output
 from structdsl_runtime.engine import Engine
 from structdsl_runtime.store import Produced
 from structdsl_runtime.tables import StepInputs, StepOutputs
+from tests.runtime.core.toy_plan import columns
 
 
 def shape() -> tuple[Output, ...]:

@@ -22,7 +22,7 @@ from structdsl_runtime.text.markdown import blocks
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Table, Workshop
+    from tests.runtime.data.workshop import Table, Workshop
 
 PIECES = [
     "# A",

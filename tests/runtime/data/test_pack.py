@@ -20,7 +20,7 @@ from structdsl_runtime.text.tokens import load
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Table, Workshop
+    from tests.runtime.data.workshop import Table, Workshop
 
 SAMPLES: Table = [
     {"position": n, "sample_id": f"s{n}", "kind": kind, "prompt": prompt, "response": response}

@@ -12,7 +12,7 @@ from structdsl_runtime.operation import Fault
 from structdsl_runtime.operations.read_files import read_files
 
 if TYPE_CHECKING:
-    from conftest import Table, Workshop
+    from tests.runtime.data.workshop import Table, Workshop
 
 
 def read(run: Workshop, pattern: str, **more: Any) -> tuple[Table, Table]:

@@ -19,7 +19,7 @@ from structdsl_runtime.text import tokens
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Table, Workshop
+    from tests.runtime.data.workshop import Table, Workshop
 
 BOOK = "\n\n".join(
     f"# C{chapter}\n\nOpening of {chapter}.\n\n"

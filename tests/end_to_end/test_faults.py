@@ -1,0 +1,98 @@
+"""Bad input: one clear error with its place, the exit code of the design, and nothing finished is lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.end_to_end.folder import Folder
+
+BASE = """\
+language 1
+corpus notes { source = files("data/book/*.md"), role = domain }
+corpus asked { source = files("data/questions.jsonl"), role = instruction }
+taxonomy t { over = [corpus.notes], rule outline: headings { depth = 2 } }
+"""
+
+
+@pytest.fixture
+def data(fresh: Folder) -> Folder:
+    fresh.spec.write_text(BASE, encoding="utf-8")
+    return fresh
+
+
+FAULTS = [
+    ('"data/book/*.md"', '"data/book/*.txt"', "E0513", "2:25", "no file matches", "corpus.asked"),
+    ('"data/book/*.md"', '"data/book"', "E0515", "2:25", "it is a folder", "corpus.asked"),
+    (
+        "instruction",
+        'instruction, columns = { answer: "reply" }',
+        "E0514",
+        "3:25",
+        "`reply` is in no row",
+        "taxonomy.t",
+    ),
+    ("domain", 'domain, keep = sql "CAST(title AS INTEGER) > 1"', "E0603", "2:72", "does not fit", "corpus.notes_read"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "code", "place", "says", "kept"), FAULTS, ids=[fault[2] for fault in FAULTS])
+def test_faults_of_a_source(data: Folder, old: str, new: str, code: str, place: str, says: str, kept: str) -> None:
+    data.shell("run")
+    before = len(list(data.store.glob("tables/*/*/manifest.json")))
+    data.edit(old, new)
+    message = data.shell("run", "--diagnostics", "concise", code=4).stderr
+    assert f"tiny.adapt:{place}: error[{code}]" in message
+    assert says in message
+    assert len(list(data.store.glob("tables/*/*/manifest.json"))) >= before
+    assert data.rows(f"FROM {kept}")
+
+
+def test_faulty_rows_are_kept_account_of(data: Folder) -> None:
+    with (data.path / "data" / "questions.jsonl").open("ab") as file:
+        file.write(b'not json\n[1]\n{"question": "x"}\n{"question": " ", "answer": "y"}\n\xff\n')
+    (data.path / "data" / "book" / "empty.md").write_bytes(b"")
+    (data.path / "data" / "book" / "broken.md").write_bytes(b"\xff\xfe")
+    warned = data.shell("run").stderr
+    assert "corpus.asked: 5 rows dropped while reading" in warned
+    rows = data.rows("SELECT reason FROM corpus.asked_dropped UNION ALL SELECT reason FROM corpus.notes_dropped")
+    assert sorted(row["reason"] for row in rows) == [
+        "empty", "empty", "missing column", "not an object", "not json", "undecodable", "undecodable",
+    ]  # fmt: skip
+
+
+def test_more_tokens_than_the_epochs_allow(fresh: Folder) -> None:
+    fresh.edit("budget = 2k tokens, max_epochs = 20", "budget = 90k tokens, max_epochs = 2")
+    message = fresh.shell("run", "--select", "mixture.knowledge", "--diagnostics", "concise", code=4).stderr
+    assert "error[E0505]: `mixture.knowledge` asks `corpus.book` for 54000 tokens" in message
+    assert fresh.rows("SELECT count(*) AS n FROM corpus.book")[0]["n"] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("compile", "missing.adapt"), 1, "E0802"),
+        (("query", "SELECT 1"), 1, "E0806"),
+        (("explain", "E9999"), 2, "no code E9999"),
+        (("run", "--select", "corpus.nots"), 2, "did you mean"),
+        (("run", "-p", "nothing=3"), 1, "E0209"),
+        (("compile", "-p", "nothing"), 2, "NAME=VALUE"),
+        (("compile", "--out", "data"), 2, "holds files that no compile wrote"),
+    ],
+)
+def test_usage(fresh: Folder, words: tuple[str, ...], code: int, says: str) -> None:
+    assert says in fresh.shell(*words, code=code).stderr
+
+
+def test_several_specs_must_be_told_apart(fresh: Folder) -> None:
+    (fresh.path / "other.adapt").write_text(BASE, encoding="utf-8")
+    assert "E0803" in fresh.shell("compile", code=1).stderr
+
+
+def test_a_query_that_fails_says_what_duckdb_says(finished: Folder) -> None:
+    for query, says in (
+        ("SELECT * FROM corpus.bok", "does not exist"),
+        ("DROP VIEW corpus.book", "only queries that read"),
+    ):
+        message = finished.shell("query", query, code=1).stderr
+        assert "E0807" in message
+        assert says in message

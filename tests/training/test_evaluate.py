@@ -1,0 +1,164 @@
+"""Questions and documents put to a model, in a worker and in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import torch
+from torch.nn import functional
+
+from structdsl.plan import ClosedBook, Perplexity
+from structdsl_runtime.evaluation import generate, likelihood
+from structdsl_runtime.evaluation.questions import Item, prompts
+from structdsl_runtime.operations.evaluate import closed_book, perplexity
+from structdsl_runtime.text import tokens
+from structdsl_runtime.training.objective import PredictingHead
+from tests.training.stage_fakes import FakeInputs, FakeOutputs, context, loaded
+
+COLUMNS = [
+    *("model", "task", "item", "prompt", "output", "parsed", "answer", "score", "path", "n_tokens", "n_bytes"),
+]
+QUESTIONS = ["What?", "What does the baker of Saltmere like to eat?", "Who?", "Où?", "Which animal has Ada?", "Why so?"]
+
+
+@pytest.fixture(scope="module")
+def model(base: Path) -> Any:
+    """Weights large enough that answers differ from prompt to prompt."""
+    found = loaded(base)
+    found.eval()
+    with torch.no_grad():
+        for parameter in found.parameters():
+            if parameter.dim() > 1:
+                parameter.mul_(8)
+    return found
+
+
+def exam(count: int = 6) -> pa.Table:
+    return pa.table(
+        {
+            "doc_id": [f"q{number}" for number in range(count)],
+            "question": QUESTIONS[:count],
+            "answer": ["dumplings"] * count,
+            "aliases": pa.array([None, ["Dumpling"]] * (count // 2), pa.list_(pa.string())),
+            "path": [None] * count,
+        }
+    )
+
+
+def test_closed_book(base: Path, tmp_path: Path) -> None:
+    arguments = ClosedBook(model="model.base", task="exam", shots=0, max_tokens=5, seed=0)
+    outputs = FakeOutputs(tmp_path)
+    where = context(tmp_path, "evaluation.board.exam")
+    closed_book(arguments, FakeInputs({"exam": exam()}, {"model": base}), outputs, where)
+    rows = outputs.tables["items"]
+    assert [row["item"] for row in rows] == [f"q{number}" for number in range(6)]
+    assert all(list(row) == COLUMNS for row in rows)
+    assert rows[0]["prompt"] == "What?\n"
+    assert all(row["score"] == 0.0 and 0 < row["n_tokens"] <= 5 for row in rows)
+
+
+def test_an_exam_without_questions_starts_nothing(base: Path, tmp_path: Path) -> None:
+    arguments = ClosedBook(model="model.base", task="exam", shots=0, max_tokens=5, seed=0)
+    outputs = FakeOutputs(tmp_path)
+    closed_book(arguments, FakeInputs({"exam": exam(0)}, {"model": base}), outputs, context(tmp_path))
+    assert outputs.tables["items"] == []
+
+
+def test_an_answer_does_not_depend_on_its_company(model: Any, base: Path) -> None:
+    tokenizer = tokens.load(base)
+    asked = [question + "\n" for question in QUESTIONS]
+    ask: dict[str, Any] = {"max_tokens": 12, "ends": frozenset({tokenizer.eos_id})}
+    together = sorted(generate.answers(model, tokenizer, asked, **ask))
+    alone = [next(generate.answers(model, tokenizer, [prompt], **ask)) for prompt in asked]
+    assert [answer[1:] for answer in together] == [answer[1:] for answer in alone]
+    assert len({answer[1] for answer in together}) > 1
+
+
+def test_greedy_is_what_transformers_generates(model: Any, base: Path) -> None:
+    tokenizer = tokens.load(base)
+    ids = torch.tensor(tokenizer.encode_batch(["What does she play?\n"]))
+    theirs = model.generate(ids, max_new_tokens=8, do_sample=False, pad_token_id=256)[0, ids.shape[1] :].tolist()
+    ours = generate._greedy(model, tokenizer, ids.tolist(), 8, frozenset())
+    assert theirs[: len(ours[0])] == ours[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("ham\neggs", "ham\n"),
+        ("\n\nham\neggs", "\n\nham\n"),
+        ("ham<|endoftext|>eggs", "ham"),
+        ("hammer", "hamme"),
+    ],
+)
+def test_an_answer_ends_with_its_line_or_its_text(said: str, kept: str, base: Path) -> None:
+    tokenizer = tokens.load(base)
+    ids = [256 if piece is None else tokenizer.encode_batch([piece])[0][0] for piece in _letters(said)]
+    answer: list[int] = []
+    for token in ids[: 5 if said == "hammer" else None]:
+        if not generate._goes_on(answer, token, tokenizer, frozenset({256})):
+            break
+    assert tokenizer.decode(answer) == kept
+
+
+def _letters(text: str) -> list[str | None]:
+    before, end, after = text.partition("<|endoftext|>")
+    return [*before, *([None] if end else []), *after]
+
+
+def test_worked_examples_come_from_the_other_items() -> None:
+    items = [
+        Item(item=f"q{number}", question=f"Q{number}?", answer=f"A{number}", aliases=(), path=None)
+        for number in range(5)
+    ]
+    asked = prompts(items, shots=2, seed=1)
+    for number, prompt in enumerate(asked):
+        assert prompt.endswith(f"Q{number}?\n")
+        assert prompt.count("?\nA") == 2
+        assert f"A{number}" not in prompt
+    assert asked == prompts(items, shots=2, seed=1)
+    assert asked != prompts(items, shots=2, seed=2)
+    assert prompts(items[:2], shots=4, seed=1)[0] == "Q1?\nA1\n\nQ0?\n"
+    assert prompts(items, shots=0, seed=1)[3] == "Q3?\n"
+
+
+def test_perplexity(base: Path, tmp_path: Path) -> None:
+    texts = ["Ada bakes.", "é" * 100, "x"]  # 10, 200 and 1 tokens; the model has 64 positions
+    table = pa.table({"doc_id": ["a", "b", "c"], "text": texts})
+    outputs = FakeOutputs(tmp_path)
+    inputs = FakeInputs({"documents": table}, {"model": base})
+    perplexity(Perplexity(model="model.base", task="drift"), inputs, outputs, context(tmp_path))
+    rows = {row["item"]: row for row in outputs.tables["items"]}
+    assert all(list(row) == COLUMNS for row in rows.values())
+    assert {item: (row["n_tokens"], row["n_bytes"]) for item, row in rows.items()} == {
+        "a": (10, 10),
+        "b": (200, 200),
+        "c": (1, 1),
+    }
+    model, tokenizer = loaded(base), tokens.load(base)
+    ids = torch.tensor([*tokenizer.encode_batch(texts[:1])[0], tokenizer.eos_id])
+    expected = functional.cross_entropy(model(ids[None]).logits[0, :-1], ids[1:])
+    assert rows["a"]["score"] == pytest.approx(expected.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("length", [1, 2, 7, 8, 9, 12, 13, 40, 41])
+def test_windows_score_each_token_once_with_half_a_window_before_it(length: int) -> None:
+    parts = list(likelihood.windows(0, length, 1, 8))
+    assert [place for part in parts for place in range(part.scored, part.stop)] == list(range(1, length))
+    assert all(part.length <= 8 and part.start >= 0 for part in parts)
+    assert all(part.scored - part.start >= 4 for part in parts[1:])
+
+
+def test_a_document_is_scored_alike_in_any_company(model: Any) -> None:
+    generator = torch.Generator().manual_seed(0)
+    documents = [torch.randint(256, (size,), generator=generator).tolist() for size in (5, 64, 65, 200, 2, 31)]
+    head = PredictingHead(model)
+    together = likelihood.document_losses(model, head, documents, context=1)
+    alone = [likelihood.document_losses(model, head, [ids], context=1)[0] for ids in documents]
+    for (nats, count), (expected, number) in zip(together, alone, strict=True):
+        assert count == number
+        assert nats == pytest.approx(expected, rel=1e-5)
+    assert [count for _, count in together] == [len(ids) - 1 for ids in documents]
