@@ -42,7 +42,7 @@ def tokenizer_owner(model: Declaration, unit: Unit) -> Declaration | None:
 
 def has_tokenizer(model: Declaration) -> bool:
     """Whether a model brings one: declared, or in its folder."""
-    return model.values.tokenizer is not None or isinstance(model.values.source, Path)
+    return model.values is None or model.values.tokenizer is not None or isinstance(model.values.source, Path)
 
 
 def used_models(unit: Unit) -> list[Declaration]:
@@ -57,14 +57,15 @@ def used_models(unit: Unit) -> list[Declaration]:
 def counting_model(unit: Unit) -> Declaration | None:
     """The model whose tokenizer counts the tokens of the spec: that at the root of the stages."""
     for model in used_models(unit):
-        if (owner := tokenizer_owner(model, unit)) is not None and has_tokenizer(owner):
+        owner = tokenizer_owner(model, unit)
+        if owner is not None and owner.values is not None and has_tokenizer(owner):
             return owner
     return None
 
 
 def chunking(corpus: Declaration, unit: Unit) -> Paragraphs:
     """How a corpus is cut: as it says, as a taxonomy over it says, else by the default of the language."""
-    claims = [corpus.values.chunk]
+    claims = [corpus.values.chunk] if corpus.values is not None else []
     claims += [t.values.chunk for t in unit.of_kind("taxonomy") if corpus.address in t.values.over]
     return next((claim for claim in claims if claim is not None), Paragraphs())
 

@@ -6,9 +6,9 @@ from structdsl.diagnostics import codes as _codes
 from structdsl.diagnostics.codes import page
 from structdsl.diagnostics.diagnostic import Diagnostic, Edit, Label, Severity, Sink
 from structdsl.diagnostics.render import render
-from structdsl.diagnostics.suggest import nearest
+from structdsl.diagnostics.suggest import did_you_mean, nearest
 
-__all__ = ["CODES", "Diagnostic", "Edit", "Label", "Severity", "Sink", "nearest", "page", "render"]
+__all__ = ["CODES", "Diagnostic", "Edit", "Label", "Severity", "Sink", "did_you_mean", "nearest", "page", "render"]
 
 CODES: dict[str, str]
 

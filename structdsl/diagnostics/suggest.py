@@ -23,6 +23,11 @@ def nearest(word: str, candidates: Iterable[str], limit: int = 3) -> list[str]:
     return [candidate for _, candidate in sorted(scored)[:limit]]
 
 
+def did_you_mean(found: list[str]) -> tuple[str, ...]:
+    """The help that names what `nearest` found, or no help."""
+    return (f"did you mean {' or '.join(f'`{name}`' for name in found)}?",) if found else ()
+
+
 def distance(left: str, right: str) -> int:
     """Damerau–Levenshtein: insertions, deletions, substitutions and swaps of neighbours (optimal alignment)."""
     before: list[int] = []

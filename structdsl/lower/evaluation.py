@@ -20,7 +20,7 @@ SCORES = columns("model VARCHAR, task VARCHAR, metric VARCHAR, value DOUBLE, low
 def lower_evaluation(evaluation: Declaration, planner: Planner) -> None:
     name, values = evaluation.address, evaluation.values
     tables = []
-    for task, settings in values.tasks.items():
+    for task, settings in sorted(values.tasks.items()):
         for model in values.models:
             short = model.replace(".", "_")
             table = f"{name}_{task}_{short}"

@@ -25,7 +25,7 @@ SUMMARY = columns(
 def lower_mixture(mixture: Declaration, planner: Planner) -> None:
     name, values = mixture.address, mixture.values
     _pool(mixture, planner)
-    shares = quotas(values.budget, values.weights)
+    shares = dict(sorted(quotas(values.budget, values.weights).items()))
     holes: dict[str, object] = {
         "corpora": [planner.unit.blocks[corpus].name for corpus in shares],
         "quotas": list(shares.values()),
@@ -78,7 +78,7 @@ def _pool(mixture: Declaration, planner: Planner) -> None:
     """What can be drawn: chunks of text corpora, whole rows of the others."""
     name, blocks = mixture.address, planner.unit.blocks
     queries, reads = [], []
-    for corpus in mixture.values.weights:
+    for corpus in sorted(mixture.values.weights):
         role = blocks[corpus].values.role
         source = f"{corpus}_chunks" if role in TEXT_ROLES else corpus
         reads.append(source)

@@ -42,6 +42,10 @@ def lower(unit: Unit, sink: Sink) -> Unit:
         lower_stage(stage, planner)
     for evaluation in unit.of_kind("evaluation"):
         lower_evaluation(evaluation, planner)
+    for collision in planner.collisions:
+        collision.into(sink, unit.source)
+    if sink.failed:
+        return unit
     nodes = [graph_node(stage, planner) for stage in stages]
     plan = Plan(
         edition=1,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from structdsl import sql
 from structdsl.identity import effective, fingerprint
+from structdsl.passes.finding import Finding
 from structdsl.plan import Column, Guard, Operation, Output, Place, Query, Step, View
 from structdsl.syntax.tree import Span
 from structdsl.unit import Unit
@@ -17,6 +18,8 @@ class Planner:
     unit: Unit
     steps: dict[str, Step] = field(default_factory=dict)  # by address, in an order in which they can run
     owners: dict[str, str] = field(default_factory=dict)  # table -> "address:output" that makes it
+    makers: dict[str, str] = field(default_factory=dict)  # casefolded table -> address of the step that makes it
+    collisions: list[Finding] = field(default_factory=list)
 
     def place(self, span: Span) -> Place:
         line, column = self.unit.source.position(span.start)
@@ -35,10 +38,13 @@ class Planner:
         doc: str = "",
     ) -> None:
         """Add a step whose inputs are "address:output" references of steps already added."""
+        if self._collides(address, outputs, at):
+            return
         inputs = dict(inputs or {})
         recipe = fingerprint(
             {
                 "arguments": effective(operation),
+                "guards": [effective(guard) for guard in guards],
                 "inputs": {name: self._recipe(reference) for name, reference in inputs.items()},
                 "sources": sources,
             }
@@ -57,6 +63,16 @@ class Planner:
         for name, output in outputs.items():
             if output.table is not None:
                 self.owners[output.table] = f"{address}:{name}"
+
+    def _collides(self, address: str, outputs: Mapping[str, Output], at: Span) -> bool:
+        """Whether a step or a table of it has a name that is taken, which is reported; SQL ignores case."""
+        for output in outputs.values():
+            maker = self.makers.setdefault((output.table or address).casefold(), address)
+            if maker != address or address in self.steps:
+                message = f"`{output.table or address}` would be made twice, by `{maker}` and by `{address}`"
+                self.collisions.append(Finding("E0207", message, at, "makes it again", helps=("choose another name",)))
+                return True
+        return False
 
     def query(  # noqa: PLR0913 - a step has that many parts
         self,

@@ -198,7 +198,7 @@ def _tokenise_and_pack(stage: Declaration, tokenizer: str, planner: Planner) -> 
     )
     planner.add(
         f"{name}.pack",
-        Pack(length=length, method=stage.values.pack, seed=seed_of(planner)),
+        Pack(length=length, method=stage.values.pack),
         at=stage.span_of("pack", "length"),
         inputs={"tokens": planner.owners[f"{name}_tokens"], "tokenizer": tokenizer},
         outputs={

@@ -90,7 +90,11 @@ def _links(taxonomy: Declaration, chunks: tuple[str, ...], planner: Planner) -> 
         ).from_(sql.table(f"{name}_{rule}"))
         for rank, rule in enumerate(values.rules)
     ]
-    relations = {"chunks": sql.rows_of(chunks), "nodes": f"{name}_nodes", "rules": sql.union(answers)}
+    relations = {
+        "chunks": sql.rows_of(chunks),
+        "nodes": f"{name}_nodes",
+        "rules": sql.union(answers or [sql.tree("no_answers", {})]),
+    }
     planner.select(
         f"{name}.links",
         sql.fill("links", relations, levels=levels),

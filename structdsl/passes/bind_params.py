@@ -49,6 +49,9 @@ TYPES: dict[str, Type] = {
     "bool": Boolean(),
 }
 PLANNED_TYPES = ("duration", "bytes")
+PLANNED_SOURCES = ("env", "secret")
+DEEPEST = 200  # operators and brackets inside each other
+LARGEST = 30  # digits of an exponent's value: beyond that a number means nothing here
 
 
 def bind_params(unit: Unit, sink: Sink) -> Unit:
@@ -117,7 +120,17 @@ def _value(parameter: Parameter, unit: Unit, sink: Sink) -> Expression | None:
         _report(unit.source, sink, "E0401", f"`param {name}` has no value", parameter.span, "no default", helps)
     if expression is None:
         return None
-    expression = _Binder(source, sink, {}).fold(expression)
+    if isinstance(expression, Call) and expression.name.text in PLANNED_SOURCES:
+        _report(
+            source,
+            sink,
+            "E0801",
+            f"`{expression.name.text}(…)` is not built yet",
+            expression.span,
+            "not of this version",
+        )
+        return None
+    expression = _Binder(source, sink, None).fold(expression)
     reader = Reader(source=source, sink=sink, attribute=name, blocks={}, read_call=_no_call)
     return None if TYPES[type_name.text].read(expression, reader) is ERROR else expression
 
@@ -164,7 +177,7 @@ _HOLE = re.compile(r"\$\{([^}]*)\}")
 class _Binder:
     source: Source
     sink: Sink
-    values: dict[str, Expression | None]
+    values: dict[str, Expression | None] | None  # none inside the default of a param, which uses no other
 
     def block(self, block: Block) -> Block:
         body = tuple(
@@ -174,9 +187,19 @@ class _Binder:
         )
         return dataclasses.replace(block, body=body)
 
-    def fold(self, value: Expression) -> Expression:
+    def fold(self, value: Expression, depth: int = 0) -> Expression:
         """The expression with parameters in place and arithmetic done."""
+        if depth > DEEPEST:
+            _report(self.source, self.sink, "E0105", "the expression is too long to be read", value.span, "split it")
+            return UNKNOWN
         match value:
+            case Quantity() if abs(Decimal(value.number).adjusted()) > LARGEST:
+                _report(
+                    self.source, self.sink, "E0303", "the number is out of range", value.span, "too large or too small"
+                )
+                return UNKNOWN
+            case Negation():
+                return self._negation(value, depth)
             case Reference(parts=("param", name)):
                 return self._parameter(name, value)
             case Text(raw=False):
@@ -190,13 +213,18 @@ class _Binder:
                 arguments = tuple(dataclasses.replace(a, value=self.fold(a.value)) for a in value.arguments)
                 return dataclasses.replace(value, arguments=arguments)
             case Binary():
-                return self._binary(value)
+                return self._binary(value, depth)
             case Sql():
-                return dataclasses.replace(value, text=self._interpolate(value.text))
+                self._interpolate(value.text)  # for what it reports: values become literals where SQL is analysed
+                return value
             case _:
                 return value
 
     def _parameter(self, name: str, reference: Reference) -> Expression:
+        if self.values is None:
+            message = "the default of a param cannot use another param"
+            _report(self.source, self.sink, "E0209", message, reference.span, f"uses `{reference}`")
+            return UNKNOWN
         if name not in self.values:
             found = nearest(name, list(self.values))
             helps = (f"did you mean `param.{found[0]}`?",) if found else ()
@@ -238,8 +266,14 @@ class _Binder:
             end = hole.end()
         return dataclasses.replace(text, value=value + text.value[end:], origins=(*origins, *text.origins[end:]))
 
-    def _binary(self, value: Binary) -> Expression:
-        left, right = self.fold(value.left), self.fold(value.right)
+    def _negation(self, value: Negation, depth: int) -> Expression:
+        operand = self.fold(value.operand, depth + 1)
+        if isinstance(operand, Negation):
+            return dataclasses.replace(operand.operand, span=value.span)
+        return operand if operand is UNKNOWN else dataclasses.replace(value, operand=operand)
+
+    def _binary(self, value: Binary, depth: int) -> Expression:
+        left, right = self.fold(value.left, depth + 1), self.fold(value.right, depth + 1)
         if left is UNKNOWN or right is UNKNOWN:
             return UNKNOWN
         if not isinstance(left, Quantity) or not isinstance(right, Quantity):
@@ -253,15 +287,14 @@ class _Binder:
     def _arithmetic(self, value: Binary, left: Quantity, right: Quantity) -> Expression:
         a, b = amount_of(left), amount_of(right)
         result: Decimal | None = None
-        dimension = a.dimension
-        if value.operator in "+-" and a.dimension == b.dimension:
+        dimension = b.dimension if a.dimension in {NUMBER, RATIO} and b.dimension != RATIO else a.dimension
+        if value.operator in "+-" and (a.dimension == b.dimension or NUMBER in {a.dimension, b.dimension}):
             result = a.value + b.value if value.operator == "+" else a.value - b.value
-        elif value.operator == "*" and (a.dimension in {NUMBER, RATIO} or b.dimension in {NUMBER, RATIO}):
+        elif value.operator == "*" and {a.dimension, b.dimension} & {NUMBER, RATIO}:
             result = a.value * b.value
-            dimension = b.dimension if a.dimension in {NUMBER, RATIO} else a.dimension
         elif value.operator == "/" and b.value and b.dimension in {NUMBER, a.dimension}:
             result = a.value / b.value
-            dimension = NUMBER if a.dimension == b.dimension else a.dimension
+            dimension = a.dimension if b.dimension == NUMBER else NUMBER
         if result is None:
             message = (
                 "division by zero"

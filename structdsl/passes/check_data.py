@@ -8,7 +8,7 @@ from decimal import Decimal
 import sqlglot
 from sqlglot import exp
 
-from structdsl.diagnostics import Label, Sink, nearest
+from structdsl.diagnostics import Label, Sink, did_you_mean, nearest
 from structdsl.lineage import MEASURED_ROLES, TEXT_ROLES, bpe_corpora
 from structdsl.passes.finding import Finding
 from structdsl.passes.places import item_span, key_span
@@ -49,7 +49,7 @@ def mapped_columns_exist(unit: Unit) -> Iterator[Finding]:
                 key_span(corpus, "columns", name),
                 "unknown column",
                 notes=(f"columns that can be mapped: {', '.join(known)}",),
-                helps=(f"did you mean `{found[0]}`?",) if found else (),
+                helps=did_you_mean(found),
             )
 
 
@@ -100,6 +100,16 @@ def taxonomies_order_text(unit: Unit) -> Iterator[Finding]:
                 yield Finding("E0403", message, item_span(taxonomy, "over", name), f"role {corpus.values.role}")
 
 
+def levels_are_new_columns(unit: Unit) -> Iterator[Finding]:
+    taken = ("chunk_id", "doc_id", "node_id", "path", "rule", "score", "evidence")
+    for taxonomy in unit.of_kind("taxonomy"):
+        for level in taxonomy.values.levels:
+            if level.casefold() in taken:
+                message = f"`{taxonomy.address}_links` has a column `{level}` of its own"
+                place = item_span(taxonomy, "levels", level)
+                yield Finding("E0207", message, place, "taken", helps=("choose another name for the level",))
+
+
 def one_chunking_per_corpus(unit: Unit) -> Iterator[Finding]:
     for corpus in unit.of_kind("corpus"):
         claims = [(corpus, corpus.values.chunk)] if corpus.values.chunk is not None else []
@@ -147,6 +157,7 @@ CHECKS: tuple[Callable[[Unit], Iterator[Finding]], ...] = (
     weights_total_one,
     mixtures_train_on_what_may_be_trained_on,
     taxonomies_order_text,
+    levels_are_new_columns,
     one_chunking_per_corpus,
     keep_does_not_count_what_it_feeds,
 )

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from structdsl.diagnostics import Label, Sink
-from structdsl.lineage import TEXT_ROLES, chunking, has_tokenizer, root_model, tokenizer_owner, used_models
+from structdsl.lineage import (
+    MEASURED_ROLES,
+    TEXT_ROLES,
+    chunking,
+    has_tokenizer,
+    root_model,
+    tokenizer_owner,
+    used_models,
+)
 from structdsl.passes.finding import Finding
 from structdsl.passes.places import task_span
 from structdsl.schema.evaluation import ClosedBook
-from structdsl.schema.model import Scratch
+from structdsl.schema.model import Bpe, Path, Scratch
 from structdsl.unit import Declaration, Unit
 
 
@@ -45,17 +53,33 @@ def stages_start_somewhere(unit: Unit) -> Iterator[Finding]:
 def models_hold_together(unit: Unit) -> Iterator[Finding]:
     for model in unit.of_kind("model"):
         source = model.values.source
-        if isinstance(source, Scratch) and source.hidden % source.heads:
+        if isinstance(source, Scratch) and source.hidden % (2 * source.heads):
+            message = f"`hidden` must be an even number for each head: {source.hidden} / {source.heads} is not"
+            yield Finding("E0303", message, model.span_of("source"), "here")
+        if isinstance(source, Path) and model.values.tokenizer is not None:
             yield Finding(
-                "E0303",
-                f"`heads` must divide `hidden`: {source.hidden} / {source.heads} is no whole number",
-                model.span_of("source"),
-                "here",
+                "E0801",
+                "another tokenizer than that of the model's folder is not built yet",
+                model.span_of("tokenizer"),
+                "the folder has its own",
+                helps=("remove `tokenizer`",),
             )
+        if isinstance(model.values.tokenizer, Bpe):
+            for name in model.values.tokenizer.over:
+                corpus = unit.blocks[name]
+                if corpus.values is not None and corpus.values.role in MEASURED_ROLES:
+                    message = f"`{name}` is measured only, and no tokenizer may be trained on it"
+                    yield Finding("E0509", message, model.span_of("tokenizer"), f"role {corpus.values.role}")
+
+
+def models_have_a_tokenizer(unit: Unit) -> Iterator[Finding]:
     owners: dict[str, Declaration] = {}
     for model in used_models(unit):
         owner = tokenizer_owner(model, unit)
-        if owner is None or not has_tokenizer(owner):
+        if owner is None:
+            message = f"the tokenizer of `{model.address}` goes round in a circle of `of(…)`"
+            yield Finding("E0405", message, model.span_of("tokenizer"), "closes the circle")
+        elif not has_tokenizer(owner):
             yield Finding(
                 "E0401",
                 f"`{model.address}` needs a `tokenizer`: a model from scratch has none of its own",
@@ -69,7 +93,7 @@ def models_hold_together(unit: Unit) -> Iterator[Finding]:
         second = list(owners.values())[1]
         yield Finding(
             "E0801",
-            "stages of two tokenizers in one spec are not built yet",
+            "models of two tokenizers in one spec are not built yet",
             second.block.head,
             "reads with another tokenizer",
             helps=("share one: `tokenizer = of(model.…)`",),
@@ -82,7 +106,7 @@ def stages_read_what_they_can(unit: Unit) -> Iterator[Finding]:
         if data.values is None or data.kind != "corpus":
             continue
         role = data.values.role
-        if role in {"exam", "probe"}:
+        if role in MEASURED_ROLES:
             yield Finding(
                 "E0509",
                 f"`{data.address}` is measured only, and cannot be trained on",
@@ -103,7 +127,7 @@ def structure_meets_data(unit: Unit) -> Iterator[Finding]:
         if stage.variant != "scpt":
             continue
         mixture, taxonomy = unit.blocks[stage.values.data], unit.blocks[stage.values.structure]
-        if mixture.values is None or taxonomy.values is None:
+        if mixture.values is None or taxonomy.values is None or _unread(taxonomy.values.over, unit):
             continue
         shared = [name for name in mixture.values.weights if name in taxonomy.values.over]
         if not shared:
@@ -132,6 +156,11 @@ def structure_meets_data(unit: Unit) -> Iterator[Finding]:
                         f"raise `length`, or cut `{name}` finer: `paragraphs(max = {stage.values.length // 2} tokens)`",
                     ),
                 )
+
+
+def _unread(names: Iterable[str], unit: Unit) -> bool:
+    """Whether some of these blocks could not be read, so that nothing more can be said of them."""
+    return any(unit.blocks[name].values is None for name in names)
 
 
 def batches_are_whole(unit: Unit) -> Iterator[Finding]:
@@ -182,6 +211,7 @@ def tasks_fit_their_corpora(unit: Unit) -> Iterator[Finding]:
 CHECKS: tuple[Callable[[Unit], Iterator[Finding]], ...] = (
     stages_start_somewhere,
     models_hold_together,
+    models_have_a_tokenizer,
     stages_read_what_they_can,
     structure_meets_data,
     batches_are_whole,

@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from structdsl.diagnostics import Diagnostic, Edit, Label, Sink, nearest
+from structdsl.diagnostics import Diagnostic, Edit, Label, Sink, did_you_mean, nearest
 from structdsl.schema.block import Nested, Schema, type_of
-from structdsl.schema.kinds import HINTS
+from structdsl.schema.kinds import HINTS, KINDS
 from structdsl.schema.reader import ERROR, Reader, not_built
 from structdsl.syntax.tree import Attribute, Block, Call, Name, Span
 from structdsl.unit import Unit
@@ -18,7 +18,8 @@ def check_types(unit: Unit, sink: Sink) -> Unit:
     blocks = {}
     for address, declaration in unit.blocks.items():
         checker = _Checker(unit, sink, declaration.kind)
-        values = checker.block(declaration.block, declaration.schema, f"`{declaration.kind}`")
+        what = f"`{declaration.kind}: {declaration.variant}`" if declaration.variant else f"`{declaration.kind}`"
+        values = checker.block(declaration.block, declaration.schema, what)
         blocks[address] = dataclasses.replace(declaration, values=values)
     return dataclasses.replace(unit, blocks=blocks)
 
@@ -104,14 +105,17 @@ class _Checker:
                 helps=(f"write `{name.text} {{ … }}`, without `=`",),
             )
             return None
-        found = nearest(name.text, [*names, *schema.PLANNED, *schema.nested()])
+        others = [v for v, other in KINDS[self.kind].variants.items() if v and name.text in other.model_fields]
+        found = [] if others else nearest(name.text, [*names, *schema.PLANNED, *schema.nested()])
         self._report(
             "E0204",
             f"unknown attribute `{name.text}` of {where}" if what == "attribute" else f"unknown {what}: `{name.text}`",
             name.span,
             f"no {what} of this name",
             notes=() if found else (f"{where} has: {', '.join(names)}",),
-            helps=(f"did you mean {' or '.join(f'`{n}`' for n in found)}?",) if found else (),
+            helps=(f"`{name.text}` belongs to {', '.join(f'`{v}`' for v in others)}",)
+            if others
+            else did_you_mean(found),
             fixes=(Edit(span=name.span, text=found[0]),) if found else (),
         )
         return found[0] if found and found[0] in names else None
@@ -144,7 +148,7 @@ class _Checker:
                 block.kind.span,
                 "misplaced block",
                 notes=(f"blocks here: {', '.join(nested) or 'none'}",),
-                helps=(f"did you mean `{found[0]}`?",) if found else (),
+                helps=did_you_mean(found),
             )
             return
         field, place = nested[word]
@@ -193,7 +197,7 @@ class _Checker:
             block.variant.span,
             "no variant of this name",
             notes=() if found else (f"known: {', '.join([*names, *place.planned])}",),
-            helps=(f"did you mean `{found[0]}`?",) if found else (),
+            helps=did_you_mean(found),
         )
         return found[0] if found and found[0] in names else "?"
 

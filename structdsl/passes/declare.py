@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from structdsl.diagnostics import Diagnostic, Edit, Label, Sink, nearest
+from structdsl.diagnostics import Diagnostic, Edit, Label, Sink, did_you_mean, nearest
 from structdsl.schema.kinds import KINDS, PLANNED_KINDS, Kind
 from structdsl.syntax.tree import Block, Name, Span
 from structdsl.unit import Declaration, Unit
@@ -17,8 +17,9 @@ def declare(unit: Unit, sink: Sink) -> Unit:
         declaration = _declaration(block, unit, sink)
         if declaration is None:
             continue
-        if declaration.address in blocks:
-            first = blocks[declaration.address].block
+        known = {address.casefold(): other for address, other in blocks.items()}
+        if declaration.address.casefold() in known:
+            first = known[declaration.address.casefold()].block
             labels = (
                 Label(span=(block.name or block.kind).span, text="declared again here"),
                 Label(span=(first.name or first.kind).span, text="first declared here", primary=False),
@@ -27,6 +28,9 @@ def declare(unit: Unit, sink: Sink) -> Unit:
                 Diagnostic(
                     code="E0202",
                     message=f"`{declaration.address}` is declared twice",
+                    notes=("names that differ only by case are one name in SQL",)
+                    if declaration.address not in blocks
+                    else (),
                     source=unit.source,
                     labels=labels,
                 )
@@ -105,7 +109,7 @@ def _known(
             source=unit.source,
             labels=(Label(span=name.span, text=f"no {what} of this name"),),
             notes=() if found else (f"known: {', '.join([*built, *planned])}",),
-            helps=(f"did you mean `{found[0]}`?",) if found else (),
+            helps=did_you_mean(found),
             fixes=(Edit(span=name.span, text=found[0]),) if found else (),
         )
     )
@@ -114,9 +118,10 @@ def _known(
 
 def _refuse_names_of_tables(blocks: dict[str, Declaration], unit: Unit, sink: Sink) -> None:
     """`corpus.notes_chunks` is a table of `corpus.notes`; no block may take its name."""
+    known = {address.casefold(): declaration for address, declaration in blocks.items()}
     for declaration in blocks.values():
         for suffix in KINDS[declaration.kind].derived:
-            owner = blocks.get(declaration.address.removesuffix(f"_{suffix}"))
+            owner = known.get(declaration.address.casefold().removesuffix(f"_{suffix}"))
             if owner is not None and owner is not declaration:
                 span = declaration.block.name.span if declaration.block.name else declaration.block.head
                 message = f"`{declaration.address}` is the name of a table of `{owner.address}`"

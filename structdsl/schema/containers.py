@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from structdsl.diagnostics import nearest
-from structdsl.schema.reader import ERROR, Error, Reader, Type, choice_word, did_you_mean, not_built
-from structdsl.syntax.tree import Call, Expression, Mapping, Name, Reference, Sequence
+from structdsl.diagnostics import did_you_mean, nearest
+from structdsl.schema.reader import ERROR, Error, Reader, Type, choice_word, kind_of, not_built
+from structdsl.syntax.tree import Call, Expression, Mapping, Name, Reference, Sequence, Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,25 @@ class ListOf:
         if not isinstance(value, Sequence):
             return at.mismatch(self, value)
         items = [self.item.read(item, at) for item in value.items]
+        if ERROR not in items and _repeats(items, value, at):
+            return ERROR
         if not items:
             return at.report("E0301", f"`{at.attribute}` expects at least one entry", value.span, "this list is empty")
         return ERROR if ERROR in items else tuple(items)
 
     def describe(self) -> str:
         return "a list, such as `[…, …]`"
+
+
+def _repeats(items: list[Any], value: Sequence, at: Reader) -> bool:
+    """Whether a name stands twice in a list, which is reported."""
+    seen: set[str] = set()
+    for item, written in zip(items, value.items, strict=True):
+        if isinstance(item, str) and item.casefold() in seen:
+            at.report("E0208", f"`{item}` stands twice in `{at.attribute}`", written.span, "second time")
+            return True
+        seen.add(item.casefold() if isinstance(item, str) else "")
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +106,7 @@ class Names:
         if not isinstance(value, Sequence):
             return at.mismatch(self, value)
         names = [choice_word(item) or at.mismatch(self, item) for item in value.items]
-        return ERROR if ERROR in names else tuple(names)
+        return ERROR if ERROR in names or _repeats(names, value, at) else tuple(names)
 
     def describe(self) -> str:
         return "a list of names, such as `[chapter, section]`"
@@ -105,15 +118,18 @@ class MapOf:
 
     key: Type | None
     value: Type
+    minimum: int = 0  # entries
 
     def read(self, value: Expression, at: Reader) -> Any:
         if not isinstance(value, Mapping):
             return at.mismatch(self, value)
+        if len(value.pairs) < self.minimum:
+            return at.report("E0301", f"`{at.attribute}` expects at least one entry", value.span, "this map is empty")
         result: dict[str, Any] = {}
         failed = False
         for pair in value.pairs:
-            key: Any = self.key.read(pair.key, at) if self.key else choice_word(pair.key) or at.mismatch(self, pair.key)
-            if key is not ERROR and key in result:
+            key = self.key.read(pair.key, at) if self.key else self._name(pair.key, at)
+            if key is not ERROR and key.casefold() in {known.casefold() for known in result}:
                 at.report("E0208", f"`{key}` stands twice in `{at.attribute}`", pair.key.span, "second time")
                 failed = True
             item = self.value.read(pair.value, at)
@@ -121,6 +137,16 @@ class MapOf:
             if key is not ERROR:
                 result[key] = item
         return ERROR if failed else result
+
+    @staticmethod
+    def _name(key: Expression, at: Reader) -> Any:
+        name = choice_word(key)
+        if name is not None:
+            return name
+        helps = (f"write `{key.value}: …`",) if isinstance(key, Text) and key.value.isidentifier() else ()
+        return at.report(
+            "E0301", f"keys of `{at.attribute}` are bare names", key.span, f"this is {kind_of(key)}", helps=helps
+        )
 
     def describe(self) -> str:
         return "a map, such as `{ …: … }`"
@@ -159,7 +185,7 @@ class CallOf:
             return not_built(f"`{at.attribute} = {name}(…)`", value.name.span, at)
         if name not in self.schemas:
             known = [*self.schemas, *self.planned]
-            helps = did_you_mean(name, known)
+            helps = did_you_mean(nearest(name, known))
             at.report(
                 "E0206",
                 f"unknown `{at.attribute}` `{name}`",

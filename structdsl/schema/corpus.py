@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -16,7 +16,7 @@ from structdsl.syntax.tree import Sql
 class Files(Schema):
     """`files("notes/*.md")`: files on disk."""
 
-    pattern: Annotated[str, String()] = Field(
+    pattern: Annotated[str, String(minimum=1)] = Field(
         description="A glob, relative to the folder of the spec; `**` crosses folders."
     )
 
@@ -30,7 +30,7 @@ class Paragraphs(Schema):
 class Corpus(Schema):
     """Documents with a role."""
 
-    PLANNED: ClassVar[frozenset[str]] = frozenset({"redact", "dedup", "decontaminate", "holdout", "license"})
+    PLANNED: ClassVar[frozenset[str]] = frozenset({"redact", "dedup", "decontaminate", "holdout", "license", "cluster"})
 
     source: Annotated[Files, CallOf({"files": Files}, planned=("hf_dataset", "table"))] = Field(
         description="Where the documents are."
@@ -72,5 +72,3 @@ for _role in ("domain", "replay", "probe"):
     PROMISED[_role] = _HEAD | _TAIL
 PROMISED["instruction"] = _HEAD | _TAIL | _ASKED
 PROMISED["exam"] = _HEAD | _TAIL | _ASKED | _EXAM
-
-TextRole = Literal["domain", "replay", "probe"]

@@ -27,7 +27,7 @@ class Perplexity(Schema):
 class Evaluation(Schema):
     """Models and tasks; every model does every task."""
 
-    PLANNED: ClassVar[frozenset[str]] = frozenset({"require"})
+    PLANNED: ClassVar[frozenset[str]] = frozenset({"require", "cluster"})
 
     models: Annotated[tuple[str, ...], ListOf(RefTo(("model", "stage")))] = Field(
         description="Models to compare, the first is the reference."
@@ -40,6 +40,7 @@ class Evaluation(Schema):
                 {"closed_book": ClosedBook, "perplexity": Perplexity},
                 planned=("multiple_choice", "divergence", "recall", "lm_eval"),
             ),
+            minimum=1,
         ),
     ] = Field(description="Names and tasks.")
     shots: Annotated[int, Integer()] = Field(default=0, description="Worked examples before each question.")

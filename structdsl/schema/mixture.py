@@ -34,4 +34,6 @@ class Mixture(Schema):
     order: Annotated[Exactly["shuffled"], Choice(("shuffled",), planned=("curriculum",))] = Field(
         default="shuffled", description="The order of the rows."
     )
-    seed: Annotated[int | None, Integer()] = Field(default=None, description="Of the draw [the project's].")
+    seed: Annotated[int | None, Integer(maximum=2**32 - 1)] = Field(
+        default=None, description="Of the draw [the project's]."
+    )

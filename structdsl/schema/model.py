@@ -24,7 +24,7 @@ class Scratch(Schema):
 class Path(Schema):
     """`path("models/base")`: a Hugging Face model folder on disk."""
 
-    path: Annotated[str, String()] = Field(description="The folder, relative to that of the spec.")
+    path: Annotated[str, String(minimum=1)] = Field(description="The folder, relative to that of the spec.")
 
 
 class Bpe(Schema):

@@ -17,4 +17,6 @@ class Project(Schema):
 
     owner: Annotated[str | None, String()] = Field(default=None, description="Whom to ask.")
     title: Annotated[str | None, String()] = Field(default=None, description="What the spec is called.")
-    seed: Annotated[int, Integer()] = Field(default=0, description="Seed of every draw that has none of its own.")
+    seed: Annotated[int, Integer(maximum=2**32 - 1)] = Field(
+        default=0, description="Seed of every draw that has none of its own."
+    )

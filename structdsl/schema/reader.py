@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from structdsl.diagnostics import Diagnostic, Label, Sink, nearest
+from structdsl.diagnostics import Diagnostic, Label, Sink
 from structdsl.schema.quantities import BYTES, DURATION, NUMBER, RATIO, amount_of
 from structdsl.syntax.source import Source
 from structdsl.syntax.tree import (
@@ -18,6 +18,7 @@ from structdsl.syntax.tree import (
     Expression,
     Keyword,
     Mapping,
+    Negation,
     Quantity,
     Reference,
     Sequence,
@@ -118,13 +119,10 @@ def kind_of(value: Expression) -> str:
             return "a list"
         case Mapping():
             return "a map"
+        case Negation(operand=Quantity()):
+            return "a negative number"
         case _:
             return "an expression"
-
-
-def did_you_mean(word: str, candidates: list[str]) -> tuple[str, ...]:
-    found = nearest(word, candidates)
-    return (f"did you mean {' or '.join(f'`{name}`' for name in found)}?",) if found else ()
 
 
 def choice_word(value: Expression) -> str | None:

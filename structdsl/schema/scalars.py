@@ -6,14 +6,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from structdsl.diagnostics import did_you_mean, nearest
 from structdsl.schema.quantities import COUNT_UNITS, NUMBER, RATIO, Amount, amount_of
-from structdsl.schema.reader import ERROR, Reader, choice_word, did_you_mean, kind_of, not_built
+from structdsl.schema.reader import ERROR, Reader, choice_word, kind_of, not_built
 from structdsl.syntax.tree import Expression, Keyword, Negation, Quantity, Sql, Text
+
+MOST = 2**63 - 1  # what a BIGINT holds
 
 
 def _whole(amount: Amount, value: Quantity, at: Reader, minimum: int) -> Any:
     if amount.value != amount.value.to_integral_value():
         return at.report("E0303", f"`{at.attribute}` must be a whole number", value.span, "has a fraction")
+    if amount.value > MOST:
+        return at.report("E0303", f"`{at.attribute}` must be at most {MOST}", value.span, "too large")
     if amount.value < minimum:
         return at.report("E0303", f"`{at.attribute}` must be at least {minimum}", value.span, "too small")
     return int(amount.value)
@@ -42,7 +47,7 @@ class Count:
                 f"`{at.attribute}` counts {self.unit}, not `{found}`",
                 value.span,
                 "no unit of the language" if unknown else f"expected {self.unit}",
-                helps=helps or (did_you_mean(value.unit, sorted(COUNT_UNITS)) if unknown else ()),
+                helps=helps or (did_you_mean(nearest(value.unit, sorted(COUNT_UNITS))) if unknown else ()),
             )
         return _whole(amount, value, at, self.minimum)
 
@@ -112,9 +117,13 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class String:
+    minimum: int = 0  # characters
+
     def read(self, value: Expression, at: Reader) -> Any:
         if not isinstance(value, Text):
             return at.mismatch(self, value)
+        if len(value.value.strip()) < self.minimum:
+            return at.report("E0303", f"`{at.attribute}` must not be empty", value.span, "no text")
         return value.value
 
     def describe(self) -> str:
@@ -174,7 +183,7 @@ class Choice:
                 value.span,
                 "no such choice",
                 notes=(f"choices: {', '.join(self.names + self.planned)}",),
-                helps=did_you_mean(word, list(self.names + self.planned)),
+                helps=did_you_mean(nearest(word, self.names + self.planned)),
             )
         return word
 

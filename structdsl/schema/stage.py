@@ -10,7 +10,9 @@ from pydantic import Field
 from structdsl.schema.block import Schema
 from structdsl.schema.containers import CallOf, OneOf, RefTo
 from structdsl.schema.scalars import Boolean, Choice, Count, Number, Ratio
-from structdsl.syntax.tree import Quantity
+from structdsl.syntax.tree import Call, Quantity
+
+SELECTIONS = ("easiest", "fas")  # of the language, not built yet
 
 
 class WarmUp:
@@ -82,7 +84,9 @@ class Stage(Schema):
 class Cpt(Stage):
     """Continual pre-training: every token of the mixture is supervised."""
 
-    data: Annotated[str, RefTo(("mixture",))] = Field(description="The mixture it reads.")
+    data: Annotated[str, OneOf(((Call, CallOf({}, planned=SELECTIONS)), (object, RefTo(("mixture",)))))] = Field(
+        description="The mixture it reads."
+    )
 
 
 class Scpt(Cpt):
@@ -94,7 +98,9 @@ class Scpt(Cpt):
 class Sft(Stage):
     """Supervised fine-tuning on questions and answers, loss on the answer."""
 
-    data: Annotated[str, RefTo(("corpus",))] = Field(description="An instruction corpus.")
+    data: Annotated[str, OneOf(((Call, CallOf({}, planned=SELECTIONS)), (object, RefTo(("corpus",)))))] = Field(
+        description="An instruction corpus."
+    )
     epochs: Annotated[int, Count("epochs")] = Field(default=1, description="Passes over the data.")
 
 

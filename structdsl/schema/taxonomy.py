@@ -23,7 +23,7 @@ class Headings(Schema):
 class Taxonomy(Schema):
     """Nodes from rules; the first rule that answers for a chunk wins."""
 
-    PLANNED: ClassVar[frozenset[str]] = frozenset()
+    PLANNED: ClassVar[frozenset[str]] = frozenset({"cluster"})
 
     over: Annotated[tuple[str, ...], ListOf(RefTo(("corpus",)))] = Field(description="Corpora that it orders.")
     chunk: Annotated[Paragraphs | None, CallOf({"paragraphs": Paragraphs}, planned=("tokens", "sections"))] = Field(

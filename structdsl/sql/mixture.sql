@@ -1,9 +1,10 @@
 -- Each corpus gives rows until its quota is met: whole rows, a fresh permutation each epoch, the last one a prefix.
+-- A row of more than twice the quota fits nowhere and is passed over, so that it does not end the draw.
 -- Then its rows are spread evenly over the stream, so that every stretch of it has the shares of the whole.
 WITH quotas AS (
   SELECT unnest(:corpora) AS corpus, unnest(:quotas) AS quota
 ), epochs AS (
-  SELECT quotas.corpus, quotas.quota, unnest(range(1, 1 + CAST(ceil(quotas.quota / sum(pool.n_tokens)) AS BIGINT))) AS epoch
+  SELECT quotas.corpus, quotas.quota, unnest(range(1, 1 + CAST(ceil(quotas.quota / nullif(sum(pool.n_tokens), 0)) AS BIGINT))) AS epoch
   FROM quotas
   JOIN pool USING (corpus)
   GROUP BY quotas.corpus, quotas.quota
@@ -15,6 +16,7 @@ WITH quotas AS (
     md5(concat_ws('/', :seed, epochs.epoch, pool.sample_id)) AS lot
   FROM pool
   JOIN epochs USING (corpus)
+  WHERE pool.n_tokens / 2 <= epochs.quota
 ), running AS (
   SELECT *, sum(n_tokens) OVER (PARTITION BY corpus ORDER BY epoch, lot ROWS UNBOUNDED PRECEDING) AS drawn
   FROM shuffled

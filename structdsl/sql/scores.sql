@@ -1,5 +1,5 @@
 -- One row a model, task and metric. Shares carry Wilson's interval at 95%; perplexity and bits per byte that of
--- the mean loss over documents (normal approximation).
+-- the mean loss over documents (normal approximation), which one document does not have.
 WITH asked AS (
   SELECT model, task, avg(score) AS p, count(*) AS n
   FROM items
@@ -30,7 +30,7 @@ WITH asked AS (
     model,
     task,
     any_value(mean) AS mean,
-    coalesce(1.96 * sqrt(count(*) / greatest(count(*) - 1, 1) * sum((nats - mean * n_tokens) ** 2)) / sum(n_tokens), 0) AS margin,
+    1.96 * sqrt(count(*) / nullif(count(*) - 1, 0) * sum((nats - mean * n_tokens) ** 2)) / sum(n_tokens) AS margin,
     sum(n_tokens) / (ln(2) * sum(n_bytes)) AS tokens_per_byte,
     count(*) AS n
   FROM texts

@@ -1,26 +1,35 @@
--- Quotas that even `max_epochs` passes over a corpus cannot fill.
+-- Quotas that even `max_epochs` passes over a corpus cannot fill, and quotas too small for its smallest row.
 WITH quotas AS (
   SELECT unnest(:corpora) AS corpus, unnest(:quotas) AS quota
 ), population AS (
-  SELECT corpus, sum(n_tokens) AS tokens
+  SELECT corpus, sum(n_tokens) AS tokens, min(n_tokens) AS smallest
   FROM pool
   GROUP BY corpus
 )
 SELECT
   CASE
     WHEN population.tokens IS NULL THEN format('`corpus.{}` has no tokens, and `{}` asks for {} of it', quotas.corpus, :mixture, quotas.quota)
-    ELSE format(
-      '`{}` asks `corpus.{}` for {:d} tokens; {:d} tokens × {:d} `max_epochs` give {:d}, {:d} short',
+    WHEN quotas.quota > population.tokens * :max_epochs THEN format(
+      '`{}` asks `corpus.{}` for {} tokens; {} tokens × {} `max_epochs` give {}, {} short',
       :mixture,
       quotas.corpus,
-      quotas.quota :: BIGINT,
-      population.tokens :: BIGINT,
-      :max_epochs :: BIGINT,
-      population.tokens :: BIGINT * :max_epochs,
-      quotas.quota :: BIGINT - population.tokens :: BIGINT * :max_epochs
+      quotas.quota,
+      population.tokens,
+      :max_epochs,
+      population.tokens * :max_epochs,
+      quotas.quota - population.tokens * :max_epochs
+    )
+    ELSE format(
+      '`{}` asks `corpus.{}` for {} tokens and would draw none: its smallest row has {}, rows are whole, and {} < {} / 2',
+      :mixture,
+      quotas.corpus,
+      quotas.quota,
+      population.smallest,
+      quotas.quota,
+      population.smallest
     )
   END AS message
 FROM quotas
 LEFT JOIN population USING (corpus)
-WHERE quotas.quota > coalesce(population.tokens, 0) * :max_epochs
+WHERE quotas.quota > coalesce(population.tokens, 0) * :max_epochs OR (quotas.quota > 0 AND quotas.quota < population.smallest / 2)
 ORDER BY quotas.corpus

@@ -80,14 +80,15 @@ class Folder:
     """A user's folder and a shell in it."""
 
     path: Path
+    name: str = "tiny"  # of the spec
 
     @property
     def spec(self) -> Path:
-        return self.path / "tiny.adapt"
+        return self.path / f"{self.name}.adapt"
 
     @property
     def store(self) -> Path:
-        return self.path / ".structdsl" / "tiny"
+        return self.path / ".structdsl" / self.name
 
     def edit(self, old: str, new: str) -> None:
         text = self.spec.read_text(encoding="utf-8")
