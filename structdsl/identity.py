@@ -1,8 +1,9 @@
 """Canonical form and hashes: what makes two steps the same step.
 
-A *recipe* is known at compile time: the hash of operation, version, canonical arguments and the recipes of the
-inputs. A *key* is known at run time: the same with the *digests* of the inputs in place of their recipes, so that
-a change upstream which yields the same rows stops there. Labels (doc texts, owners) and placement (processes,
+A *recipe* is known at compile time: the hash of operation, version, canonical arguments, guards and the recipes of
+the inputs. A *key* is known at run time: the same with the *digests* of the inputs in place of their recipes, so that
+a change upstream which yields the same rows stops there. Guards enter because a result vouches for them: one that
+became stricter has to be asked again. Labels (doc texts, owners) and placement (processes,
 paths of this machine, worker counts) never enter; each field of the plan says which it is by its `Effect`.
 """
 
@@ -35,10 +36,10 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()[:32]
 
 
-def effective(arguments: BaseModel) -> dict[str, Any]:
-    """The arguments that decide the data: fields marked `Effect.COST` or `Effect.LABEL` are left out."""
-    fields = type(arguments).model_fields
-    values: Mapping[str, Any] = arguments.model_dump(mode="json")
+def effective(part: BaseModel) -> dict[str, Any]:
+    """What of an operation or a guard decides the data: fields marked `Effect.COST` or `Effect.LABEL` are left out."""
+    fields = type(part).model_fields
+    values: Mapping[str, Any] = part.model_dump(mode="json")
     return {
         name: value
         for name, value in values.items()

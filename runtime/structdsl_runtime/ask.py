@@ -69,8 +69,10 @@ def open_run(store: Path, scratch: Path, run: str | None = None) -> duckdb.DuckD
     for relation in (*_relations(store, state), *meta(store, state.run_id)):
         try:
             define(connection, relation)
-        except duckdb.Error:  # a view over a table that has not been made yet, or has been cleared away
-            continue
+        except (duckdb.CatalogException, duckdb.IOException):
+            continue  # a view over a table that has not been made yet, or files that have been cleared away
+        except duckdb.Error as error:
+            raise QueryError(f"`{relation.table}` cannot be read: {error}") from error
     folders = ", ".join(literal(str(store / name)) for name in READABLE)
     connection.execute(f"SET allowed_directories = [{folders}]")
     connection.execute("SET enable_external_access = false")
@@ -120,10 +122,12 @@ def _relations(store: Path, state: RunState) -> list[Relation]:
 def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     """Refuse all but one statement that reads; raises `QueryError`, or DuckDB's error where it does not bind."""
     statements = connection.extract_statements(sql)
-    if len(statements) != 1:
+    if not statements:
+        raise QueryError("the query is empty")
+    if len(statements) > 1:
         raise QueryError("one statement at a time")
     kind = statements[0].type
-    text = statements[0].query.strip().removesuffix(";")
+    text = _bare(statements[0].query)
     if kind == duckdb.StatementType.EXPLAIN and (prefix := _EXPLAIN.match(text)):
         _check(connection, text[prefix.end() :])
     elif kind in (duckdb.StatementType.SELECT, duckdb.StatementType.MULTI):
@@ -131,3 +135,14 @@ def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
             cursor.execute(f"EXPLAIN FROM (\n{text}\n)")
     else:
         raise QueryError("only queries that read: SELECT, FROM, SHOW, DESCRIBE, SUMMARIZE, EXPLAIN")
+
+
+def _bare(statement: str) -> str:
+    """A statement without the semicolons and comments at its end, so that it can stand in brackets."""
+    text = statement.encode()
+    end = len(text)
+    for offset, kind in reversed(duckdb.tokenize(statement)):  # offsets are those of bytes
+        if kind != duckdb.token_type.comment and text[offset : offset + 1] != b";":
+            break
+        end = offset
+    return text[:end].decode().strip()

@@ -64,18 +64,16 @@ def build(store: Path, relations: Iterable[Relation]) -> None:
         os.replace(draft, store / "catalog.duckdb")  # noqa: PTH105 - the rename is the point
 
 
-def fill(
-    connection: duckdb.DuckDBPyConnection, store: Path, relations: Iterable[Relation], *, run: str | None = None
-) -> None:
-    """Define the tables of a store, and `meta`, in an open database; `run` is the one `meta.steps` shows."""
+def fill(connection: duckdb.DuckDBPyConnection, store: Path, relations: Iterable[Relation]) -> None:
+    """Define the tables of a store, and `meta` of its latest run, in an open database."""
     connection.execute("BEGIN")
-    for relation in (*relations, *meta(store, run)):
+    for relation in (*relations, *meta(store, None)):
         define(connection, relation)
     connection.execute("COMMIT")
 
 
 def meta(store: Path, run: str | None) -> list[Relation]:
-    """The views over the records of the runs."""
+    """The views over the records of the runs; `run` is the one that `meta.steps` shows, else the latest."""
     fields = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in STATE.items())
     states = f"read_json({literal(str(store.absolute() / 'runs' / '*' / 'state.json'))}, columns = {{{fields}}})"
     chosen = literal(run) if run else "(SELECT max(run_id) FROM states)"

@@ -9,7 +9,21 @@ from pathlib import Path
 import duckdb
 
 from structdsl_runtime.machine import memory_limit, processors
+from structdsl_runtime.operation import Fault
 from structdsl_runtime.relations import Relation, identifier, literal
+
+VALUES = (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException)
+
+
+def misfit(address: str, error: duckdb.Error) -> Fault:
+    """Fault E0603: what one of `VALUES` says of the SQL of a step, such as text that is cast to a number."""
+    first, *_ = str(error).splitlines()
+    return Fault(
+        "E0603",
+        f"a value does not fit the SQL of `{address}`",
+        notes=(first,),
+        helps=("`try_cast` gives NULL where a value cannot be converted",),
+    )
 
 
 def connect(scratch: Path) -> duckdb.DuckDBPyConnection:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -78,15 +78,19 @@ def run(
     observer: Observer = silent,
     only: Collection[str] | None = None,
     operations: Mapping[str, Function] | None = None,
+    prepare: Callable[[], object] | None = None,
 ) -> RunResult:
     """Bring the store up to date with a plan.
 
     `root` is the folder of the spec, `store` its `.structdsl/<spec>`. `only` narrows to these addresses and what
-    they are made from. A fault of the user or of a source is in the result; a mistake of ours is raised, with the
-    step in its notes. Raises `StoreInUse` and `Interrupted`.
+    they are made from. `prepare` is called first, once the store is held: what a refused run must not touch. A fault
+    of the user or of a source is in the result; a mistake of ours is raised, with the step in its notes. Raises
+    `StoreInUse`, `StoreUnusable` and `Interrupted`.
     """
     place = Store(root=store.absolute())
     with exclusive(place.root), stoppable() as stop:
+        if prepare is not None:
+            prepare()
         runs = place.root / "runs"
         bury(runs)
         shutil.rmtree(place.root / "scratch", ignore_errors=True)  # of runs that were killed

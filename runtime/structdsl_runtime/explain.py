@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Literal
 
 from structdsl.plan import Plan, Step, View
-from structdsl_runtime.keys import decisive, digests, identify
+from structdsl_runtime.keys import decisive, digests, guards, identify
+from structdsl_runtime.lock import check
 from structdsl_runtime.sources import Listing, Sources, digest
 from structdsl_runtime.store import Manifest, Store
 
@@ -30,8 +31,12 @@ class StepPreview:
 
 
 def preview(plan: Plan, *, root: Path, store: Path) -> list[StepPreview]:
-    """One entry a step, in the order of the plan; reads sources (to hash them), writes no result."""
+    """One entry a step, in the order of the plan; reads sources (to hash them), writes no result.
+
+    Raises `StoreUnusable` where the folder of the store is none, or cannot be read.
+    """
     place = Store(root=store.absolute())
+    check(place.root)
     sources = Sources(root.absolute(), place.root)
     known: dict[str, str] = {}
     pending: dict[str, tuple[str, ...]] = {}  # address -> the steps to name as the cause of what comes after it
@@ -92,6 +97,8 @@ def _own(step: Step, last: Manifest) -> Iterator[str]:
     elif step.operation.version != last.version:
         yield f"operation version {last.version} → {step.operation.version}"
     yield from _arguments(last.arguments, decisive(step), "")
+    if last.guards != guards(step):
+        yield "its guard changed"
 
 
 def _arguments(before: object, now: object, name: str) -> Iterator[str]:

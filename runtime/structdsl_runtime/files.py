@@ -1,4 +1,4 @@
-"""Writing so that a file is either the old one or the new one, never half of each."""
+"""Where a path of the spec leads, and writing so that a file is the old one or the new one, never half of each."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ def replace(path: Path, text: str, *, durable: bool = False) -> None:
     draft.replace(path)
     if durable:
         flush(path.parent)
+
+
+def resolve(path: str, root: Path) -> Path:
+    """A path of the spec: `~` is the home of the user, anything relative starts at the folder of the spec."""
+    return root / os.path.expanduser(path)  # noqa: PTH111 - leaves `~nobody` alone, where pathlib raises
 
 
 def flush(path: Path) -> None:

@@ -22,6 +22,7 @@ class Identity:
 
     key: str
     arguments: dict[str, Any]
+    guards: tuple[dict[str, Any], ...]
     inputs: dict[str, Consumed]
     listings: dict[str, Listing]  # glob -> files
 
@@ -34,20 +35,26 @@ def identify(step: Step, digests: Mapping[str, str], sources: Sources) -> Identi
     """The identity of a step, given the digest of each `address:output` that it reads."""
     inputs = {name: Consumed(ref=ref, digest=digests[ref]) for name, ref in step.inputs.items()}
     listings = {pattern: sources.listing(pattern) for pattern in step.sources}
-    arguments = decisive(step)
+    arguments, checked = decisive(step), guards(step)
     parts = {
         "op": step.operation.op,
         "version": step.operation.version,
         "arguments": arguments,
+        "guards": checked,
         "inputs": {name: consumed.digest for name, consumed in inputs.items()},
         "sources": {pattern: digest(listing) for pattern, listing in listings.items()},
     }
-    return Identity(key=fingerprint(parts), arguments=arguments, inputs=inputs, listings=listings)
+    return Identity(key=fingerprint(parts), arguments=arguments, guards=checked, inputs=inputs, listings=listings)
 
 
 def decisive(step: Step) -> dict[str, Any]:
     """The arguments that decide the data; operation and version stand beside them."""
     return {name: value for name, value in effective(step.operation).items() if name not in ("op", "version")}
+
+
+def guards(step: Step) -> tuple[dict[str, Any], ...]:
+    """What its guards ask, their code and SQL; a result under the key has passed them."""
+    return tuple(effective(guard) for guard in step.guards)
 
 
 def digests(manifest: Manifest) -> dict[str, str]:

@@ -7,6 +7,7 @@ the lock, and may outlive a killed parent; so children close it as they are born
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import socket
@@ -29,11 +30,35 @@ class StoreInUse(Exception):  # noqa: N818 - a state of affairs, worded as the m
         self.owner = owner
 
 
+class StoreUnusable(Exception):  # noqa: N818 - the same
+    """The folder of a store cannot be made, read or written; `reason` is the system's."""
+
+    def __init__(self, store: Path, error: OSError) -> None:
+        self.store = store
+        self.reason = (error.strerror or str(error)).lower()
+        super().__init__(f"the store `{store}` cannot be used: {self.reason}")
+
+
+def check(store: Path) -> None:
+    """Raise `StoreUnusable` where there is something under the name of the store that no store can be read from."""
+    try:
+        next(store.iterdir(), None)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise StoreUnusable(store, error) from None
+
+
 @contextmanager
 def exclusive(store: Path) -> Iterator[None]:
-    """Hold the store; raises `StoreInUse` at once where another run holds it."""
-    store.mkdir(parents=True, exist_ok=True)
-    handle = os.open(store / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    """Hold the store; raises `StoreInUse` at once where another run holds it, `StoreUnusable` where nobody can."""
+    try:
+        store.mkdir(parents=True, exist_ok=True)
+        if not os.access(store, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        handle = os.open(store / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise StoreUnusable(store, error) from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
+import os
 import time
 from pathlib import Path
 
 from structdsl.identity import canonical, fingerprint
-from structdsl_runtime.files import replace, walk
+from structdsl_runtime.files import replace, resolve, walk
 
 Listing = dict[str, str]  # name -> SHA-256
 
@@ -27,7 +28,7 @@ def match(pattern: str, root: Path) -> tuple[Path, list[Path]]:
 
     A path without wildcards is that file, or all files below that folder.
     """
-    parts = Path(pattern).parts
+    parts = resolve(pattern, Path()).parts
     fixed = next((at for at, part in enumerate(parts) if glob.has_magic(part)), len(parts))
     base = root.joinpath(*parts[:fixed])
     if fixed == len(parts):
@@ -70,8 +71,8 @@ class Sources:
         return listing
 
     def save(self) -> None:
-        """Write the memory of hashes, if there is a store and something new."""
-        if self._dirty and self._memory.parent.is_dir():
+        """Write the memory of hashes, if there is something new and a store that can be written."""
+        if self._dirty and os.access(self._memory.parent, os.W_OK):
             replace(self._memory, json.dumps(self._known, separators=(",", ":")))
             self._dirty = False
 

@@ -51,6 +51,7 @@ class Manifest(Record):
     recipe: str
     key: str
     arguments: dict[str, Any]  # those that decide the data
+    guards: tuple[dict[str, Any], ...]  # code and SQL of those that let it start
     inputs: dict[str, Consumed]
     sources: dict[str, str]  # glob -> digest of what it matched
     outputs: dict[str, Produced]

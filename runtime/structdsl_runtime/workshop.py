@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from structdsl.plan import Step, View
-from structdsl_runtime.engine import Engine, columns, define
+from structdsl.plan import Place, Step, View
+from structdsl_runtime.engine import VALUES, Engine, columns, define, misfit
 from structdsl_runtime.events import Failure, Observer, StepError, StepProgress, Warned
 from structdsl_runtime.keys import Identity
 from structdsl_runtime.machine import peak_memory, versions
@@ -60,6 +60,7 @@ class Workshop:
             recipe=step.recipe,
             key=identity.key,
             arguments=identity.arguments,
+            guards=identity.guards,
             inputs=identity.inputs,
             sources=identity.sources,
             outputs=outputs,
@@ -88,7 +89,7 @@ class Workshop:
                 corpus = output.table.removesuffix("_faults")
                 reasons = ", ".join(f"{count} {reason}" for reason, count in counts)
                 rows = counted(total, "row")
-                message = f"{corpus}: {rows} dropped while reading ({reasons}); SELECT * FROM {corpus}_dropped"  # noqa: S608
+                message = f"{corpus}: {rows} dropped while reading ({reasons}); SELECT * FROM {output.table}"  # noqa: S608
                 self._observer(Warned(address=result.step.address, message=message))
 
     def _define(self, result: Result, results: Mapping[str, Result]) -> None:
@@ -104,23 +105,16 @@ class Workshop:
 
     def _check_guards(self, step: Step) -> None:
         for guard in step.guards:
-            messages = [
-                str(row[0])
-                for row in self._connection.execute(
+            try:
+                rows = self._connection.execute(
                     f"SELECT message FROM (\n{guard.sql.strip().removesuffix(';')}\n)"  # noqa: S608 - SQL of the plan
                 ).fetchall()
-            ]
-            if messages:
-                raise StepError(
-                    Failure(
-                        address=step.address,
-                        code=guard.code,
-                        message=messages[0],
-                        notes=tuple(messages[1:]),
-                        helps=guard.helps,
-                        place=guard.place,
-                    )
-                )
+            except VALUES as error:
+                raise _failed(step, misfit(step.address, error), guard.place) from error
+            if rows:
+                message, *notes = (str(row[0]) for row in rows)
+                fault = Fault(guard.code, message, notes=tuple(notes), helps=guard.helps)
+                raise _failed(step, fault, guard.place)
 
     def _view(self, step: Step, identity: Identity) -> dict[str, Produced]:
         """Nothing is computed: what a view holds follows from its SQL and its inputs, and so does its digest."""
@@ -151,16 +145,7 @@ class Workshop:
         try:
             self._operations[step.operation.op](step.operation, self._inputs(step, results), outputs, context)
         except Fault as fault:
-            raise StepError(
-                Failure(
-                    address=step.address,
-                    code=fault.code,
-                    message=fault.message,
-                    notes=fault.notes,
-                    helps=fault.helps,
-                    place=step.place,
-                )
-            ) from fault
+            raise _failed(step, fault, step.place) from fault
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         return outputs.finish()
@@ -177,3 +162,10 @@ class Workshop:
                 schema, _, table = table.partition(".")
                 tables[name] = f"{identifier(schema)}.{identifier(table)}"
         return StepInputs(engine=self.engine, order=tuple(step.inputs), tables=tables, folders=folders)
+
+
+def _failed(step: Step, fault: Fault, place: Place) -> StepError:
+    failure = Failure(
+        address=step.address, code=fault.code, message=fault.message, notes=fault.notes, helps=fault.helps, place=place
+    )
+    return StepError(failure)

@@ -14,6 +14,7 @@ import click
 if TYPE_CHECKING:
     from structdsl.diagnostics import Diagnostic
     from structdsl.plan import Plan
+    from structdsl.syntax.source import Source
 
 EXIT_SPEC = 1
 EXIT_STEP = 4
@@ -81,10 +82,14 @@ def find_spec(spec: Path | None, style: str) -> Place:
     raise failure([diagnostic], style)
 
 
-def compile_place(place: Place, params: tuple[str, ...], style: str) -> Plan:
-    """The plan of a spec; ends the process with exit code 1, all messages printed, where it has errors."""
+def compile_place(place: Place, params: tuple[str, ...], style: str) -> tuple[Plan, Source]:
+    """The plan of a spec, and the text that it is the plan of: the file may change meanwhile.
+
+    Ends the process with exit code 1, all messages printed, where there are errors.
+    """
     from structdsl.compile import compile_text  # noqa: PLC0415
     from structdsl.diagnostics import Diagnostic  # noqa: PLC0415
+    from structdsl.syntax.source import Source  # noqa: PLC0415
 
     overrides = dict(_assignment(text) for text in params)
     try:
@@ -99,7 +104,26 @@ def compile_place(place: Place, params: tuple[str, ...], style: str) -> Plan:
     report(list(sink), style)
     if plan is None:
         raise click.exceptions.Exit(EXIT_SPEC)
-    return plan
+    return plan, Source(place.spec, text)
+
+
+def build(plan: Plan, folder: Path) -> list[Path]:
+    """Write the artefacts of a plan; a folder that is not ours, or that cannot be written, is an error of usage."""
+    from structdsl.emit import NoBuild, write_build  # noqa: PLC0415
+
+    try:
+        return write_build(plan, folder)
+    except NoBuild:
+        message = f"`{shown(folder)}` holds files that no compile wrote; empty it, or have it written elsewhere"
+        raise click.UsageError(message) from None
+    except OSError as error:
+        message = f"`{shown(folder)}` cannot be written: {(error.strerror or str(error)).lower()}"
+        raise click.UsageError(message) from None
+
+
+def shown(path: Path) -> Path:
+    """A path as messages name it: relative to the current folder where it lies below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def report(diagnostics: list[Diagnostic], style: str) -> None:

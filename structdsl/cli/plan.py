@@ -25,10 +25,14 @@ def plan_command(
 ) -> None:
     """Compare a spec with its store: which steps would run, and why."""
     from structdsl_runtime.explain import preview  # noqa: PLC0415
+    from structdsl_runtime.lock import StoreUnusable  # noqa: PLC0415
 
     place = find_spec(spec, style)
-    plan = compile_place(place, params, style)
-    previews = preview(plan, root=place.root, store=place.store)
+    plan, _ = compile_place(place, params, style)
+    try:
+        previews = preview(plan, root=place.root, store=place.store)
+    except StoreUnusable as error:
+        raise click.UsageError(str(error)) from None
     views = {step.address for step in plan.steps if step.operation.op == "view"}
     shown = [p for p in previews if p.address not in views and (everything or p.action != "reuse")]
     width = max((len(p.address) for p in shown), default=0)

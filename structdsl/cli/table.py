@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
+import math
 import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -40,9 +42,32 @@ def as_csv(columns: Sequence[str], rows: Rows) -> str:
 
 
 def as_json(columns: Sequence[str], rows: Rows) -> str:
-    """One JSON array of objects."""
-    objects = [dict(zip(columns, row, strict=True)) for row in rows]
-    return json.dumps(objects, ensure_ascii=False, indent=2, default=str)
+    """One JSON array of objects; no column is lost to another of its name, NaN and infinity are null."""
+    names = distinct(columns)
+    objects = [dict(zip(names, map(_plain_json, row), strict=True)) for row in rows]
+    return json.dumps(objects, ensure_ascii=False, indent=2, default=str, allow_nan=False)
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """Column names as keys of an object: `a`, `a` become `a`, `a_1`, or the first that no column has."""
+    found: list[str] = []
+    for name in names:
+        choices = (f"{name}_{number}" for number in itertools.count(1))
+        found.append(name if name not in found else next(c for c in choices if c not in found and c not in names))
+    return found
+
+
+def _plain_json(value: Any) -> Any:
+    """The value with null for numbers that JSON does not have (NaN, infinity), at whatever depth."""
+    match value:
+        case float() if not math.isfinite(value):
+            return None
+        case list() | tuple():
+            return [_plain_json(item) for item in value]
+        case dict():
+            return {str(key): _plain_json(item) for key, item in value.items()}
+        case _:
+            return value
 
 
 FORMATS: dict[str, Callable[[Sequence[str], Rows], str]] = {"table": show, "csv": as_csv, "json": as_json}
@@ -55,7 +80,9 @@ def _numbers(values: Sequence[object]) -> bool:
 
 
 def _plain(value: object) -> object:
-    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict | tuple) else value
+    if not isinstance(value, list | dict | tuple):
+        return value
+    return json.dumps(_plain_json(value), ensure_ascii=False, default=str)
 
 
 def _cell(value: object) -> str:

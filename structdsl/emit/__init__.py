@@ -1,5 +1,5 @@
 """Writing a plan for machines and for people."""
 
-from structdsl.emit.build import write_build
+from structdsl.emit.build import NoBuild, write_build
 
-__all__ = ["write_build"]
+__all__ = ["NoBuild", "write_build"]

@@ -38,7 +38,7 @@ def lower_mixture(mixture: Declaration, planner: Planner) -> None:
         at=mixture.span_of("budget"),
         tables=pool,
         holes=holes | {"mixture": name},
-        helps=("lower `budget` or the weight of that corpus, raise `max_epochs`, or add documents",),
+        helps=("change `budget` or the weight of that corpus, raise `max_epochs`, or add documents",),
     )
     seed = values.seed if values.seed is not None else seed_of(planner)
     planner.query(

@@ -31,7 +31,7 @@ def tokenizer_of(model: Declaration, planner: Planner) -> str:
                 address,
                 LoadTokenizer(path=path),
                 at=span,
-                sources=tuple(f"{path}/{name}" for name in ("*.json", "*.txt", "*.model")),
+                sources=tuple(f"{path}/{name}" for name in ("*.json", "*.txt", "*.model", "*.jinja")),
                 outputs={"tokenizer": folder("The tokenizer of a model folder.")},
             )
     return f"{address}:tokenizer"

@@ -145,11 +145,10 @@ class Pack(Arguments):
     version: Literal[1] = 1
     length: int
     method: Literal["best_fit"]
-    seed: int
 
 
 class Schedule(Arguments):
-    shape: Literal["cosine", "linear", "constant"]
+    shape: Literal["cosine", "constant"]
     warmup_ratio: float | None = None  # share of all optimizer steps
     warmup_steps: int | None = None
     floor: float = 0.0  # final learning rate as a share of the peak
@@ -167,7 +166,7 @@ class Train(Arguments):
 
     op: Literal["train"] = "train"
     version: Literal[1] = 1
-    stage: Annotated[str, Effect.LABEL]
+    stage: Annotated[str, Effect.LABEL]  # its address
     length: int
     batch: int  # rows of `length` positions per optimizer step, over all processes
     optimizer: Optimizer

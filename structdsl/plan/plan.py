@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from structdsl.identity import Effect
 from structdsl.plan.operations import Operation
 
 
@@ -43,8 +44,8 @@ class Guard(Record):
 
     code: str
     sql: str
-    helps: tuple[str, ...] = ()
-    place: Place
+    helps: Annotated[tuple[str, ...], Effect.LABEL] = ()
+    place: Annotated[Place, Effect.LABEL]
 
 
 class Step(Record):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from structdsl import sql
 from structdsl.compile import compile_text
-from structdsl.lower.mixture import POOL
+from structdsl.lower.mixture import MIXTURE, POOL
 from structdsl.lower.planner import columns
 from structdsl.lower.taxonomy import NODES
 from structdsl.plan import Column, Plan, Query, View
@@ -129,6 +129,34 @@ def test_a_quota_is_met_within_half_a_row_by_whole_epochs_and_a_prefix(
         assert len(set(ids)) == len(ids)
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=12), st.integers(1, 60), st.integers(0, 5))
+def test_a_quota_that_the_guard_lets_pass_draws_something(
+    database: duckdb.DuckDBPyConnection, sizes: list[int], quota: int, seed: int
+) -> None:
+    assert bool(draw(database, {"a": sizes}, {"a": quota}, seed)) == (quota >= min(sizes) / 2)
+
+
+def test_a_row_larger_than_the_quota_does_not_end_the_draw(database: duckdb.DuckDBPyConnection) -> None:
+    for seed in range(5):
+        rows = draw(database, {"a": [500, 600, *[10] * 20]}, {"a": 100}, seed)
+        assert sum(row["n_tokens"] for row in rows) == 100
+
+
+@pytest.mark.parametrize(
+    ("sizes", "quota", "max_epochs", "binding"),
+    [([10] * 20, 100, 1, "budget"), ([10] * 10, 100, 1, "max_epochs"), ([70] * 10, 100, 1, "rows")],
+)
+def test_what_bound_a_corpus(
+    database: duckdb.DuckDBPyConnection, sizes: list[int], quota: int, max_epochs: int, binding: str
+) -> None:
+    rows = draw(database, {"a": sizes}, {"a": quota})
+    create(database, "mixture.m", MIXTURE, rows)
+    tables = {"pool": "mixture.m_pool", "draw": "mixture.m"}
+    (row,) = ask(database, fill("mixture_summary", tables, corpora=["a"], quotas=[quota], max_epochs=max_epochs))
+    assert (row["binding"], row["realised"]) == (binding, sum(row["n_tokens"] for row in rows))
+
+
 def test_epochs_are_permuted_afresh_and_seeds_differ(database: duckdb.DuckDBPyConnection) -> None:
     orders = set()
     for seed in range(3):
@@ -144,12 +172,29 @@ def test_every_stretch_has_the_shares_of_the_whole(database: duckdb.DuckDBPyConn
         assert 8 <= sum(row["corpus"] == "b" for row in rows[start : start + 100]) <= 12
 
 
+ASKS = "`mixture.m` asks `corpus.a` for"
+
+
 @pytest.mark.parametrize(
     ("sizes", "quota", "max_epochs", "messages"),
     [
         ([10, 10], 40, 2, []),
-        ([10, 10], 41, 2, ["`mixture.m` asks `corpus.a` for 41 tokens; 20 tokens × 2 `max_epochs` give 40, 1 short"]),
+        ([10, 10], 41, 2, [f"{ASKS} 41 tokens; 20 tokens × 2 `max_epochs` give 40, 1 short"]),
         ([], 1, 2, ["`corpus.a` has no tokens, and `mixture.m` asks for 1 of it"]),
+        ([12, 90], 6, 2, []),
+        (
+            [12, 90],
+            5,
+            2,
+            [f"{ASKS} 5 tokens and would draw none: its smallest row has 12, rows are whole, and 5 < 12 / 2"],
+        ),
+        ([12], 0, 2, []),
+        (
+            [10],
+            93 * 10**17,
+            1,
+            [f"{ASKS} {93 * 10**17} tokens; 10 tokens × 1 `max_epochs` give 10, {93 * 10**17 - 10} short"],
+        ),
     ],
 )
 def test_shortfall(
@@ -236,6 +281,12 @@ def test_perplexity_and_bits_per_byte(database: duckdb.DuckDBPyConnection) -> No
     assert found["bits_per_byte"]["value"] == pytest.approx(nats / math.log(2) / 150)
     for row in found.values():
         assert row["low"] < row["value"] < row["high"]
+
+
+def test_one_document_has_no_interval(database: duckdb.DuckDBPyConnection) -> None:
+    found = scores(database, [{"model": "m", "task": "t", "score": 2.0, "n_tokens": 10, "n_bytes": 40}])
+    assert found["perplexity"]["value"] == pytest.approx(math.exp(2))
+    assert {(row["low"], row["high"]) for row in found.values()} == {(None, None)}
 
 
 # taxonomy

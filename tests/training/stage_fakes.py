@@ -121,7 +121,7 @@ def train_arguments(**changes: Any) -> Train:
     """A stage of rows of 64 positions, four a step."""
     schedule = Schedule(shape="cosine", warmup_ratio=0.25, floor=0.1)
     fields: dict[str, Any] = {
-        "stage": "learn",
+        "stage": "stage.learn",
         "length": 64,
         "batch": 4,
         "optimizer": Optimizer(lr=1e-2, weight_decay=0.1, clip=1.0, schedule=schedule),

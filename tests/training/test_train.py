@@ -114,7 +114,7 @@ def test_the_model_is_one_that_others_load(single: Trained, base: Path) -> None:
     with safe_open(single.model / "model.safetensors", "pt") as file:
         assert file.metadata() == {"format": "pt"}
     card = (single.model / "README.md").read_text()
-    assert "# stage.learn" in card
+    assert "# stage.learn\n" in card
     assert "22 of 64 positions" in card
     assert str(base) not in card
     config = json.loads((single.model / "config.json").read_text())

@@ -7,7 +7,6 @@ that importing transformers takes; a test loads it there and compares.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -16,8 +15,17 @@ import numpy as np
 import numpy.typing as npt
 
 from structdsl.plan import LoadModel, ScratchModel
+from structdsl_runtime.files import resolve
 from structdsl_runtime.operation import Context, Fault, Inputs, Outputs
-from structdsl_runtime.operations.train import copy_tokenizer
+from structdsl_runtime.pretrained import (
+    OLDER_TOKENIZERS,
+    SAVE_TOKENIZER,
+    TOKENIZER_FILES,
+    copy,
+    read_json,
+    unusable,
+    write_json,
+)
 from structdsl_runtime.text import tokens
 
 SPREAD: Final = 0.02  # standard deviation of fresh weights, as in GPT-2 and LLaMA
@@ -44,11 +52,11 @@ def scratch_model(arguments: ScratchModel, inputs: Inputs, outputs: Outputs, con
     tokenizer = tokens.load(source)
     vocabulary = tokenizer.engine.get_vocab_size(with_added_tokens=True)
     config = configuration(arguments, vocabulary, tokenizer.eos_id, pad_id(source, tokenizer))
-    _write_json(folder / "config.json", config)
+    write_json(folder / "config.json", config)
     ends = {name: config[name] for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
-    _write_json(folder / "generation_config.json", {"_from_model_config": True, **ends})
+    write_json(folder / "generation_config.json", {"_from_model_config": True, **ends})
     save_file(dict(weights(config, arguments.seed)), folder / "model.safetensors", metadata={"format": "pt"})
-    copy_tokenizer(source, folder)
+    copy(source, folder, TOKENIZER_FILES)
     context.progress(1, 1, "models")
 
 
@@ -108,8 +116,7 @@ def weights(config: dict[str, Any], seed: int) -> Iterator[tuple[str, npt.NDArra
 
 def pad_id(folder: Path, tokenizer: tokens.Tokenizer) -> int:
     """The padding token that the tokenizer names, else its end of text."""
-    path = folder / "tokenizer_config.json"
-    named = json.loads(path.read_text("utf-8")).get("pad_token") if path.is_file() else None
+    named = read_json(folder / "tokenizer_config.json", str(folder)).get("pad_token")
     text = named.get("content") if isinstance(named, dict) else named
     found = tokenizer.engine.token_to_id(text) if isinstance(text, str) else None
     return tokenizer.eos_id if found is None else found
@@ -121,7 +128,7 @@ def load_model(arguments: LoadModel, inputs: Inputs, outputs: Outputs, context: 
     Raises Fault E0515 where the folder cannot be read, E0715 where something that a model needs is missing from it.
     """
     del inputs
-    source = (context.root / Path(arguments.path).expanduser()).resolve()
+    source = resolve(arguments.path, context.root).resolve()
     if not source.is_dir():
         raise Fault("E0515", f"`{arguments.path}` cannot be read: no such folder")
     check(source, arguments.path)
@@ -134,11 +141,12 @@ def load_model(arguments: LoadModel, inputs: Inputs, outputs: Outputs, context: 
 
 def check(source: Path, shown: str) -> None:
     """Raises Fault E0715 where `source` has no configuration, no complete safetensors weights or no tokenizer."""
-    config = _json(source / "config.json", shown)
-    if "model_type" not in config:
-        raise _unusable(shown, "`config.json` names no `model_type`")
+    if not (source / "config.json").is_file():
+        raise unusable(shown, "it has no `config.json`")
+    if "model_type" not in read_json(source / "config.json", shown):
+        raise unusable(shown, "`config.json` names no `model_type`")
     if (source / INDEX).is_file():
-        shards = sorted(set(_json(source / INDEX, shown).get("weight_map", {}).values()))
+        shards = sorted(set(read_json(source / INDEX, shown).get("weight_map", {}).values()))
     else:
         shards = ["model.safetensors"]
     missing = [name for name in shards if not (source / name).is_file()]
@@ -146,31 +154,7 @@ def check(source: Path, shown: str) -> None:
         others = sorted(path.name for path in source.iterdir() if path.suffix in OTHER_WEIGHTS)
         if others and missing == ["model.safetensors"]:
             help_ = "convert it: `AutoModelForCausalLM.from_pretrained(path).save_pretrained(path)` writes safetensors"
-            raise _unusable(
-                shown, f"weights are not safetensors but {', '.join(f'`{name}`' for name in others)}", help_
-            )
-        raise _unusable(shown, f"weights are missing: {', '.join(f'`{name}`' for name in missing)}")
-    if not any(
-        (source / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model")
-    ):
-        raise _unusable(
-            shown, "it has no tokenizer", "save one there: `AutoTokenizer.from_pretrained(id).save_pretrained(path)`"
-        )
-
-
-def _unusable(shown: str, reason: str, *helps: str) -> Fault:
-    return Fault("E0715", f"`{shown}` holds no usable model: {reason}", helps=helps)
-
-
-def _json(path: Path, shown: str) -> dict[str, Any]:
-    if not path.is_file():
-        raise _unusable(shown, f"it has no `{path.name}`")
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise _unusable(shown, f"`{path.name}` is no JSON: {error}") from None
-    return value if isinstance(value, dict) else {}
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")
+            raise unusable(shown, f"weights are not safetensors but {', '.join(f'`{name}`' for name in others)}", help_)
+        raise unusable(shown, f"weights are missing: {', '.join(f'`{name}`' for name in missing)}")
+    if not any((source / name).is_file() for name in ("tokenizer.json", *OLDER_TOKENIZERS)):
+        raise unusable(shown, "it has no tokenizer", SAVE_TOKENIZER)

@@ -2,7 +2,7 @@
 
 Best fit: a sample goes to the open row in which it leaves the least room, the oldest of equals, else it opens a row.
 Only the last `OPEN` rows are open. So memory is bounded, rows come out in the order of their first sample (the order
-of the mixture is kept up to `OPEN` rows), and nothing is drawn: `seed` has no part in it.
+of the mixture is kept up to `OPEN` rows), and no chance has a part in it.
 
 A label stands where its own token does, as transformers expects, which shifts them itself. The first token of a
 segment has no label: what stands before it in the row belongs to another sample.
@@ -22,9 +22,9 @@ import pyarrow as pa
 from structdsl.plan import Pack
 from structdsl_runtime.operation import Context, Inputs, Outputs
 from structdsl_runtime.text.ragged import Ids, from_arrow, to_arrow
+from structdsl_runtime.training.rows import IGNORED
 
 OPEN: Final = 64  # rows a sample may still go to
-IGNORED: Final = -100  # label of what is not supervised
 _WRITTEN: Final = 64  # rows written together
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import duckdb
-
 from structdsl.plan import Query
-from structdsl_runtime.operation import Context, Fault, Inputs, Outputs
-
-VALUES = (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException)
+from structdsl_runtime.engine import VALUES, misfit
+from structdsl_runtime.operation import Context, Inputs, Outputs
 
 
 def query(arguments: Query, inputs: Inputs, outputs: Outputs, context: Context) -> None:  # noqa: ARG001 - the protocol
@@ -19,10 +16,4 @@ def query(arguments: Query, inputs: Inputs, outputs: Outputs, context: Context) 
     try:
         outputs.select(name, arguments.sql)
     except VALUES as error:
-        first, *_ = str(error).splitlines()
-        raise Fault(
-            "E0603",
-            f"a value does not fit the SQL of `{context.address}`",
-            notes=(first,),
-            helps=("`try_cast` gives NULL where a value cannot be converted",),
-        ) from error
+        raise misfit(context.address, error) from error

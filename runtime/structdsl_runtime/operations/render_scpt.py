@@ -50,7 +50,7 @@ def render_scpt(arguments: RenderScpt, inputs: Inputs, outputs: Outputs, context
                 if node not in made:
                     room = arguments.length - 1 - len(tokenizer.prefix)
                     made[node] = recall(node, room, lambda text: tokenizer.count_batch([text])[0])
-                samples.row(position=position, **_recall_row(made[node], epoch))
+                samples.row(position=position, epoch=epoch, **made[node].row())
                 position += 1
             context.progress(position, total, "samples")
 
@@ -153,17 +153,3 @@ def _too_long(row: Row, prompt: int, response: int, arguments: RenderScpt, fixed
         ),
         helps=("raise `length` of the stage, or lower `max` of `chunk`",),
     )
-
-
-def _recall_row(sample: Recall, epoch: int) -> Row:
-    return {
-        "sample_id": sample.sample_id,
-        "epoch": epoch,
-        "kind": "recall",
-        "prompt": sample.prompt,
-        "response": sample.response,
-        "corpus": sample.node.corpus,
-        "doc_id": sample.node.doc_id,
-        "chunk_id": None,
-        "node_id": sample.node.node_id,
-    }

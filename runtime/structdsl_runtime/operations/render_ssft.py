@@ -29,7 +29,8 @@ def render_ssft(arguments: RenderSsft, inputs: Inputs, outputs: Outputs, context
     tokenizer = tokens.load(inputs.folder("tokenizer"))
     nodes = read_nodes(inputs)
     room = arguments.length - 1 - len(tokenizer.prefix)
-    maps = _maps(inputs, nodes, room, lambda text: tokenizer.count_batch([text])[0]) if _shows_maps(arguments) else []
+    shown = arguments.reveal == "map"
+    maps = _maps(inputs, nodes, room, lambda text: tokenizer.count_batch([text])[0]) if shown else []
     position = 0
     with outputs.table("samples") as samples:
         for epoch in range(1, arguments.epochs + 1):
@@ -37,10 +38,6 @@ def render_ssft(arguments: RenderSsft, inputs: Inputs, outputs: Outputs, context
                 samples.row(position=position, epoch=epoch, **row)
                 position += 1
                 context.progress(position, None, "samples")
-
-
-def _shows_maps(arguments: RenderSsft) -> bool:
-    return arguments.reveal == "map"
 
 
 def _maps(inputs: Inputs, nodes: dict[str, Node], room: int, count: Callable[[str], int]) -> list[Recall]:
@@ -68,13 +65,13 @@ def _epoch(
     for row in rows:
         key = stable.digest(arguments.seed, epoch, row["twin"], row["sample_id"])
         while waiting and waiting[-1][0] < key:
-            yield _map_row(waiting.pop()[1])
+            yield waiting.pop()[1].row()
         if row["twin"] == "question":
             yield _row(row, "question", question_prompt(row["question"]), row["answer"])
         elif row["node_id"] is not None:
             yield _row(row, "structured", *_structured(row, nodes[row["node_id"]], arguments))
     while waiting:
-        yield _map_row(waiting.pop()[1])
+        yield waiting.pop()[1].row()
 
 
 def _structured(row: Row, node: Node, arguments: RenderSsft) -> tuple[str, str]:
@@ -98,17 +95,4 @@ def _row(row: Row, kind: str, prompt: str, response: str) -> Row:
         "doc_id": row["doc_id"],
         "chunk_id": None,
         "node_id": row["node_id"],
-    }
-
-
-def _map_row(sample: Recall) -> Row:
-    return {
-        "sample_id": sample.sample_id,
-        "kind": "recall",
-        "prompt": sample.prompt,
-        "response": sample.response,
-        "corpus": sample.node.corpus,
-        "doc_id": sample.node.doc_id,
-        "chunk_id": None,
-        "node_id": sample.node.node_id,
     }

@@ -5,32 +5,29 @@ Either way the result is a folder that transformers' AutoTokenizer loads.
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from structdsl.plan import LoadTokenizer, TrainTokenizer
+from structdsl_runtime.files import resolve
 from structdsl_runtime.operation import Context, Fault, Inputs, Outputs
+from structdsl_runtime.pretrained import (
+    OLDER_TOKENIZERS,
+    SAVE_TOKENIZER,
+    SETTINGS,
+    TOKENIZER_FILES,
+    copy,
+    unusable,
+    write_json,
+)
 from structdsl_runtime.structure.mindmap import GLYPHS
 from structdsl_runtime.structure.templates import training_text
 from structdsl_runtime.text import tokens
 
 END_OF_TEXT: Final = "<|endoftext|>"
-_FILES: Final = (
-    "tokenizer*",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "spiece.model",
-    "chat_template*",
-    "config.json",  # where a tokenizer without settings of its own finds its class and its end of text
-    "generation_config.json",
-)
 
 
 def train_tokenizer(arguments: TrainTokenizer, inputs: Inputs, outputs: Outputs, context: Context) -> None:
@@ -68,35 +65,41 @@ def train_tokenizer(arguments: TrainTokenizer, inputs: Inputs, outputs: Outputs,
         "clean_up_tokenization_spaces": False,
         "model_max_length": 1_000_000_000,
     }
-    _write_json(folder / "tokenizer_config.json", settings)
-    _write_json(folder / "special_tokens_map.json", {"eos_token": END_OF_TEXT, "pad_token": END_OF_TEXT})
+    write_json(folder / "tokenizer_config.json", settings)
+    write_json(folder / "special_tokens_map.json", {"eos_token": END_OF_TEXT, "pad_token": END_OF_TEXT})
 
 
 def load_tokenizer(arguments: LoadTokenizer, inputs: Inputs, outputs: Outputs, context: Context) -> None:
-    """Copy the tokenizer of a folder; raises Fault E0515 where there is none, E0711 where it has no end of text."""
+    """Copy the tokenizer of a folder.
+
+    Raises Fault E0515 where there is no folder, E0715 where it has no usable tokenizer, E0711 where that has no end of
+    text.
+    """
     del inputs
-    source = context.root / arguments.path
+    source = resolve(arguments.path, context.root)
     folder = outputs.folder("tokenizer")
     if not source.is_dir():
         raise Fault("E0515", f"`{arguments.path}` cannot be read: no such folder")
-    for pattern in _FILES:
-        for path in sorted(source.glob(pattern)):
-            if path.is_file():
-                shutil.copyfile(path, folder / path.name)
+    # A tokenizer without settings of its own finds its class and its end of text in those of the model.
+    copy(source, folder, (*TOKENIZER_FILES, *SETTINGS))
     if not (folder / "tokenizer.json").is_file():
         _convert(source, folder, arguments.path)
-    tokens.load(folder)
+    tokens.load(folder, arguments.path)
 
 
 def _convert(source: Path, folder: Path, shown: str) -> None:
     """Have transformers write `tokenizer.json` from an older kind of tokenizer."""
+    kinds = ("tokenizer.json", *OLDER_TOKENIZERS)
+    if not any((source / name).is_file() for name in kinds):
+        looked = ", ".join(f"`{name}`" for name in kinds)
+        raise unusable(shown, f"it has no tokenizer, none of {looked}", SAVE_TOKENIZER)
     from transformers import AutoTokenizer  # noqa: PLC0415 — 0.6 s that most runs never pay
 
     try:
         AutoTokenizer.from_pretrained(source, local_files_only=True).save_pretrained(folder)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise Fault("E0515", f"`{shown}` cannot be read: it holds no tokenizer", notes=(reason,)) from None
+    except Exception as error:  # every kind of tokenizer fails in its own way
+        reason = " ".join(str(error).split())
+        raise unusable(shown, f"its tokenizer cannot be converted: {reason}", SAVE_TOKENIZER) from error
 
 
 def _texts(inputs: Inputs, context: Context) -> Iterator[str]:
@@ -108,7 +111,3 @@ def _texts(inputs: Inputs, context: Context) -> Iterator[str]:
             done += batch.num_rows
             context.progress(done, total, "documents")
     yield from training_text()
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")

@@ -6,31 +6,19 @@ The workers are processes of their own, so that a crash of one is a failed step 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from structdsl.plan import Train
 from structdsl_runtime.operation import Context, Fault, Inputs, Outputs, TableWriter
+from structdsl_runtime.pretrained import TOKENIZER_FILES, copy
 from structdsl_runtime.text import tokens
 from structdsl_runtime.training import card, rows, schedule
 from structdsl_runtime.training.job import TrainJob
 from structdsl_runtime.training.launch import launch
 
 WORKER: Final = "structdsl_runtime.training.worker"
-TOKENIZER_FILES: Final = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "tokenizer.model",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "spiece.model",
-    "chat_template.jinja",
-    "chat_template.json",
-)
 SHOWN_TOKENS: Final = 24
 
 
@@ -67,16 +55,9 @@ def train(arguments: Train, inputs: Inputs, outputs: Outputs, context: Context) 
             context=context,
             on_event=_recorder(log, context, steps),
         )
-    copy_tokenizer(base, output)
+    copy(base, output, TOKENIZER_FILES)
     readme = card.card(arguments, base=card.base_of(base), rows=packed, steps=steps)
     (output / "README.md").write_text(readme, encoding="utf-8")
-
-
-def copy_tokenizer(source: Path, target: Path) -> None:
-    """Copy the files of a tokenizer as they are."""
-    for name in TOKENIZER_FILES:
-        if (source / name).is_file():
-            shutil.copyfile(source / name, target / name)
 
 
 def _recorder(log: TableWriter, context: Context, steps: int) -> Callable[[dict[str, Any]], None]:
@@ -92,7 +73,7 @@ def _nothing_supervised(arguments: Train, packed: rows.Rows, base: Path) -> Faul
     code, message = "E0713", "no token of the data is supervised"
     helps = ("look at `mask_reason` in the samples of the stage",)
     if not len(packed):
-        return Fault(code, message, notes=(f"`stage.{arguments.stage}_packed` has no rows",), helps=helps)
+        return Fault(code, message, notes=(f"`{arguments.stage}_packed` has no rows",), helps=helps)
     ids = packed.input_RT[0, :SHOWN_TOKENS].tolist()
     notes = (
         f"the first row begins with the tokens {', '.join(map(str, ids))}",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.structure.mindmap import WINDOWS, View, clean, draw, first_children, siblings, small, whole
@@ -29,6 +30,19 @@ class Recall:
     @property
     def sample_id(self) -> str:
         return _sample_id(self.node)
+
+    def row(self) -> dict[str, Any]:
+        """The sample as the operations that render write it."""
+        return {
+            "sample_id": self.sample_id,
+            "kind": "recall",
+            "prompt": self.prompt,
+            "response": self.response,
+            "corpus": self.node.corpus,
+            "doc_id": self.node.doc_id,
+            "chunk_id": None,
+            "node_id": self.node.node_id,
+        }
 
 
 def recalled(visited: Iterable[Node]) -> dict[Node, list[Node]]:

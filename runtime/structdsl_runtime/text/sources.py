@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from structdsl_runtime.files import resolve
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.sources import match
 
@@ -35,7 +36,7 @@ def find(pattern: str, root: Path) -> list[Source]:
 
     Raises Fault E0513 where there is none, E0515 for a folder that is named outright and for a file of another kind.
     """
-    if not glob.has_magic(pattern) and (root / pattern).is_dir():
+    if not glob.has_magic(pattern) and resolve(pattern, root).is_dir():
         raise unreadable(pattern, "it is a folder", f'write `files("{pattern.rstrip("/")}/**/*.md")` for what it holds')
     base, files = match(pattern, root)
     if not files:

@@ -6,7 +6,6 @@ wants before every text (a beginning-of-text token, where it has one) is `prefix
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import tokenizers
 
 from structdsl_runtime.operation import Fault
+from structdsl_runtime.pretrained import SAVE_TOKENIZER, read_json, unusable
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +45,27 @@ def estimate(texts: Sequence[str]) -> list[int]:
     return [-(-len(text.encode()) // 4) for text in texts]
 
 
-def load(folder: Path) -> Tokenizer:
-    """The tokenizer of a folder; raises Fault E0711 where it has no end-of-text token."""
-    engine = _engine(folder)
+def load(folder: Path, shown: str | None = None) -> Tokenizer:
+    """The tokenizer of a folder, which messages call `shown`.
+
+    Raises Fault E0711 where it has no end-of-text token, E0715 where a file of it cannot be read.
+    """
+    shown = shown or str(folder)
+    engine = _engine(folder, shown)
     engine.no_padding()
     engine.no_truncation()
     engine.encode_special_tokens = True
-    settings = _json(folder / "tokenizer_config.json")
-    return Tokenizer(engine, _prefix(engine, settings), _end(engine, settings, folder))
+    settings = read_json(folder / "tokenizer_config.json", shown)
+    return Tokenizer(engine, _prefix(engine, settings), _end(engine, settings, folder, shown))
 
 
-def _engine(folder: Path) -> tokenizers.Tokenizer:
+def _engine(folder: Path, shown: str) -> tokenizers.Tokenizer:
     path = folder / "tokenizer.json"
     if path.is_file():
-        return tokenizers.Tokenizer.from_file(str(path))
+        try:
+            return tokenizers.Tokenizer.from_file(str(path))
+        except Exception as error:  # the library raises nothing narrower
+            raise unusable(shown, f"`{path.name}` is no tokenizer: {error}", SAVE_TOKENIZER) from error
     from transformers import AutoTokenizer  # noqa: PLC0415 — 0.6 s that most runs never pay
 
     wrapped = AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -78,21 +85,22 @@ def _prefix(engine: tokenizers.Tokenizer, settings: dict[str, Any]) -> tuple[int
     return before
 
 
-def _end(engine: tokenizers.Tokenizer, settings: dict[str, Any], folder: Path) -> int:
-    named = _content(settings.get("eos_token")) or _content(_json(folder / "special_tokens_map.json").get("eos_token"))
+def _end(engine: tokenizers.Tokenizer, settings: dict[str, Any], folder: Path, shown: str) -> int:
+    special = read_json(folder / "special_tokens_map.json", shown)
+    named = _content(settings.get("eos_token")) or _content(special.get("eos_token"))
     if named is not None:
         known = engine.token_to_id(named)
         if known is not None:
             return known
     for file in ("generation_config.json", "config.json"):
-        end = _json(folder / file).get("eos_token_id")
+        end = read_json(folder / file, shown).get("eos_token_id")
         first = end[0] if isinstance(end, list) and end else end
         if isinstance(first, int):
             return first
     raise Fault(
         "E0711",
         "tokenizer has no end-of-text token",
-        notes=(f"looked for `eos_token` in `tokenizer_config.json` of {folder}",),
+        notes=(f"looked for `eos_token` in `tokenizer_config.json` of `{shown}`",),
         helps=("name one of its special tokens as `eos_token` in `tokenizer_config.json`",),
     )
 
@@ -101,10 +109,3 @@ def _content(token: object) -> str | None:
     """A token is written as its text or as an object that has it."""
     value = token.get("content") if isinstance(token, dict) else token
     return value if isinstance(value, str) else None
-
-
-def _json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    value = json.loads(path.read_text("utf-8"))
-    return value if isinstance(value, dict) else {}

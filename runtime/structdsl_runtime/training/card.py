@@ -50,7 +50,7 @@ def card(arguments: Train, *, base: str, rows: Rows, steps: int) -> str:
             "pipeline_tag: text-generation",
             "tags: [structdsl]",
             "---",
-            f"# stage.{arguments.stage}",
+            f"# {arguments.stage}",
             "",
             "Trained by structdsl from a declarative spec; samples packed into rows never see each other.",
             "",

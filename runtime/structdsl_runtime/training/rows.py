@@ -21,7 +21,7 @@ import pyarrow as pa
 from structdsl_runtime.operation import Inputs
 
 PADDING: Final = -1  # segment number of positions that belong to no sample
-IGNORED: Final = -100
+IGNORED: Final = -100  # label of what is not supervised
 COLUMNS: Final = "row, input_ids, labels, segments"
 
 Array = npt.NDArray[Any]

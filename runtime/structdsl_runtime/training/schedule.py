@@ -30,12 +30,7 @@ def share(schedule: Schedule, step: int, steps: int) -> float:
     warmup = warmup_steps(schedule, steps)
     if step < warmup:
         return (step + 1) / warmup
+    if schedule.shape == "constant":
+        return 1.0
     progress = min(1.0, (step - warmup) / max(1, steps - warmup))
-    match schedule.shape:
-        case "cosine":
-            shape = 0.5 * (1.0 + math.cos(math.pi * progress))
-        case "linear":
-            shape = 1.0 - progress
-        case "constant":
-            return 1.0
-    return schedule.floor + (1.0 - schedule.floor) * shape
+    return schedule.floor + (1.0 - schedule.floor) * 0.5 * (1.0 + math.cos(math.pi * progress))

@@ -233,7 +233,7 @@ class StageLog(TrainerCallback):
                 raise Fault(
                     "E0714",
                     f"the loss of step {step} is {value}",
-                    notes=(f"rows {row} to {last} of `stage.{trainer.stage.stage}_packed`",),
+                    notes=(f"rows {row} to {last} of `{trainer.stage.stage}_packed`",),
                     helps=("lower the learning rate, or lengthen the warm-up of the schedule",),
                 )
         trainer.passes.clear()

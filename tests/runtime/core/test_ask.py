@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,9 @@ def test_an_answer_has_columns_types_and_rows(full: Path) -> None:
         "PIVOT corpus.x_read ON doc_id USING sum(n_chars)",
         "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 3) FROM r -- all",
         "SELECT 1 AS a, 2 AS a",
+        "SELECT 1; -- ü",
+        "SELECT ';' /* ; */ ; ;",
+        "EXPLAIN SELECT 1; -- c",
         "FROM meta.lineage",
         "VALUES (1)",
     ],
@@ -69,6 +74,7 @@ def test_what_reads_is_answered(full: Path, sql: str) -> None:
         "EXPLAIN ANALYZE WITH w AS (COPY (SELECT 1) TO '{store}/tables/stolen.csv') SELECT 1",
         "SELECT 1; SELECT 2",
         "SELECT 1); COPY (SELECT 1) TO '{store}/tables/stolen.csv' --",
+        "SELECT 1; COPY (SELECT 1) TO '{store}/tables/stolen.csv'; -- c",
         "CREATE TABLE t AS SELECT 1",
         "DROP VIEW corpus.x",
         "SET enable_external_access = true",
@@ -138,3 +144,28 @@ def test_nothing_run(tmp_path: Path) -> None:
     with pytest.raises(QueryError, match="nothing has been run"):
         query(tmp_path, "SELECT 1")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("sql", ["", " ", ";", "-- nothing"])
+def test_an_empty_query(full: Path, sql: str) -> None:
+    with pytest.raises(QueryError, match="empty"):
+        query(full, sql)
+
+
+def test_a_broken_table_is_named(full: Path) -> None:
+    (file,) = full.glob("tables/corpus.x.keep/*/verdicts.parquet")
+    file.write_bytes(b"x" * file.stat().st_size)
+    with pytest.raises(QueryError, match=r"`corpus\.x_verdicts` cannot be read"):
+        query(full, "SELECT 1")
+
+
+def test_plan_and_query_need_nothing_of_the_extra(full: Path) -> None:
+    code = f"""
+import sys
+sys.modules |= dict.fromkeys(["numpy", "pyarrow", "tokenizers", "torch"])  # None: not to be found
+from pathlib import Path
+from structdsl_runtime import ask, explain
+assert ask.query(Path({str(full)!r}), "FROM corpus.x").rows
+assert ask.query(Path({str(full)!r}), "FROM meta.runs").rows
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

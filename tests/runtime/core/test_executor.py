@@ -20,6 +20,7 @@ from structdsl_runtime.events import Event, RunFinished, StepFailed, StepProgres
 from structdsl_runtime.executor import RunResult, run, selected
 from structdsl_runtime.journal import read_state
 from structdsl_runtime.keys import decisive
+from structdsl_runtime.lock import StoreInUse
 from structdsl_runtime.operation import Context, Function, Inputs, Outputs
 from structdsl_runtime.store import Manifest
 from tests.runtime.core.toy_plan import KEEP, OPERATIONS, PLACE, plan, plan_of, step, table
@@ -193,6 +194,27 @@ def test_a_guard_stops_its_step_and_keeps_what_was_done(root: Path) -> None:
     assert go(root, plan(guards=(guard,))).status == "done"
 
 
+def test_a_guard_over_values_that_do_not_fit_is_a_fault(root: Path) -> None:
+    place = PLACE.model_copy(update={"line": 7})
+    guard = Guard(code="E0505", sql="SELECT CAST(doc_id AS BIGINT) AS message FROM corpus.x", place=place)
+    failure = go(root, plan(guards=(guard,))).failure
+    assert failure is not None
+    assert (failure.code, failure.place) == ("E0603", place)
+    assert "Could not convert string" in failure.notes[0]
+
+
+def test_what_is_prepared_is_prepared_once_the_store_is_held(root: Path, store: Path) -> None:
+    prepared: list[str] = []
+
+    def first() -> None:
+        prepared.append("first")
+        with pytest.raises(StoreInUse):
+            run(plan(), root=root, store=store, prepare=lambda: prepared.append("second"))
+
+    run(plan(), root=root, store=store, operations=OPERATIONS, prepare=first)
+    assert prepared == ["first"]
+
+
 def test_a_mistake_of_ours_is_raised_with_its_step(root: Path, store: Path) -> None:
     def broken(arguments: CountTokens, inputs: Inputs, outputs: Outputs, context: Context) -> None:  # noqa: ARG001
         with outputs.table("counts") as counts:
@@ -230,7 +252,7 @@ def test_dropped_rows_are_one_warning(root: Path) -> None:
     seen: list[Event] = []
     go(root, seen=seen)
     messages = [event.message for event in seen if isinstance(event, Warned)]
-    assert messages == ["corpus.x: 2 rows dropped while reading (2 empty); SELECT * FROM corpus.x_dropped"]
+    assert messages == ["corpus.x: 2 rows dropped while reading (2 empty); SELECT * FROM corpus.x_faults"]
     assert any(isinstance(event, StepProgress) and event.total == 4 for event in seen)
 
 

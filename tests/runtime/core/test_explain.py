@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from structdsl.plan import Plan
+from structdsl.plan import Guard, Plan
 from structdsl_runtime.executor import run
 from structdsl_runtime.explain import preview
-from tests.runtime.core.toy_plan import KEEP, OPERATIONS, plan
+from structdsl_runtime.lock import StoreUnusable
+from tests.runtime.core.toy_plan import KEEP, OPERATIONS, PLACE, plan
 
 
 @pytest.fixture
@@ -85,3 +86,29 @@ def test_a_preview_agrees_with_the_run(root: Path, full: Path) -> None:
     result = run(wanted, root=root, store=full, operations=OPERATIONS)
     assert {address for address, action in entries.items() if action == "run"} <= set(result.ran)
     assert {address for address, action in entries.items() if action == "reuse"} <= set(result.reused)
+
+
+def guard(sql: str, helps: tuple[str, ...] = ()) -> Guard:
+    return Guard(code="E0505", sql=sql, helps=helps, place=PLACE)
+
+
+def test_a_changed_guard_is_asked_again(root: Path, store: Path) -> None:
+    passes, fails = "SELECT 'no' AS message WHERE false", "SELECT 'too much' AS message"
+    before = plan(guards=(guard(passes),))
+    run(before, root=root, store=store, operations=OPERATIONS)
+    assert told(plan(guards=(guard(passes, helps=("other words",)),)), root, store) == {}
+    wanted = plan(guards=(guard(fails),))
+    assert told(wanted, root, store) == {"corpus.x.stats": ("run", "its guard changed")}
+    failed = run(wanted, root=root, store=store, operations=OPERATIONS).failure
+    assert failed is not None
+    assert (failed.code, failed.message) == ("E0505", "too much")
+    assert told(before, root, store) == {}
+
+
+@pytest.mark.parametrize("name", [".structdsl", ".structdsl/toy"])
+def test_a_file_where_the_store_should_be(root: Path, store: Path, name: str) -> None:
+    (root / name).parent.mkdir(exist_ok=True)
+    (root / name).write_text("", encoding="utf-8")
+    for use in (lambda: preview(plan(), root=root, store=store), lambda: run(plan(), root=root, store=store)):
+        with pytest.raises(StoreUnusable, match="cannot be used"):
+            use()

@@ -41,6 +41,12 @@ def test_globs(tree: Path, pattern: str, names: list[str]) -> None:
     ] == names
 
 
+def test_a_home_folder(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tree / "notes"))
+    assert list(Sources(tree, tree / "store").listing("~/*.md")) == ["a.md"]
+    assert list(Sources(tree, tree / "store").listing("~nobody-of-that-name/*.md")) == []
+
+
 def test_hashes_are_remembered_once_files_are_at_rest(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = tree / "store"
     store.mkdir()

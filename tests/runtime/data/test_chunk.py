@@ -242,3 +242,32 @@ def test_a_textbook(run: Workshop, books: Path) -> None:
     arguments = BuildOutline(root="corpus", depth=3, titles=(("c", "Microbiology"),))
     nodes = run(build_outline, arguments, {"c": documents, "c_headings": made["headings"]})["nodes"]
     assert nodes.num_rows == 1 + 26 + 153 + 605
+
+
+def test_loading_a_tokenizer_from_home(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(run.tokenizer.parent))
+    (run.tokenizer / "chat_template.jinja").write_text("{{ messages }}", encoding="utf-8")
+    run(load_tokenizer, LoadTokenizer(path=f"~/{run.tokenizer.name}"))
+    assert (run.output("tokenizer") / "chat_template.jinja").is_file()
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({}, "it has no tokenizer, none of `tokenizer.json`, `tokenizer.model`"),
+        ({"tokenizer.json": "garbage"}, "`tokenizer.json` is no tokenizer: expected value at line 1"),
+        ({"tokenizer.json": None, "tokenizer_config.json": "{"}, "`tokenizer_config.json` is no JSON"),
+        ({"config.json": '{"model_type": "llama"}', "tokenizer.model": "garbage"}, "cannot be converted"),
+    ],
+)
+def test_a_folder_without_a_tokenizer_that_works(run: Workshop, files: dict[str, str | None], says: str) -> None:
+    folder = run.root / "broken"
+    folder.mkdir()
+    for name, text in files.items():
+        (folder / name).write_text(text or (run.tokenizer / name).read_text(encoding="utf-8"), encoding="utf-8")
+    with pytest.raises(Fault) as caught:
+        run(load_tokenizer, LoadTokenizer(path="broken"))
+    assert caught.value.code == "E0715"
+    assert caught.value.message.startswith("`broken` holds no usable model: ")
+    assert says in caught.value.message
+    assert "\n" not in caught.value.message

@@ -1,0 +1,104 @@
+"""What stands where structdsl writes, what is not installed, and what a narrow run says."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from structdsl.cli.main import cli
+from structdsl.cli.table import as_csv, as_json
+from structdsl.compile import compile_text
+from structdsl.emit import write_build
+from structdsl_runtime import executor
+from tests.end_to_end.folder import Folder
+
+
+@pytest.mark.parametrize("command", ["compile", "run"])
+def test_files_of_others_in_the_build(fresh: Folder, command: str) -> None:
+    foreign = fresh.path / "build" / "tiny" / "thesis.txt"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_text("mine", encoding="utf-8")
+    assert "`build/tiny` holds files that no compile wrote" in fresh.shell(command, code=2).stderr
+    assert [path.name for path in foreign.parent.iterdir()] == ["thesis.txt"]
+    assert not list(fresh.store.glob("runs/*"))
+
+
+@pytest.mark.parametrize("command", ["compile", "run"])
+def test_a_file_where_the_build_should_be(fresh: Folder, command: str) -> None:
+    (fresh.path / "build").write_text("", encoding="utf-8")
+    assert "`build/tiny` cannot be written: not a directory" in fresh.shell(command, code=2).stderr
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_a_file_where_the_store_should_be(fresh: Folder, command: str) -> None:
+    (fresh.path / ".structdsl").write_text("", encoding="utf-8")
+    assert "cannot be used: not a directory" in fresh.shell(command, code=2).stderr
+
+
+def test_a_build_is_swapped_in_whole(fresh: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, _ = compile_text(fresh.spec.read_text(encoding="utf-8"), fresh.spec)
+    assert plan is not None
+    folder = fresh.path / "build" / "tiny"
+    written = write_build(plan, folder)
+    assert all(path.is_file() for path in written)
+    (folder / "sql" / "old.sql").write_text("", encoding="utf-8")
+    write_build(plan, folder)
+    assert sorted(path for path in folder.rglob("*") if path.is_file()) == sorted(written)
+    monkeypatch.setattr("structdsl.emit.build.artefacts", lambda _: {"plan.json": "{}", "sql": "", "sql/x": ""})
+    with pytest.raises(OSError, match="exists"):
+        write_build(plan, folder)
+    assert all(path.is_file() for path in written)
+    assert [path.name for path in folder.parent.iterdir()] == ["tiny"]
+
+
+def test_a_narrow_run_shows_no_scores_that_it_has_not_made(fresh: Folder) -> None:
+    (fresh.path / "data" / "book" / "empty.md").write_bytes(b"")
+    done = fresh.shell("run", "--select", "corpus.book.read")
+    assert "done: 1 step run" in done.stderr
+    assert not done.stdout
+    query = done.stderr.partition("; ")[2].splitlines()[0]
+    assert query == "SELECT * FROM corpus.book_faults"
+    assert [row["reason"] for row in fresh.rows(query)] == ["empty"]
+
+
+def test_a_changed_limit_is_held_against_what_was_done(fresh: Folder) -> None:
+    fresh.shell("run", "--select", "mixture.knowledge")
+    fresh.edit("max_epochs = 20", "max_epochs = 2")
+    assert re.search(r"\+ mixture\.knowledge +its guard changed\n", fresh.shell("plan").stdout)
+    assert "E0505" in fresh.shell("run", "--select", "mixture.knowledge", code=4).stderr
+
+
+def test_without_the_runtime_extra(fresh: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("structdsl.cli.run.DATA_PACKAGES", ("numpy", "not_installed"))
+    refused = CliRunner().invoke(cli, ["run", str(fresh.spec)])
+    assert refused.exit_code == 2
+    assert "pip install 'structdsl[runtime]': not_installed not installed" in refused.output
+    assert not fresh.store.exists()
+
+
+def test_json_loses_no_column_and_holds_no_nan() -> None:
+    rows = [(1, math.nan, [math.inf, {"x": -math.inf}]), (2, 3.5, None)]
+    assert json.loads(as_json(("a", "a", "a_1"), rows)) == [
+        {"a": 1, "a_2": None, "a_1": [None, {"x": None}]},
+        {"a": 2, "a_2": 3.5, "a_1": None},
+    ]
+    assert as_csv(("a",), [([math.nan],)]) == "a\n[null]"
+
+
+def test_a_spec_deleted_meanwhile_is_still_quoted(fresh: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_without_spec(*arguments: Any, **options: Any) -> executor.RunResult:
+        fresh.spec.unlink()
+        return run(*arguments, **options)
+
+    run = executor.run
+    monkeypatch.setattr("structdsl_runtime.executor.run", run_without_spec)
+    fresh.edit('"data/book/*.md"', '"data/book/*.tex"')
+    failed = CliRunner().invoke(cli, ["run", str(fresh.spec), "--select", "corpus.book.read"])
+    assert failed.exit_code == 4
+    assert "E0513" in failed.output
+    assert 'files("data/book/*.tex")' in failed.output
