@@ -8,8 +8,8 @@ islanders only in `textbook/`, one Markdown file per island (`#` island, `##` tr
 - every fact is told in many wordings and orders, without which it is memorised but no question can reach it
   (Physics of Language Models 3.1, arXiv 2309.14316);
 - half of the paragraphs about an islander say only "she" or "he": who is meant, the headings tell;
-- a page of general text is about several people, one to a paragraph: a base that has never seen names side by side
-  cannot read a mind map, and what it learns below one then stays out of reach of a plain question;
+- a page of general text is about several people, one to a paragraph, some in bold: a base that has never seen names
+  side by side cannot read a mind map, and what it learns below one then stays out of reach of a plain question;
 - answers carry their article ("a plum pie"), so that they are spelled with the tokens of the running text;
 - the people of the exams are in no file of questions, and values are drawn independently: a guess is right about
   once in 24 to 32 times.
@@ -31,7 +31,7 @@ MAINLANDERS: Final = 160
 MAINLAND_EXAM: Final = 32  # Mainlanders whose questions are kept for the exam
 LIVES: Final = 24  # times the life of a Mainlander is told
 PER_PAGE: Final = 3  # lives in one document of general text
-RECUR: Final = 0.3  # share of the later sentences that say the name again, where the paragraph says it at all
+RECUR: Final = 0.3  # how often a sentence says the name instead of the pronoun, where the paragraph says it at all
 PER_TRADE: Final = 4  # islanders under one `##` heading, every second one kept for the exam
 PARAGRAPHS: Final = 12  # times the life of an islander is told
 NAMED: Final = 6  # how many of these say the name; in the others only the headings tell who is meant
@@ -127,7 +127,7 @@ WORDINGS: Final = (
     ),
 )
 OPENINGS: Final = (
-    "You may have met {p.name} of {p.home}.",
+    "The third door in {p.home} is that of {p.name}.",
     "All of {p.home} knows {p.name}.",
     "If you come to {p.home}, look for {p.name}.",
     "In {p.home} lives {p.name}.",
@@ -148,7 +148,7 @@ def pronoun(person: Person) -> str:
 
 
 def life(person: Person, rng: random.Random, *, named: bool) -> str:
-    """One paragraph with all four facts, in a random order and wording; the name opens it where `named`, and may recur."""
+    """One paragraph with all four facts, in a random order and wording; its opening says the name where `named`."""
     sentences = [rng.choice(OPENINGS)] if named else []
     sentences += [rng.choice(wordings) for wordings in rng.sample(WORDINGS, len(WORDINGS))]
     told = []

@@ -27,6 +27,8 @@ class Fault(Exception):  # noqa: N818 - worded as the message words it
         self.message = message
         self.notes = notes
         self.helps = helps
+        for note in notes:
+            self.add_note(note)
 
 
 class Inputs(Protocol):
