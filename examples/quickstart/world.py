@@ -27,11 +27,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 SEED: Final = 20240717
-MAINLANDERS: Final = 160
+MAINLANDERS: Final = 192
 MAINLAND_EXAM: Final = 32  # Mainlanders whose questions are kept for the exam
-LIVES: Final = 24  # times the life of a Mainlander is told
+LIVES: Final = 20  # times the life of a Mainlander is told
 PER_PAGE: Final = 3  # lives in one document of general text
-RECUR: Final = 0.3  # how often a sentence says the name instead of the pronoun, where the paragraph says it at all
 PER_TRADE: Final = 4  # islanders under one `##` heading, every second one kept for the exam
 PARAGRAPHS: Final = 12  # times the life of an islander is told
 NAMED: Final = 6  # how many of these say the name; in the others only the headings tell who is meant
@@ -127,9 +126,9 @@ WORDINGS: Final = (
     ),
 )
 OPENINGS: Final = (
-    "The third door in {p.home} is that of {p.name}.",
-    "All of {p.home} knows {p.name}.",
-    "If you come to {p.home}, look for {p.name}.",
+    "**{p.name}** lives in {p.home}.",
+    "**{p.name}** of {p.home} needs no introduction.",
+    "**{p.name}** is known all over {p.home}.",
     "In {p.home} lives {p.name}.",
     "Ask in {p.home} for {p.name}.",
     "The third door in {p.home} is that of {p.name}.",
@@ -148,14 +147,11 @@ def pronoun(person: Person) -> str:
 
 
 def life(person: Person, rng: random.Random, *, named: bool) -> str:
-    """One paragraph with all four facts, in a random order and wording; its opening says the name where `named`."""
+    """One paragraph with all four facts, in a random order and wording; it opens by saying the name where `named`."""
     sentences = [rng.choice(OPENINGS)] if named else []
     sentences += [rng.choice(wordings) for wordings in rng.sample(WORDINGS, len(WORDINGS))]
-    told = []
-    for sentence in sentences:
-        who = person.name if named and rng.random() < RECUR else pronoun(person)
-        told.append(sentence.format(Who=who[0].upper() + who[1:], who=who, p=person))
-    return " ".join(told)
+    who = pronoun(person)
+    return " ".join(sentence.format(Who=who.capitalize(), who=who, p=person) for sentence in sentences)
 
 
 def pages(people: list[Person], rng: random.Random) -> list[str]:
