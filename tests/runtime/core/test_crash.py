@@ -28,8 +28,18 @@ def start(root: Path, store: Path, program: str | None = None) -> subprocess.Pop
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     script = [str(Path(__file__).parent / "toy_plan.py"), str(root), str(store)] if program is None else ["-c", program]
     return subprocess.Popen(
-        [sys.executable, *script], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, *script],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509 - no threads are running here
     )
+
+
+def heed_interrupts() -> None:
+    """A shell starts what it puts in the background deaf to SIGINT, and so would be all that these tests start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for(path: Path, text: str, seconds: float = 20.0) -> None:
