@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from structdsl.schema.block import Schema
 from structdsl.schema.containers import CallOf, OneOf, RefTo
+from structdsl.schema.reader import Reader
 from structdsl.schema.scalars import Boolean, Choice, Count, Number, Ratio
-from structdsl.syntax.tree import Call, Quantity
+from structdsl.syntax.tree import Call, Expression, Quantity
 
 SELECTIONS = ("easiest", "fas")  # of the language, not built yet
 
@@ -18,10 +19,10 @@ SELECTIONS = ("easiest", "fas")  # of the language, not built yet
 class WarmUp:
     """A share of the steps (`3%`), or a number of them (`20 steps`)."""
 
-    def read(self, value: object, at: object) -> object:
+    def read(self, value: Expression, at: Reader) -> Any:
         """Ratios stay `Decimal`, steps become `int`."""
         type_ = Count("steps", minimum=0) if isinstance(value, Quantity) and value.unit else Ratio()
-        return type_.read(value, at)  # type: ignore[arg-type]  # forwarded as they came
+        return type_.read(value, at)
 
     def describe(self) -> str:
         return "a ratio such as `3%`, or `20 steps`"
