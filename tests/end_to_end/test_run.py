@@ -95,7 +95,8 @@ def test_a_second_run_does_nothing_and_says_so(finished: Folder) -> None:
 
 
 def test_models_load_with_transformers(finished: Folder) -> None:
-    transformers = pytest.importorskip("transformers")
+    import transformers  # noqa: PLC0415 - slow, and no other test here needs it
+
     (folder,) = finished.store.glob("checkpoints/stage.answer.train/*/model")
     model = transformers.AutoModelForCausalLM.from_pretrained(folder)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)

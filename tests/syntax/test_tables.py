@@ -14,7 +14,6 @@ def dumped() -> bytes:
 
 
 def test_no_conflict_and_no_collision() -> None:
-    pytest.importorskip("interegular")
     tables.build(tables.grammar_text(), strict=True)
 
 

@@ -194,7 +194,8 @@ def test_files_of_the_same_name_in_two_corpora(run: Workshop) -> None:
 
 
 def test_the_tokenizer_serves_transformers(run: Workshop, tokenizer: tokens.Tokenizer, world: str) -> None:
-    transformers = pytest.importorskip("transformers")
+    import transformers  # noqa: PLC0415 - slow, and no other test here needs it
+
     loaded = transformers.AutoTokenizer.from_pretrained(run.tokenizer)
     assert loaded.eos_token_id == loaded.pad_token_id == tokenizer.eos_id
     ids = tokenizer.encode_batch([world])[0]
