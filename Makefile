@@ -27,7 +27,7 @@ lint: setup ## check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: setup ## measure start-up, compiling and the work before training
+bench: setup ## measure what a user waits for: help, compile, plan, a run with nothing to do, a query
 	$(BIN)/python benchmarks/startup.py
 
 clean: ## remove what builds and runs left (not .venv)
