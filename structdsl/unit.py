@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from structdsl.plan import Plan, Step
+from structdsl.plan import Column, Plan, Step
 from structdsl.schema.block import Schema
 from structdsl.syntax.source import Source
 from structdsl.syntax.tree import Attribute, Block, File, Span
@@ -43,6 +43,15 @@ class Declaration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Analysed:
+    """A query of the user that analysis accepted: its `${…}` are names of tables, its columns are known."""
+
+    sql: str
+    reads: tuple[str, ...]  # tables of the plan, such as `corpus.notes_chunks`
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
     """One compilation: what is known so far."""
 
@@ -52,6 +61,7 @@ class Unit:
     parameters: Mapping[str, str] = field(default_factory=dict)  # canonical text of each
     blocks: Mapping[str, Declaration] = field(default_factory=dict)  # by address
     predicates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # address of a corpus -> its `keep` as SQL
+    queries: Mapping[str, Analysed] = field(default_factory=dict)  # "check.x.violations", "taxonomy.t.rule" -> a query
     steps: tuple[Step, ...] = ()
     plan: Plan | None = None
 
