@@ -22,10 +22,16 @@ quickstart: setup ## adapt a small model to an invented world, in a few minutes 
 test: setup ## run the tests (no network, no GPU)
 	$(BIN)/python -m pytest
 
+stress: setup ## compile ten thousand damaged specs: none may raise, hang, or say what is not so (MUTANTS=n for another number)
+	MUTANTS=$${MUTANTS:-10000} $(BIN)/python -m pytest tests/diagnostics/test_mutations.py
+
 lint: setup ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: setup ## write what is generated from the code: docs/language, plan.schema.json
+	$(BIN)/python -m docs.generate
 
 bench: setup ## measure what a user waits for: help, compile, plan, a run with nothing to do, a query
 	$(BIN)/python benchmarks/startup.py
@@ -34,4 +40,4 @@ clean: ## remove what builds and runs left (not .venv)
 	rm -rf build dist .structdsl .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -rf examples/*/build examples/*/.structdsl structdsl/syntax/adapt.tables
 
-.PHONY: help setup quickstart test lint bench clean
+.PHONY: help setup quickstart test stress lint docs bench clean

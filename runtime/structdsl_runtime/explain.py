@@ -3,6 +3,7 @@
 A step whose inputs are all known has a key: either the store has it, or the step will run, and the reason is what
 differs from the most recent result of the same step. Downstream of a step that will run, keys cannot be known:
 such a step runs for certain only if it differs by itself; otherwise maybe, for the rows may come out the same.
+Either way there is a shortest chain of steps that leads from it to one that differs by itself: why it runs at all.
 """
 
 from __future__ import annotations
@@ -28,6 +29,19 @@ class StepPreview:
     address: str
     action: Literal["reuse", "run", "maybe"]
     reasons: tuple[str, ...]
+    own: tuple[str, ...] = ()  # reasons that lie in the step itself, its files included
+    chain: tuple[str, ...] = ()  # steps that it reads from, the nearest first, up to one that differs by itself
+    origins: tuple[str, ...] = ()  # all steps before it that differ by themselves
+    manifest: Manifest | None = None  # its result, else the latest under another key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pending:
+    """What a step whose rows are not known yet is to those that read from it."""
+
+    causes: tuple[str, ...]  # the nearest steps to name: itself, or behind a view those that the view reads
+    chain: tuple[str, ...]
+    origins: tuple[str, ...]
 
 
 def preview(plan: Plan, *, root: Path, store: Path) -> list[StepPreview]:
@@ -39,55 +53,74 @@ def preview(plan: Plan, *, root: Path, store: Path) -> list[StepPreview]:
     check(place.root)
     sources = Sources(root.absolute(), place.root)
     known: dict[str, str] = {}
-    pending: dict[str, tuple[str, ...]] = {}  # address -> the steps to name as the cause of what comes after it
+    pending: dict[str, _Pending] = {}
     previews = []
     for step in plan.steps:
-        causes = tuple(dict.fromkeys(cause for address in step.upstream for cause in pending.get(address, ())))
-        previewed = _after(step, causes, place, sources) if causes else _now(step, known, place, sources)
-        if isinstance(previewed, Manifest):
-            known.update(digests(previewed))
-            previews.append(StepPreview(address=step.address, action="reuse", reasons=()))
-            continue
-        pending[step.address] = causes if isinstance(step.operation, View) and causes else (step.address,)
+        before = [pending[address] for address in step.upstream if address in pending]
+        previewed = _after(step, before, place, sources) if before else _now(step, known, place, sources)
+        if previewed.action == "reuse":
+            assert previewed.manifest is not None, "a result is reused"
+            known.update(digests(previewed.manifest))
+        else:
+            pending[step.address] = _pending(step, previewed, before)
         previews.append(previewed)
     sources.save()
     return previews
 
 
-def _now(step: Step, known: dict[str, str], store: Store, sources: Sources) -> StepPreview | Manifest:
+def _now(step: Step, known: dict[str, str], store: Store, sources: Sources) -> StepPreview:
     """A step whose inputs are known: its result, or why there is none."""
     identity = identify(step, known, sources)
     manifest = store.find(step, identity.key)
     if manifest is not None:
-        return manifest
+        return StepPreview(address=step.address, action="reuse", reasons=(), manifest=manifest)
     last = store.latest(step)
     if last is None:
-        return StepPreview(address=step.address, action="run", reasons=("never run",))
+        return _run(step, ("never run",), None)
     reasons = [*_own(step, last), *_sources(step, last, sources)]
     for name, consumed in identity.inputs.items():
         before = last.inputs.get(name)
         if before is None or before.digest != consumed.digest:
             reasons.append(f"input {consumed.ref.rpartition(':')[0]} changed")
     reasons += [f"input {name} is gone" for name in last.inputs if name not in identity.inputs]
+    return _run(step, tuple(dict.fromkeys(reasons)) or ("its result is no longer whole",), last)
+
+
+def _run(step: Step, reasons: tuple[str, ...], last: Manifest | None) -> StepPreview:
+    return StepPreview(address=step.address, action="run", reasons=reasons, own=reasons, manifest=last)
+
+
+def _pending(step: Step, previewed: StepPreview, before: list[_Pending]) -> _Pending:
+    """A view adds nothing to a chain, unless it is where the change lies."""
+    causes = _causes(before) if isinstance(step.operation, View) and before else (step.address,)
+    if previewed.own:
+        return _Pending(causes=causes, chain=(step.address,), origins=(step.address,))
+    named = () if isinstance(step.operation, View) else (step.address,)
+    return _Pending(causes=causes, chain=(*named, *previewed.chain), origins=previewed.origins)
+
+
+def _causes(before: list[_Pending]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(cause for pending in before for cause in pending.causes))
+
+
+def _after(step: Step, before: list[_Pending], store: Store, sources: Sources) -> StepPreview:
+    """A step behind others that will run."""
+    after = f"after {', '.join(_causes(before))}"
+    last = store.latest(step)
+    own: tuple[str, ...] = ("never run",)
+    if last is not None:
+        own = (*_own(step, last), *_sources(step, last, sources))
+        own = (*own, "its inputs are others") if last.inputs.keys() != step.inputs.keys() else own
+    reasons = own if last is None else (*own, after) if own else (f"{after} (skipped if that comes out the same)",)
     return StepPreview(
         address=step.address,
-        action="run",
-        reasons=tuple(dict.fromkeys(reasons)) or ("its result is no longer whole",),
+        action="run" if own else "maybe",
+        reasons=reasons,
+        own=own,
+        chain=min((pending.chain for pending in before), key=len),
+        origins=tuple(dict.fromkeys(origin for pending in before for origin in pending.origins)),
+        manifest=last,
     )
-
-
-def _after(step: Step, causes: tuple[str, ...], store: Store, sources: Sources) -> StepPreview:
-    """A step behind others that will run."""
-    after = f"after {', '.join(causes)}"
-    last = store.latest(step)
-    if last is None:
-        return StepPreview(address=step.address, action="run", reasons=("never run",))
-    own = [*_own(step, last), *_sources(step, last, sources)]
-    if last.inputs.keys() != step.inputs.keys():
-        own.append("its inputs are others")
-    if own:
-        return StepPreview(address=step.address, action="run", reasons=(*own, after))
-    return StepPreview(address=step.address, action="maybe", reasons=(f"{after} (skipped if that comes out the same)",))
 
 
 def _own(step: Step, last: Manifest) -> Iterator[str]:

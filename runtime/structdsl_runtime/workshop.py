@@ -74,8 +74,13 @@ class Workshop:
         return manifest
 
     def warn_of_faults(self, result: Result, results: Mapping[str, Result]) -> None:
-        """One warning for the rows that a reader had to leave out, with the query that shows them."""
+        """One warning for the rows that a reader had to leave out or that fail a check, with the query for them."""
         for output in result.step.outputs.values():
+            if output.table == f"checks.{result.step.address.removeprefix('check.')}":
+                if failing := result.manifest.rows:
+                    message = f"{result.step.address}: {counted(failing, 'row')} failing; SELECT * FROM {output.table}"  # noqa: S608
+                    self._observer(Warned(address=result.step.address, message=message))
+                continue
             if output.table is None or not output.table.endswith("_faults"):
                 continue
             self._define(result, results)

@@ -14,10 +14,13 @@ import click
 if TYPE_CHECKING:
     from structdsl.diagnostics import Diagnostic
     from structdsl.plan import Plan
-    from structdsl.syntax.source import Source
+    from structdsl.syntax.source import Sources
+    from structdsl.unit import Unit
 
 EXIT_SPEC = 1
 EXIT_STEP = 4
+EXIT_GATE = 5  # a check or a requirement that failed
+GATES = frozenset({"E0520", "E0722"})  # codes of faults that are gates
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -82,14 +85,23 @@ def find_spec(spec: Path | None, style: str) -> Place:
     raise failure([diagnostic], style)
 
 
-def compile_place(place: Place, params: tuple[str, ...], style: str) -> tuple[Plan, Source]:
-    """The plan of a spec, and the text that it is the plan of: the file may change meanwhile.
+def compile_place(
+    place: Place, params: tuple[str, ...], style: str, told: list[Diagnostic] | None = None
+) -> tuple[Plan, Sources]:
+    """The plan of a spec, and the text that it is the plan of: the file may change meanwhile."""
+    unit = compile_spec(place, params, style, told)
+    assert unit.plan is not None, "a spec without errors has a plan"
+    return unit.plan, unit.source
 
-    Ends the process with exit code 1, all messages printed, where there are errors.
+
+def compile_spec(place: Place, params: tuple[str, ...], style: str, told: list[Diagnostic] | None = None) -> Unit:
+    """All that is known of a spec without errors.
+
+    Ends the process with exit code 1, all messages printed, where there are errors. `told` are messages that were
+    printed before, of the same spec under other params; it grows.
     """
-    from structdsl.compile import compile_text  # noqa: PLC0415
+    from structdsl.compile import compile_unit  # noqa: PLC0415
     from structdsl.diagnostics import Diagnostic  # noqa: PLC0415
-    from structdsl.syntax.source import Source  # noqa: PLC0415
 
     overrides = dict(_assignment(text) for text in params)
     try:
@@ -100,11 +112,13 @@ def compile_place(place: Place, params: tuple[str, ...], style: str) -> tuple[Pl
     except UnicodeDecodeError as error:
         message = f"`{place.spec}` is not UTF-8: byte {error.start} is {error.object[error.start]:#04x}"
         raise failure([Diagnostic(code="E0802", message=message)], style) from None
-    plan, sink = compile_text(text, place.spec, overrides)
-    report(list(sink), style)
-    if plan is None:
+    unit, sink = compile_unit(text, place.spec, overrides)
+    told = [] if told is None else told
+    report([diagnostic for diagnostic in sink if diagnostic not in told], style)
+    told += sink
+    if unit.plan is None:
         raise click.exceptions.Exit(EXIT_SPEC)
-    return plan, Source(place.spec, text)
+    return unit
 
 
 def build(plan: Plan, folder: Path) -> list[Path]:

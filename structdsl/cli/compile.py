@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from structdsl.cli.common import build, compile_place, find_spec, shown, spec_options
+from structdsl.cli.sweep import single
 
 
 @click.command("compile")
@@ -19,7 +20,7 @@ from structdsl.cli.common import build, compile_place, find_spec, shown, spec_op
 def compile_command(spec: Path | None, params: tuple[str, ...], style: str, out: Path | None) -> None:
     """Check a spec and write plan, SQL and training graph."""
     place = find_spec(spec, style)
-    plan, _ = compile_place(place, params, style)
+    plan, _ = compile_place(place, single(params, "compile"), style)
     folder = out or place.build
     written = build(plan, folder)
     queries = sum(path.suffix == ".sql" for path in written)

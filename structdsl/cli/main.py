@@ -10,9 +10,15 @@ import click
 import structdsl
 from structdsl.cli.compile import compile_command
 from structdsl.cli.explain import explain_command
+from structdsl.cli.fix import fix_command
+from structdsl.cli.fmt import fmt_command
+from structdsl.cli.graph import graph_command
+from structdsl.cli.init import init_command
+from structdsl.cli.lock import lock_command
 from structdsl.cli.plan import plan_command
 from structdsl.cli.query import query_command
 from structdsl.cli.run import run_command
+from structdsl.cli.test import test_command
 
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
@@ -28,7 +34,19 @@ def cli() -> None:
     """
 
 
-for command in (compile_command, plan_command, run_command, query_command, explain_command):
+for command in (
+    init_command,
+    compile_command,
+    plan_command,
+    run_command,
+    query_command,
+    explain_command,
+    graph_command,
+    lock_command,
+    test_command,
+    fmt_command,
+    fix_command,
+):
     cli.add_command(command)
 
 

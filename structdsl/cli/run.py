@@ -10,13 +10,28 @@ from typing import TYPE_CHECKING
 
 import click
 
-from structdsl.cli.common import EXIT_STEP, Place, build, compile_place, failure, find_spec, spec_options
+from structdsl.cli.ability import located, refuse_missing
+from structdsl.cli.common import (
+    EXIT_GATE,
+    EXIT_STEP,
+    GATES,
+    Place,
+    build,
+    compile_place,
+    failure,
+    find_spec,
+    spec_options,
+)
+from structdsl.cli.lock import require_lock
+from structdsl.cli.sweep import REPORT, Finished, combinations, compare, compile_all, heading
 from structdsl.cli.table import show
 
 if TYPE_CHECKING:
+    from structdsl.diagnostics import Diagnostic
     from structdsl.plan import Plan
-    from structdsl.syntax.source import Source
+    from structdsl.syntax.source import Sources
     from structdsl_runtime.events import Failure
+    from structdsl_runtime.executor import RunResult
 
 DATA_PACKAGES = ("numpy", "pyarrow", "tokenizers")  # of the `runtime` extra: what steps over tables import
 MODEL_PACKAGES = ("accelerate", "deepspeed", "safetensors", "torch", "transformers")
@@ -32,17 +47,47 @@ MODEL_OPERATIONS = frozenset({"scratch_model", "train", "closed_book", "perplexi
     metavar="ADDRESS",
     help="Only this step and what it is made from; may be repeated.",
 )
-def run_command(spec: Path | None, params: tuple[str, ...], style: str, select: tuple[str, ...]) -> None:
-    """Execute a spec; steps whose result is in the store are skipped."""
+@click.option("--locked", is_flag=True, help="Refuse to run where the lock is stale or absent.")
+def run_command(
+    spec: Path | None,
+    params: tuple[str, ...],
+    style: str,
+    select: tuple[str, ...],
+    locked: bool,  # noqa: FBT001 - a flag of the command line
+) -> None:
+    """Execute a spec; steps whose result is in the store are skipped.
+
+    Several values of a param (-p anchor=20%,50% -p seed=1..3) are a run each: all combinations, in that order.
+    """
+    place = find_spec(spec, style)
+    asked = combinations(params)
+    told: list[Diagnostic] = []
+    compiled = compile_all(asked, lambda values: compile_place(place, values, style, told))
+    for plan, source in compiled:
+        refuse_missing(plan, source, style, _addresses(plan, select))
+        _require_packages(plan, _addresses(plan, select))
+        if locked:
+            require_lock(plan, place, style, asking="earlier", params=False)
+    finished = []
+    for number, (combination, (plan, source)) in enumerate(zip(asked, compiled, strict=True), 1):
+        heading(combination, number, len(asked))
+        result = _execute(plan, source, place, style, _addresses(plan, select))
+        tables = _tables(plan, {*result.ran, *result.reused})
+        reports = tuple(table for table in plan.reports if table in tables)
+        finished.append(Finished(combination=combination, run_id=result.run_id, reports=reports))
+        if result.ran and not combination.varied:
+            _print_scores(place, reports, tables)
+    if asked[0].varied:
+        compare(place.store, finished)
+
+
+def _execute(plan: Plan, source: Sources, place: Place, style: str, addresses: list[str] | None) -> RunResult:
+    """Run a plan to its end, or end the process with what stopped it."""
     from structdsl.diagnostics import Diagnostic  # noqa: PLC0415
-    from structdsl_runtime.executor import Interrupted, run, selected  # noqa: PLC0415
+    from structdsl_runtime.executor import Interrupted, run  # noqa: PLC0415
     from structdsl_runtime.lock import StoreInUse, StoreUnusable  # noqa: PLC0415
     from structdsl_runtime.progress import shown  # noqa: PLC0415
 
-    place = find_spec(spec, style)
-    plan, source = compile_place(place, params, style)
-    addresses = _addresses(plan, select)
-    _require_packages({step.operation.op for step in selected(plan, addresses)})
     for note in plan.notes:
         click.echo(f"note[{note.code}]: {note.message}", err=True)
     try:
@@ -63,12 +108,14 @@ def run_command(spec: Path | None, params: tuple[str, ...], style: str, select: 
         raise click.exceptions.Exit(130) from None
     if result.failure is not None:
         raise _blamed(result.failure, source, style)
-    if result.ran:
-        _print_scores(plan, place, {*result.ran, *result.reused})
+    return result
 
 
-def _require_packages(operations: set[str]) -> None:
+def _require_packages(plan: Plan, addresses: list[str] | None) -> None:
     """Refuse a run for which the `runtime` extra is not installed, before it begins."""
+    from structdsl_runtime.executor import selected  # noqa: PLC0415
+
+    operations = {step.operation.op for step in selected(plan, addresses)}
     names = DATA_PACKAGES + (MODEL_PACKAGES if operations & MODEL_OPERATIONS else ())
     missing = [name for name in names if util.find_spec(name) is None]
     if missing:
@@ -95,29 +142,32 @@ def _addresses(plan: Plan, select: tuple[str, ...]) -> list[str] | None:
     return chosen
 
 
-def _blamed(fault: Failure, source: Source, style: str) -> click.exceptions.Exit:
+def _blamed(fault: Failure, source: Sources, style: str) -> click.exceptions.Exit:
     """The end of a run with a failed step, reported at the line of the spec that asked for it."""
     from structdsl.diagnostics import Diagnostic, Label  # noqa: PLC0415
-    from structdsl.syntax.tree import Span  # noqa: PLC0415
 
-    label = Label(span=Span(fault.place.start, fault.place.end), text=f"asked for here, step `{fault.address}`")
+    file, span = located(fault.place, source)
+    label = Label(span=span, text=f"asked for here, step `{fault.address}`")
     diagnostic = Diagnostic(
         code=fault.code,
         message=fault.message,
-        source=source,
+        source=file,
         labels=(label,),
         notes=fault.notes,
         helps=fault.helps,
     )
-    return failure([diagnostic], style, EXIT_STEP)
+    return failure([diagnostic], style, EXIT_GATE if fault.code in GATES else EXIT_STEP)
 
 
-def _print_scores(plan: Plan, place: Place, steps: set[str]) -> None:
-    """The score tables that the steps of a run made, and queries to go on with."""
-    tables = [
+def _tables(plan: Plan, steps: set[str]) -> list[str]:
+    """The tables that these steps made."""
+    return [
         output.table for step in plan.steps if step.address in steps for output in step.outputs.values() if output.table
     ]
-    reports = [table for table in plan.reports if table in tables]
+
+
+def _print_scores(place: Place, reports: Sequence[str], tables: Sequence[str]) -> None:
+    """The score tables that a run made, and queries to go on with."""
     if not reports:
         return
     from structdsl_runtime.ask import query  # noqa: PLC0415
@@ -129,14 +179,6 @@ def _print_scores(plan: Plan, place: Place, steps: set[str]) -> None:
     click.echo("\nlook further with `structdsl query`:")
     for suggestion in suggestions(tables):
         click.echo(f'  structdsl query "{suggestion}"')
-
-
-REPORT = """
-SELECT
-  task, metric, model, round(value, 3) AS value,
-  coalesce(format('{{:.3f}} – {{:.3f}}', low, high), '–') AS "95% interval", n
-FROM {table} ORDER BY task, metric DESC, model
-"""
 
 
 def suggestions(tables: Sequence[str]) -> list[str]:

@@ -5,10 +5,26 @@ from __future__ import annotations
 from structdsl.diagnostics import codes as _codes
 from structdsl.diagnostics.codes import page
 from structdsl.diagnostics.diagnostic import Diagnostic, Edit, Label, Severity, Sink
+from structdsl.diagnostics.edits import readdressing, removal, respelling, text_at
 from structdsl.diagnostics.render import render
 from structdsl.diagnostics.suggest import did_you_mean, nearest
 
-__all__ = ["CODES", "Diagnostic", "Edit", "Label", "Severity", "Sink", "did_you_mean", "nearest", "page", "render"]
+__all__ = [
+    "CODES",
+    "Diagnostic",
+    "Edit",
+    "Label",
+    "Severity",
+    "Sink",
+    "did_you_mean",
+    "nearest",
+    "page",
+    "readdressing",
+    "removal",
+    "render",
+    "respelling",
+    "text_at",
+]
 
 CODES: dict[str, str]
 

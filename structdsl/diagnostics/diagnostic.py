@@ -6,11 +6,12 @@ message stands alone, a label says what *this place* is, a note gives facts, and
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from structdsl.syntax.source import Source
+from structdsl.syntax.source import Source, SourceMap, Sources
 from structdsl.syntax.tree import Span
 
 
@@ -26,11 +27,12 @@ class Label:
     span: Span
     text: str = ""
     primary: bool = True
+    source: Source | None = None  # where it lies in another file than the diagnostic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """Replace `span` by `text`: a repair that a tool can apply."""
+    """Replace `span` by `text`, in the file of the diagnostic: a repair that a tool can apply."""
 
     span: Span
     text: str
@@ -40,7 +42,7 @@ class Edit:
 class Diagnostic:
     code: str  # "E0201", "W0501": a key of `structdsl.diagnostics.codes`
     message: str
-    source: Source | None = None  # none where no file is to blame, such as a missing spec
+    source: Sources | None = None  # none where no file is to blame, such as a missing spec
     labels: tuple[Label, ...] = ()
     notes: tuple[str, ...] = ()
     helps: tuple[str, ...] = ()
@@ -50,14 +52,43 @@ class Diagnostic:
     def severity(self) -> Severity:
         return Severity.WARNING if self.code.startswith("W") else Severity.ERROR
 
+    @property
+    def file(self) -> Source | None:
+        """The one file that it is about: where its primary label lies."""
+        return None if self.source is None else self._located(self.source)[0]
+
+    def in_file(self) -> Diagnostic:
+        """The same with offsets of the file that the primary label lies in, in place of those of the whole spec."""
+        if not isinstance(self.source, SourceMap):
+            return self
+        source, offset = self._located(self.source)
+        labels = []
+        for label in self.labels:
+            file, span = self.source.locate(label.span)
+            labels.append(dataclasses.replace(label, span=span, source=None if file is source else file))
+        fixes = tuple(
+            Edit(span=Span(edit.span.start - offset, edit.span.end - offset), text=edit.text) for edit in self.fixes
+        )
+        return dataclasses.replace(self, source=source, labels=tuple(labels), fixes=fixes)
+
+    def _located(self, source: Sources) -> tuple[Source, int]:
+        """The file of the primary label, and the offset at which it begins."""
+        spans = [label.span for label in sorted(self.labels, key=lambda label: not label.primary)]
+        if not spans:
+            return source.files[0], 0
+        file, span = source.locate(spans[0])
+        return file, spans[0].start - span.start
+
 
 @dataclass(slots=True)
 class Sink:
     """Collects the diagnostics of one compilation, so that one run reports every independent mistake."""
 
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    order: list[Source] = field(default_factory=list)  # files, in the order in which they were read
 
     def add(self, diagnostic: Diagnostic) -> None:
+        diagnostic = diagnostic.in_file()
         if diagnostic not in self.diagnostics:
             self.diagnostics.append(diagnostic)
 
@@ -66,10 +97,12 @@ class Sink:
         return any(d.severity is Severity.ERROR for d in self.diagnostics)
 
     def __iter__(self) -> Iterator[Diagnostic]:
-        """In the order of the text."""
+        """File by file, the spec itself first, each in the order of its text."""
 
-        def place(diagnostic: Diagnostic) -> tuple[str, int]:
+        def place(diagnostic: Diagnostic) -> tuple[int, str, int]:
             where = min((label.span.start for label in diagnostic.labels if label.primary), default=-1)
-            return (str(diagnostic.source.path) if diagnostic.source else "", where)
+            file = diagnostic.file
+            known = [id(other) for other in self.order]
+            return (known.index(id(file)) if id(file) in known else -1, str(file.path) if file else "", where)
 
         return iter(sorted(self.diagnostics, key=place))

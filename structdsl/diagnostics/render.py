@@ -16,7 +16,7 @@ def render(diagnostics: Iterable[Diagnostic], *, style: str = "full", color: boo
 
     `style` is a key of `RENDERERS`: "full", "concise" (a line each) or "json" (a line each, for programs).
     """
-    found = list(diagnostics)
+    found = [diagnostic.in_file() for diagnostic in diagnostics]
     return RENDERERS[style](found, Paint(on=color)) if found else ""
 
 
@@ -43,11 +43,12 @@ RENDERERS: dict[str, Callable[[list[Diagnostic], Paint], str]] = {"full": full, 
 def _full(diagnostic: Diagnostic, paint: Paint) -> str:
     lines = [_headline(diagnostic, paint)]
     margin = 0
-    if diagnostic.source and diagnostic.labels:
-        margin, body = snippet(diagnostic.source, diagnostic.labels, paint, diagnostic.severity)
+    file = diagnostic.file
+    if file and diagnostic.labels:
+        margin, body = snippet(file, diagnostic.labels, paint, diagnostic.severity)
         lines += body
-    elif diagnostic.source:
-        lines.append(paint.frame("  --> ") + str(diagnostic.source.path))
+    elif file:
+        lines.append(paint.frame("  --> ") + str(file.path))
     footers = [*(("note", text) for text in diagnostic.notes), *(("help", text) for text in diagnostic.helps)]
     if margin and footers:
         lines.append(paint.frame(" " * margin + " |"))
@@ -82,23 +83,29 @@ def _first(diagnostic: Diagnostic) -> Label | None:
 
 def _where(diagnostic: Diagnostic) -> str:
     label = _first(diagnostic)
-    if not diagnostic.source:
+    file = diagnostic.file
+    if not file:
         return ""
     if not label:
-        return f"{diagnostic.source.path}: "
-    line, column = diagnostic.source.position(label.span.start)
-    return f"{diagnostic.source.path}:{line}:{column}: "
+        return f"{file.path}: "
+    line, column = file.position(label.span.start)
+    return f"{file.path}:{line}:{column}: "
 
 
 def _json(diagnostic: Diagnostic) -> dict[str, object]:
-    source = diagnostic.source
+    source = diagnostic.file
     return {
         "code": diagnostic.code,
         "severity": diagnostic.severity.value,
         "message": diagnostic.message,
         "path": str(source.path) if source else None,
         "labels": [
-            {**_place(source, label.span.start, label.span.end), "text": label.text, "primary": label.primary}
+            {
+                **({"path": str(label.source.path)} if label.source else {}),
+                **_place(label.source or source, label.span.start, label.span.end),
+                "text": label.text,
+                "primary": label.primary,
+            }
             for label in diagnostic.labels
         ],
         "notes": list(diagnostic.notes),

@@ -40,16 +40,29 @@ class Mark:
 def snippet(
     source: Source, labels: Sequence[Label], paint: Paint, severity: Severity = Severity.ERROR
 ) -> tuple[int, list[str]]:
-    """The width of the gutter, and the lines from `-->` on."""
-    marks: dict[int, list[Mark]] = {}
-    for label in labels:
-        for number, mark in _marks(source, label):
-            marks.setdefault(number, []).append(mark)
-    width = len(str(max(marks)))
-    first = next((label for label in labels if label.primary), labels[0])
-    line, column = source.position(min(first.span.start, len(source.data)))
+    """The width of the gutter, and the lines from `-->` on; labels in other files follow behind `:::`."""
+    marks: dict[Source, dict[int, list[Mark]]] = {}
+    firsts: dict[Source, Label] = {}
+    for label in sorted(labels, key=lambda label: label.source is not None):
+        file = label.source or source
+        if file not in firsts or (label.primary and not firsts[file].primary):
+            firsts[file] = label
+        for number, mark in _marks(file, label):
+            marks.setdefault(file, {}).setdefault(number, []).append(mark)
+    width = len(str(max(number for found in marks.values() for number in found)))
+    lines: list[str] = []
+    for file, found in marks.items():
+        line, column = file.position(min(firsts[file].span.start, len(file.data)))
+        arrow = "--> " if file is source else "::: "
+        lines += [f"{paint.frame(' ' * width + arrow)}{file.path}:{line}:{column}", paint.frame(" " * width + " |")]
+        lines += _body(file, found, width, paint, severity)
+    return width, lines
+
+
+def _body(source: Source, marks: dict[int, list[Mark]], width: int, paint: Paint, severity: Severity) -> list[str]:
+    """The lines of one file with their marks, and what lies between them."""
     empty = paint.frame(" " * width + " |")
-    lines = [f"{paint.frame(' ' * width + '--> ')}{source.path}:{line}:{column}", empty]
+    lines: list[str] = []
     previous = 0
     for number in sorted(marks):
         if previous and number == previous + 2:
@@ -60,7 +73,7 @@ def snippet(
         lines.append(f"{paint.frame(f'{number:>{width}} |')} {text}".rstrip())
         lines += [f"{empty} {row}" for row in _rows(drawn, paint, severity)]
         previous = number
-    return width, lines
+    return lines
 
 
 def _source_line(source: Source, number: int, width: int, paint: Paint) -> str:

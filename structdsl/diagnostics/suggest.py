@@ -15,12 +15,27 @@ def nearest(word: str, candidates: Iterable[str], limit: int = 3) -> list[str]:
     scored: list[tuple[int, str]] = []
     for candidate in dict.fromkeys(candidates):
         other = candidate.casefold()
-        most = max(1, max(len(plain), len(other)) // 3)
-        if abs(len(plain) - len(other)) <= most and (away := distance(plain, other)) <= most and away < len(other):
+        if plain == other:
+            return [candidate]
+        if (away := _away(plain, other)) is not None:
             scored.append((away, candidate))
         elif len(plain) >= 4 and len(other) >= 4 and _contained(plain, other):
             scored.append((max(len(plain), len(other)), candidate))
     return [candidate for _, candidate in sorted(scored)[:limit]]
+
+
+def misspelt(word: str, other: str) -> bool:
+    """Whether a word may be a slip for another one: the letters are nearly the same."""
+    return _away(word.casefold(), other.casefold()) is not None
+
+
+def _away(plain: str, other: str) -> int | None:
+    """The distance of two words; none where it is more than a third of their length."""
+    most = max(1, max(len(plain), len(other)) // 3)
+    if abs(len(plain) - len(other)) > most:
+        return None
+    away = distance(plain, other)
+    return away if away <= most and away < len(other) else None
 
 
 def did_you_mean(found: list[str]) -> tuple[str, ...]:

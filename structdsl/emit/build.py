@@ -8,8 +8,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from structdsl.emit.lineage import lineage_page
 from structdsl.emit.sql import sql_files
-from structdsl.plan import Plan, Train
+from structdsl.emit.training import training_files
+from structdsl.plan import Plan
+from structdsl.plan.schema import published
 
 
 class NoBuild(FileExistsError):  # noqa: N818 - a state of affairs
@@ -42,6 +45,8 @@ def write_build(plan: Plan, folder: Path) -> list[Path]:
             path = draft / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8", newline="\n")
+            if name.endswith(".sh"):
+                path.chmod(0o755)
         _swap(draft, folder, aside)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -63,25 +68,10 @@ def _swap(draft: Path, folder: Path, aside: Path) -> None:
 
 def artefacts(plan: Plan) -> dict[str, str]:
     """The text of every file of a build, by its path in the folder."""
-    files = {"plan.json": _json(plan.model_dump(mode="json"))}
+    files = {"plan.json": plan.model_dump_json(indent=2) + "\n", "plan.schema.json": published()}
+    files["docs/lineage.md"] = lineage_page(plan)
     files |= {f"sql/{name}": text for name, text in sql_files(plan).items()}
-    files["training/graph.json"] = _json(plan.training.model_dump(mode="json"))
-    trains = {step.address: step.operation for step in plan.steps if isinstance(step.operation, Train)}
-    for node in plan.training.nodes:
-        files[node.deepspeed] = _json(deepspeed_json(trains[node.step]))
-    return files
-
-
-def deepspeed_json(train: Train) -> dict[str, Any]:
-    """The DeepSpeed configuration of a stage; "auto" is what only the machine can settle."""
-    return {
-        "train_batch_size": train.batch,
-        "train_micro_batch_size_per_gpu": "auto",
-        "gradient_accumulation_steps": "auto",
-        "gradient_clipping": train.optimizer.clip,
-        "bf16": {"enabled": "auto" if train.precision == "auto" else train.precision == "bf16"},
-        **train.deepspeed,
-    }
+    return files | training_files(plan)
 
 
 def _json(value: Any) -> str:

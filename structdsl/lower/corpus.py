@@ -1,117 +1,93 @@
-"""A corpus: read once, counted, judged; `corpus.<c>` is a view of what stayed, `_dropped` of all that left."""
+"""A corpus: read once, counted, judged; `corpus.<c>` is a view of what stayed, `_dropped` of all that left.
+
+What was read is written once. Every step after it says who leaves and why, over `doc_id`; a changed threshold reads
+nothing again.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import sqlglot
 from sqlglot import exp
 
 from structdsl import sql
-from structdsl.lineage import chunking
-from structdsl.lower.planner import Planner, columns
-from structdsl.plan import Chunk, Column, CountTokens, Output, ReadFiles
-from structdsl.schema.corpus import PROMISED
+from structdsl.lineage import TEXT_ROLES, chunking, held_apart
+from structdsl.lower.dedup import dedup, gone
+from structdsl.lower.planner import Planner
+from structdsl.lower.asked import chunks_are_asked_for
+from structdsl.lower.read import corpus_columns
+from structdsl.plan import (
+    Chunk,
+    ChunkSections,
+    ChunkTokens,
+    CountTokens,
+    Decontaminate,
+    Guard,
+    JudgeQuality,
+    Operation,
+    Output,
+)
+from structdsl.promised import CHUNKS, COUNTS, DROPPED, HEADINGS, MATCHES
+from structdsl.schema.chunking import Chunking, Paragraphs, Sections
+from structdsl.schema.cleaning import Quality
+from structdsl.schema.corpus import Derived
 from structdsl.unit import Declaration
 
-DROPPED = columns("doc_id VARCHAR, source VARCHAR, step VARCHAR, reason VARCHAR, evidence VARCHAR")
-COUNTS = columns("doc_id VARCHAR, n_tokens BIGINT")
-CHUNKS = columns(
-    "chunk_id VARCHAR, doc_id VARCHAR, corpus VARCHAR, position BIGINT, text VARCHAR, n_tokens BIGINT,"
-    "heading_path VARCHAR[], heading_id VARCHAR, start_byte BIGINT, end_byte BIGINT"
-)
-HEADINGS = columns(
-    "heading_id VARCHAR, doc_id VARCHAR, corpus VARCHAR, parent_id VARCHAR, level INTEGER, title VARCHAR,"
-    "position BIGINT, start_byte BIGINT"
-)
 
+@dataclass(slots=True)
+class Progress:
+    """How far a corpus has come: where its documents and counts are, who has left it."""
 
-def read_corpus(corpus: Declaration, planner: Planner) -> None:
-    """The source as documents; what could not be read goes to the faults."""
-    values, name = corpus.values, corpus.address
-    documents = tuple(Column(name=c, type=t) for c, t in PROMISED[values.role].items() if c != "n_tokens")
-    planner.add(
-        f"{name}.read",
-        ReadFiles(
-            corpus=corpus.name,
-            role=values.role,
-            pattern=values.source.pattern,
-            columns=dict(sorted(values.columns.items())),
-            limit=values.limit,
-        ),
-        at=corpus.span_of("source"),
-        sources=(values.source.pattern,),
-        outputs={
-            "documents": Output(table=f"{name}_read", columns=documents, doc="Every document that could be read."),
-            "faults": Output(table=f"{name}_faults", columns=DROPPED, doc="What could not be read, and why."),
-        },
-        doc=corpus.block.doc,
-    )
+    documents: str
+    counts: str
+    gone: list[str] = field(default_factory=list)  # tables with the `doc_id` of who is no longer in it
+    dropped: list[str] = field(default_factory=list)  # those of them that say why
 
 
 def refine_corpus(corpus: Declaration, tokenizer: str | None, planner: Planner) -> None:
-    """Token counts, verdicts of `keep`, and the views that users query."""
-    name, read = corpus.address, f"{corpus.address}_read"
+    """Token counts, verdicts, the views that users query, and the chunks that training reads."""
+    name, values = corpus.address, corpus.values
+    made = Progress(documents=f"{name}_read", counts=f"{name}_counts")
     _count(corpus, tokenizer, planner)
-    tables: dict[str, str | tuple[str, ...]] = {"documents": read, "counts": f"{name}_counts"}
-    predicates = planner.unit.predicates.get(name, ())
-    if predicates:
-        planner.query(
-            f"{name}.keep",
-            "verdicts",
-            f"{name}_verdicts",
-            DROPPED,
-            at=corpus.span_of("keep"),
-            tables=tables,
-            holes={
-                "verdicts": exp.array(*(sql.condition(predicate) for predicate in predicates), dialect=sql.DIALECT),
-                "predicates": list(predicates),
-            },
-        )
-        tables["verdicts"] = f"{name}_verdicts"
-    promised = PROMISED[corpus.values.role]
-    planner.query(
-        name,
-        "documents_kept" if predicates else "documents",
-        name,
-        tuple(Column(name=c, type=t) for c, t in promised.items()),
-        at=corpus.block.head,
-        tables=tables,
-        holes={"columns": [exp.column(c) for c in promised if c != "doc_id"]},
-        view=True,
-        doc=corpus.block.doc,
-    )
-    dropped: dict[str, str | tuple[str, ...]] = {"faults": f"{name}_faults"}
-    if predicates:
-        dropped["verdicts"] = f"{name}_verdicts"
-    planner.query(
-        f"{name}.dropped",
-        "dropped_kept" if predicates else "dropped",
-        f"{name}_dropped",
-        DROPPED,
-        at=corpus.block.head,
-        tables=dropped,
-        view=True,
-    )
-
-
-def chunk_corpus(corpus: Declaration, tokenizer: str | None, planner: Planner) -> None:
-    """The documents that stayed, cut for training."""
-    name = corpus.address
-    inputs = {"documents": planner.owners[name]} | ({"tokenizer": tokenizer} if tokenizer else {})
-    planner.add(
-        f"{name}.chunk",
-        Chunk(max_tokens=chunking(corpus, planner.unit).max),
-        at=corpus.span_of("chunk"),
-        inputs=inputs,
-        outputs={
-            "chunks": Output(
-                table=f"{name}_chunks", columns=CHUNKS, doc="The documents, cut at headings and paragraphs."
-            ),
-            "headings": Output(table=f"{name}_headings", columns=HEADINGS, doc="Every heading, with or without text."),
-        },
-    )
+    _keep(corpus, made, planner)
+    dedup(corpus, made, tokenizer, planner)
+    if values.holdout is not None:
+        _documents(corpus, f"{name}_heldout", "heldout", made, planner, salt=corpus.name, share=values.holdout)
+        made.gone.append(f"{name}_heldout")
+    apart = values.decontaminate if isinstance(values.decontaminate, tuple) else ()
+    if not apart:
+        _documents(corpus, name, "", made, planner)
+        _dropped(corpus, made, planner)
+        if values.role in TEXT_ROLES - {"probe"} or chunks_are_asked_for(corpus, planner.unit):
+            _chunk(corpus, name, f"{name}_chunks", tokenizer, planner)
+        return
+    _documents(corpus, f"{name}_kept", "kept", made, planner)
+    if values.role in TEXT_ROLES:
+        _chunk(corpus, f"{name}_kept", f"{name}_cut", tokenizer, planner)
+    _decontaminate(corpus, planner)
+    made.gone.append(f"{name}_screened")
+    made.dropped.append(f"{name}_screened")
+    _documents(corpus, name, "", made, planner)
+    _dropped(corpus, made, planner)
 
 
 def _count(corpus: Declaration, tokenizer: str | None, planner: Planner) -> None:
     name = corpus.address
+    guards: tuple[Guard, ...] = ()
+    if isinstance(corpus.values, Derived) and corpus.values.select is not None:
+        helps = ("a `doc_id` names one row, and every row has text",)
+        table = {"documents": f"{name}_read"}
+        guard = planner.guard(
+            "E0521",
+            "unfit_documents",
+            at=corpus.span_of("select"),
+            tables=table,
+            holes={"corpus": name},
+            helps=helps,
+        )
+        guards = (guard,)
     if tokenizer is None:
         planner.query(
             f"{name}.count",
@@ -120,6 +96,7 @@ def _count(corpus: Declaration, tokenizer: str | None, planner: Planner) -> None
             COUNTS,
             at=corpus.block.head,
             tables={"documents": f"{name}_read"},
+            guards=guards,
         )
         return
     planner.add(
@@ -128,4 +105,139 @@ def _count(corpus: Declaration, tokenizer: str | None, planner: Planner) -> None
         at=corpus.block.head,
         inputs={"documents": planner.owners[f"{name}_read"], "tokenizer": tokenizer},
         outputs={"counts": Output(table=f"{name}_counts", columns=COUNTS, doc="Tokens of each document.")},
+        guards=guards,
+    )
+
+
+def _keep(corpus: Declaration, made: Progress, planner: Planner) -> None:
+    """Who fails a condition of `keep`: all of SQL in one step, a bundle of rules in a step each."""
+    name = corpus.address
+    predicates = planner.unit.predicates.get(name, ())
+    if predicates:
+        planner.query(
+            f"{name}.keep",
+            "verdicts",
+            f"{name}_verdicts",
+            DROPPED,
+            at=corpus.span_of("keep"),
+            tables={"documents": made.documents, "counts": made.counts},
+            holes={
+                "verdicts": exp.array(*(sql.condition(predicate) for predicate in predicates), dialect=sql.DIALECT),
+                "predicates": list(predicates),
+            },
+        )
+        made.gone.append(f"{name}_verdicts")
+        made.dropped.append(f"{name}_verdicts")
+    bundles = [entry for entry in corpus.values.keep if isinstance(entry, Quality)]
+    for bundle in bundles:
+        table = f"{name}_{bundle.rules}"
+        planner.add(
+            f"{name}.{bundle.rules}",
+            JudgeQuality(rules=bundle.rules, words=bundle.words),
+            at=corpus.span_of("keep"),
+            inputs={"documents": planner.owners[made.documents]}
+            | {f"gone_{number}": planner.owners[left] for number, left in enumerate(made.gone)},
+            outputs={"verdicts": Output(table=table, columns=DROPPED, doc="Documents that break one of its rules.")},
+        )
+        made.gone.append(table)
+        made.dropped.append(table)
+
+
+def _documents(corpus: Declaration, table: str, part: str, made: Progress, planner: Planner, **holes: object) -> None:
+    """A view or table of whole documents: those that stayed so far, or those of them that are held out."""
+    promised = corpus_columns(corpus, planner)
+    names = [column.name for column in promised]
+    relations: dict[str, sql.Relation] = {"documents": made.documents, "counts": made.counts}
+    reads = [made.documents, made.counts, *made.gone]
+    template = "heldout" if part == "heldout" else "documents_kept" if made.gone else "documents"
+    if made.gone or part == "heldout":
+        relations["gone" if part == "heldout" else "verdicts"] = gone(made.gone)
+    text = sql.fill(template, relations, columns=[exp.column(c) for c in names if c != "doc_id"], **_literals(holes))
+    license_ = corpus.values.license
+    planner.select(
+        f"{corpus.address}.{part}" if part else corpus.address,
+        text,
+        table,
+        promised,
+        at=corpus.span_of("holdout") if part == "heldout" else corpus.block.head,
+        reads=tuple(reads),
+        purpose=sql.purpose(template),
+        view=part != "heldout",
+        doc="\n".join(filter(None, (corpus.block.doc, license_ and f"Licence: {license_}."))) if not part else "",
+    )
+
+
+def _literals(holes: Mapping[str, object]) -> dict[str, object]:
+    """Values as SQL writes them: an exact share is a number, not text."""
+    return {
+        name: value if isinstance(value, str) else sqlglot.exp.Literal.number(str(value))
+        for name, value in holes.items()
+    }
+
+
+def _dropped(corpus: Declaration, made: Progress, planner: Planner) -> None:
+    """All that left, whatever the step."""
+    name = corpus.address
+    tables = [*([f"{name}_faults"] if f"{name}_faults" in planner.owners else []), *made.dropped]
+    if tables and tables[0].endswith("_faults"):
+        queries = [sql.part("dropped", {"faults": tables[0]})]
+        queries += [sql.part("dropped_more", {"verdicts": table}) for table in tables[1:]]
+    else:
+        queries = [sql.part("dropped_more", {"verdicts": table}) for table in tables]
+    template = "dropped" if tables else "nothing_dropped"
+    text = sql.text(sql.union(queries or [sql.part("nothing_dropped", {})]))
+    planner.select(
+        f"{name}.dropped",
+        text,
+        f"{name}_dropped",
+        DROPPED,
+        at=corpus.block.head,
+        reads=tuple(tables),
+        purpose=sql.purpose(template),
+        view=True,
+    )
+
+
+def _chunk(corpus: Declaration, documents: str, table: str, tokenizer: str | None, planner: Planner) -> None:
+    """The documents that stayed, cut for training."""
+    name = corpus.address
+    planner.add(
+        f"{name}.chunk",
+        _cut(chunking(corpus, planner.unit)),
+        at=corpus.span_of("chunk"),
+        inputs={"documents": planner.owners[documents]} | ({"tokenizer": tokenizer} if tokenizer else {}),
+        outputs={
+            "chunks": Output(table=table, columns=CHUNKS, doc="The documents, cut at headings and paragraphs."),
+            "headings": Output(table=f"{name}_headings", columns=HEADINGS, doc="Every heading, with or without text."),
+        },
+    )
+
+
+def _cut(chunk: Chunking) -> Operation:
+    if isinstance(chunk, Paragraphs):
+        return Chunk(max_tokens=chunk.max)
+    if isinstance(chunk, Sections):
+        return ChunkSections(max_tokens=chunk.max)
+    return ChunkTokens(max_tokens=chunk.max, overlap=chunk.overlap)
+
+
+def _decontaminate(corpus: Declaration, planner: Planner) -> None:
+    """What is left after the items of exams are taken out: chunks of text, whole rows of the others."""
+    name, methods = corpus.address, corpus.values.decontaminate
+    against = [held_apart(corpus, method.against, planner.unit) for method in methods]
+    cut = corpus.values.role in TEXT_ROLES
+    outputs = {
+        "matches": Output(table=f"{name}_matches", columns=MATCHES, doc="What matched, with the item of the exam."),
+        "verdicts": Output(table=f"{name}_screened", columns=DROPPED, doc="Documents of which nothing is left."),
+    }
+    if cut:
+        outputs["chunks"] = Output(table=f"{name}_chunks", columns=CHUNKS, doc="The chunks that share no exam item.")
+    planner.add(
+        f"{name}.decontaminate",
+        Decontaminate(n=tuple(method.n for method in methods), against=tuple(against)),
+        at=corpus.span_of("decontaminate"),
+        inputs={"documents": planner.owners[f"{name}_kept"]}
+        | ({"chunks": planner.owners[f"{name}_cut"]} if cut else {})
+        | {other: planner.owners[other] for others in against for other in others},
+        outputs=outputs,
     )

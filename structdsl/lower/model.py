@@ -1,12 +1,24 @@
-"""Models and tokenizers, as folders that transformers can load."""
+"""Models and tokenizers, as folders that transformers can load; a server is a folder that says how it is reached."""
 
 from __future__ import annotations
 
 from structdsl.lineage import tokenizer_owner
 from structdsl.lower.planner import Planner, folder
-from structdsl.plan import LoadModel, LoadTokenizer, ScratchModel, TrainTokenizer
-from structdsl.schema.model import Bpe, Scratch
+from structdsl.plan import (
+    Endpoint,
+    FetchModel,
+    FetchTokenizer,
+    LoadModel,
+    LoadTokenizer,
+    Operation,
+    ScratchModel,
+    TrainTokenizer,
+)
+from structdsl.plan.operations.models import Vocabulary
+from structdsl.schema import model as schema
 from structdsl.unit import Declaration
+
+FILES_OF_A_TOKENIZER = ("*.json", "*.txt", "*.model", "*.jinja")
 
 
 def tokenizer_of(model: Declaration, planner: Planner) -> str:
@@ -14,55 +26,84 @@ def tokenizer_of(model: Declaration, planner: Planner) -> str:
     owner = tokenizer_owner(model, planner.unit)
     assert owner is not None, "checked: a used model has a tokenizer"
     address = f"{owner.address}.tokenizer"
-    if address not in planner.steps:
-        tokenizer = owner.values.tokenizer
-        span = owner.span_of("tokenizer", "source")
-        if isinstance(tokenizer, Bpe):
-            planner.add(
-                address,
-                TrainTokenizer(vocab=tokenizer.vocab),
-                at=span,
-                inputs={name: planner.owners[f"{name}_read"] for name in sorted(tokenizer.over)},
-                outputs={"tokenizer": folder("A byte-level BPE tokenizer.")},
-            )
-        else:
-            path = tokenizer.path if tokenizer is not None else owner.values.source.path
-            planner.add(
-                address,
-                LoadTokenizer(path=path),
-                at=span,
-                sources=tuple(f"{path}/{name}" for name in ("*.json", "*.txt", "*.model", "*.jinja")),
-                outputs={"tokenizer": folder("The tokenizer of a model folder.")},
-            )
+    if address in planner.steps:
+        return f"{address}:tokenizer"
+    tokenizer, source = owner.values.tokenizer, owner.values.source
+    span = owner.span_of("tokenizer", "source")
+    if isinstance(tokenizer, schema.Bpe):
+        planner.add(
+            address,
+            TrainTokenizer(vocab=tokenizer.vocab),
+            at=span,
+            inputs={name: planner.owners[f"{name}_read"] for name in sorted(tokenizer.over)},
+            outputs={"tokenizer": folder("A byte-level BPE tokenizer.")},
+        )
+    elif tokenizer is None and isinstance(source, schema.Hf):
+        planner.add(
+            address,
+            FetchTokenizer(
+                id=source.id,
+                revision=source.revision,
+                trust_remote_code=owner.values.trust_remote_code,
+                token=source.token,
+            ),
+            at=span,
+            outputs={"tokenizer": folder("The tokenizer of a repository.")},
+        )
+    else:
+        path = tokenizer.path if tokenizer is not None else source.path
+        planner.add(
+            address,
+            LoadTokenizer(path=path),
+            at=span,
+            sources=tuple(f"{path}/{name}" for name in FILES_OF_A_TOKENIZER),
+            outputs={"tokenizer": folder("The tokenizer of a model folder.")},
+        )
     return f"{address}:tokenizer"
 
 
 def load_model(model: Declaration, planner: Planner) -> None:
-    """The weights that stages start from."""
+    """The weights that stages start from, or the way to a server."""
     source = model.values.source
-    if isinstance(source, Scratch):
-        planner.add(
-            f"{model.address}.load",
-            ScratchModel(
+    given = model.values.tokenizer is not None
+    vocabulary: Vocabulary = "given" if given else "own"
+    operation: Operation
+    doc = "A model."
+    sources: tuple[str, ...] = ()
+    match source:
+        case schema.Scratch():
+            given, doc = True, "A freshly initialised model."
+            operation = ScratchModel(
                 arch=source.arch,
                 hidden=source.hidden,
                 layers=source.layers,
                 heads=source.heads,
                 positions=source.positions,
                 seed=seed_of(planner),
-            ),
-            at=model.span_of("source"),
-            inputs={"tokenizer": tokenizer_of(model, planner)},
-            outputs={"model": folder("A freshly initialised model.")},
-            doc=model.block.doc,
-        )
-        return
+            )
+        case schema.Path(path=path):
+            doc, sources = "A model from disk.", (f"{path}/*",)
+            operation = LoadModel(path=path, vocabulary=vocabulary, trust_remote_code=model.values.trust_remote_code)
+        case schema.Hf():
+            doc = "A model of the Hub."
+            operation = FetchModel(
+                id=source.id,
+                revision=source.revision,
+                vocabulary=vocabulary,
+                trust_remote_code=model.values.trust_remote_code,
+                token=source.token,
+            )
+        case schema.Endpoint():
+            given, doc = False, "How a server is reached."
+            operation = Endpoint(model=source.model, url=source.url, key=source.key)
     planner.add(
         f"{model.address}.load",
-        LoadModel(path=source.path),
+        operation,
         at=model.span_of("source"),
-        sources=(f"{source.path}/*",),
-        outputs={"model": folder("A model from disk.")},
+        inputs={"tokenizer": tokenizer_of(model, planner)} if given else {},
+        sources=sources,
+        outputs={"model": folder(doc)},
+        places={name: model.span_of(name) for name in ("tokenizer", "trust_remote_code") if model.attribute(name)},
         doc=model.block.doc,
     )
 

@@ -8,7 +8,19 @@ from dataclasses import dataclass, field
 from structdsl import sql
 from structdsl.identity import effective, fingerprint
 from structdsl.passes.finding import Finding
-from structdsl.plan import Column, Guard, Operation, Output, Place, Query, Step, View
+from structdsl.plan import (
+    Column,
+    Guard,
+    Operation,
+    Output,
+    Place,
+    Placement,
+    PromisedTable,
+    Query,
+    Step,
+    View,
+)
+from structdsl.promised import columns_of, maker_of
 from structdsl.syntax.tree import Span
 from structdsl.unit import Unit
 
@@ -20,12 +32,16 @@ class Planner:
     owners: dict[str, str] = field(default_factory=dict)  # table -> "address:output" that makes it
     makers: dict[str, str] = field(default_factory=dict)  # casefolded table -> address of the step that makes it
     collisions: list[Finding] = field(default_factory=list)
+    read: set[str] = field(default_factory=set)  # tables that some block refers to
+    placement: Placement | None = None  # of the steps that are being added
 
     def place(self, span: Span) -> Place:
-        line, column = self.unit.source.position(span.start)
-        return Place(file=self.unit.source.path.name, line=line, column=column, start=span.start, end=span.end)
+        file, local = self.unit.source.locate(span)
+        line, column = file.position(local.start)
+        shown = self.unit.source.shown(file)
+        return Place(file=shown, line=line, column=column, start=local.start, end=local.end)
 
-    def add(
+    def add(  # noqa: PLR0913 - a step has that many parts
         self,
         address: str,
         operation: Operation,
@@ -35,9 +51,13 @@ class Planner:
         inputs: Mapping[str, str] | None = None,
         sources: tuple[str, ...] = (),
         guards: tuple[Guard, ...] = (),
+        places: Mapping[str, Span] | None = None,
         doc: str = "",
     ) -> None:
-        """Add a step whose inputs are "address:output" references of steps already added."""
+        """Add a step whose inputs are "address:output" references of steps already added.
+
+        `places` are attributes with a place of their own, for what has to be said of one of them alone.
+        """
         if self._collides(address, outputs, at):
             return
         inputs = dict(inputs or {})
@@ -58,6 +78,8 @@ class Planner:
             guards=guards,
             recipe=recipe,
             place=self.place(at),
+            places={name: self.place(span) for name, span in (places or {}).items()},
+            placement=self.placement,
             doc=doc,
         )
         for name, output in outputs.items():
@@ -123,11 +145,26 @@ class Planner:
             address,
             View(sql=text) if view else Query(sql=text),
             at=at,
-            inputs={name: self.owners[name] for name in dict.fromkeys(reads)},
+            inputs={name: self.reference(name, at) for name in dict.fromkeys(reads)},
             outputs={"rows": Output(table=table, columns=columns, doc="\n".join(filter(None, (doc, purpose))))},
             guards=guards,
             doc=doc,
         )
+
+    def reference(self, table: str, at: Span) -> str:
+        """The "address:output" of a table; one that the language promises and no step makes gets a step here."""
+        if table not in self.owners:
+            maker, promised = maker_of(table, self.unit), columns_of(table, self.unit)
+            assert maker is not None, "checked: a table is of a block"
+            assert promised is not None, "checked: a table that is read is promised"
+            suffix = table.removeprefix(f"{maker.address}_").replace(".", "_")
+            self.add(
+                f"{maker.address}.{suffix}",
+                PromisedTable(table=table),
+                at=at,
+                outputs={"rows": Output(table=table, columns=promised, doc="Not made yet.")},
+            )
+        return self.owners[table]
 
     def guard(
         self,
@@ -153,16 +190,3 @@ def fill(template: str, tables: Mapping[str, str | tuple[str, ...]], holes: Mapp
 
 def folder(doc: str) -> Output:
     return Output(kind="folder", doc=doc)
-
-
-def columns(text: str) -> tuple[Column, ...]:
-    """Columns from `name TYPE` entries, separated by commas outside brackets."""
-    entries, depth, entry = [], 0, ""
-    for character in text + ",":
-        if character == "," and not depth:
-            entries.append(entry.split(maxsplit=1))
-            entry = ""
-            continue
-        depth += (character == "(") - (character == ")")
-        entry += character
-    return tuple(Column(name=name, type=" ".join(type_.split())) for name, type_ in entries)

@@ -2,41 +2,44 @@
 
 from __future__ import annotations
 
-import sqlglot
 from sqlglot import exp
 
 from structdsl import sql
-from structdsl.lower.planner import Planner, columns
-from structdsl.plan import BuildOutline, Column, Output
+from structdsl.lower.planner import Planner
+from structdsl.lower.rules import find, gather, level_columns, name_nodes, names_paths, place
+from structdsl.plan import BuildOutline, Output
+from structdsl.promised import NODES, TAXONOMY, links
+from structdsl.schema.taxonomy import Headings
 from structdsl.unit import Declaration
-
-NODES = columns(
-    "node_id VARCHAR, parent_id VARCHAR, tree_id VARCHAR, corpus VARCHAR, doc_id VARCHAR, heading_id VARCHAR,"
-    "path VARCHAR, title VARCHAR, depth INTEGER, position BIGINT"
-)
-ANSWERS = columns("chunk_id VARCHAR, node_id VARCHAR, score DOUBLE, evidence VARCHAR")
-TAXONOMY = columns(
-    "node_id VARCHAR, parent_id VARCHAR, path VARCHAR, title VARCHAR, depth INTEGER, position BIGINT,"
-    "n_chunks BIGINT, n_chunks_total BIGINT, n_tokens BIGINT"
-)
 
 
 def lower_taxonomy(taxonomy: Declaration, planner: Planner) -> None:
+    """From headings alone the outline is the tree; rules that name paths add to it; merging comes last.
+
+    Headings are placed in the outline, whose nodes stay what they are: so a costly rule knows what they leave.
+    """
     name, values = taxonomy.address, taxonomy.values
     chunks = tuple(f"{corpus}_chunks" for corpus in values.over)
-    headings = tuple(f"{corpus}_headings" for corpus in values.over)
-    _nodes(taxonomy, planner)
+    named = any(names_paths(rule) for rule in values.rules.values())
+    merged = values.merge == "by_path"
+    trees = f"{name}_trees" if merged else f"{name}_nodes"
+    outlined = f"{name}_outlined" if named else trees
+    _outline(taxonomy, outlined, planner)
     for rule, settings in values.rules.items():
-        planner.query(
-            f"{name}.{rule}",
-            "headings",
-            f"{name}_{rule}",
-            ANSWERS,
-            at=taxonomy.block.head,
-            tables={"chunks": chunks, "headings": headings, "nodes": f"{name}_nodes"},
-            holes={"depth": settings.depth},
-        )
-    _links(taxonomy, chunks, planner)
+        if names_paths(settings):
+            find(taxonomy, rule, settings, chunks, planner)
+        else:
+            place(taxonomy, rule, settings, outlined, chunks, planner)
+    for suffix in ("titles", "attempts"):
+        gather(taxonomy, suffix, planner)
+    if named:
+        name_nodes(taxonomy, outlined, trees, chunks, planner)
+    for rule, settings in values.rules.items():
+        if names_paths(settings):
+            place(taxonomy, rule, settings, trees, chunks, planner)
+    _links(taxonomy, f"{name}_placed" if merged else f"{name}_links", trees, chunks, planner)
+    if merged:
+        _merge(taxonomy, trees, planner)
     planner.query(
         name,
         "taxonomy",
@@ -48,7 +51,7 @@ def lower_taxonomy(taxonomy: Declaration, planner: Planner) -> None:
     )
 
 
-def _nodes(taxonomy: Declaration, planner: Planner) -> None:
+def _outline(taxonomy: Declaration, table: str, planner: Planner) -> None:
     name, values, blocks = taxonomy.address, taxonomy.values, planner.unit.blocks
     inputs = {}
     for corpus in values.over:
@@ -59,26 +62,17 @@ def _nodes(taxonomy: Declaration, planner: Planner) -> None:
         f"{name}.nodes",
         BuildOutline(
             root=values.root,
-            depth=max((rule.depth for rule in values.rules.values()), default=0),
+            depth=max((rule.depth for rule in values.rules.values() if isinstance(rule, Headings)), default=0),
             titles=tuple((blocks[c].name, blocks[c].values.title or title_of(blocks[c].name)) for c in values.over),
         ),
         at=taxonomy.block.head,
         inputs=inputs,
-        outputs={"nodes": Output(table=f"{name}_nodes", columns=NODES, doc="The nodes, each with its parent.")},
+        outputs={"nodes": Output(table=table, columns=NODES, doc="The nodes, each with its parent.")},
     )
 
 
-def _links(taxonomy: Declaration, chunks: tuple[str, ...], planner: Planner) -> None:
+def _links(taxonomy: Declaration, table: str, nodes: str, chunks: tuple[str, ...], planner: Planner) -> None:
     name, values = taxonomy.address, taxonomy.values
-    levels = [
-        exp.alias_(sqlglot.parse_one(f"levels.titles[{depth}]", dialect=sql.DIALECT), level)
-        for depth, level in enumerate(values.levels, 1)
-    ]
-    link_columns = (
-        *columns("chunk_id VARCHAR, doc_id VARCHAR, node_id VARCHAR, path VARCHAR"),
-        *(Column(name=level, type="VARCHAR") for level in values.levels),
-        *columns("rule VARCHAR, score DOUBLE, evidence VARCHAR"),
-    )
     answers = [
         exp.select(
             exp.column("chunk_id"),
@@ -90,19 +84,39 @@ def _links(taxonomy: Declaration, chunks: tuple[str, ...], planner: Planner) -> 
         ).from_(sql.table(f"{name}_{rule}"))
         for rank, rule in enumerate(values.rules)
     ]
-    relations = {
-        "chunks": sql.rows_of(chunks),
-        "nodes": f"{name}_nodes",
-        "rules": sql.union(answers or [sql.tree("no_answers", {})]),
-    }
+    rules = sql.union(answers or [sql.part("no_answers", {})])
+    relations = {"chunks": sql.rows_of(chunks), "nodes": nodes, "rules": rules}
+    levels = level_columns(values.levels, "levels.titles[{depth}]")
+    if values.resolve == "vote":
+        votes = sql.tree("vote", {"rules": rules})
+        text = sql.text(sql.redefine(sql.tree("links", relations, levels=levels), "answers", votes))
+    else:
+        text = sql.fill("links", relations, levels=levels)
     planner.select(
-        f"{name}.links",
-        sql.fill("links", relations, levels=levels),
-        f"{name}_links",
-        link_columns,
+        f"{name}.placed" if values.merge == "by_path" else f"{name}.links",
+        text,
+        table,
+        links(values.levels),
         at=taxonomy.block.head,
-        reads=(*chunks, f"{name}_nodes", *(f"{name}_{rule}" for rule in values.rules)),
+        reads=(*chunks, nodes, *(f"{name}_{rule}" for rule in values.rules)),
         purpose=sql.purpose("links"),
+    )
+
+
+def _merge(taxonomy: Declaration, trees: str, planner: Planner) -> None:
+    """Equal paths of several trees become one node."""
+    name, values = taxonomy.address, taxonomy.values
+    planner.query(
+        f"{name}.merge", "merged_nodes", f"{name}_nodes", NODES, at=taxonomy.span_of("merge"), tables={"trees": trees}
+    )
+    planner.query(
+        f"{name}.links",
+        "merged_links",
+        f"{name}_links",
+        links(values.levels),
+        at=taxonomy.span_of("merge"),
+        tables={"placed": f"{name}_placed", "nodes": f"{name}_nodes"},
+        holes={"levels": level_columns(values.levels, 'placed."{level}"')},
     )
 
 

@@ -1,6 +1,7 @@
 """Parameters to values: `param.x` and `${param.x}` give way to what they stand for, and arithmetic is done.
 
-Precedence: the default in the spec, then `-p name=value` of the command line, read by the same grammar.
+Precedence: the default in the spec, then the profile, then `-p name=value` of the command line, read by the same
+grammar. `env("NAME")` stands only as a default, and is recorded by its value.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from structdsl.diagnostics import Diagnostic, Label, Sink, nearest
+from structdsl.diagnostics import Diagnostic, Edit, Label, Sink, did_you_mean, nearest, readdressing, respelling
 from structdsl.schema.quantities import BYTES, DURATION, NUMBER, RATIO, amount_of, plain
 from structdsl.schema.reader import ERROR, UNKNOWN, Reader, Type
-from structdsl.schema.scalars import Boolean, Count, Integer, Number, Ratio, String
+from structdsl.schema.scalars import Boolean, Bytes, Count, Duration, Integer, Number, Ratio, String
 from structdsl.syntax import parse_value
-from structdsl.syntax.source import Source
+from structdsl.syntax.source import Source, Sources
 from structdsl.syntax.tree import (
+    Argument,
     Attribute,
     Binary,
     Block,
@@ -25,6 +27,7 @@ from structdsl.syntax.tree import (
     Expression,
     Keyword,
     Mapping,
+    Name,
     Negation,
     Parameter,
     Quantity,
@@ -47,9 +50,9 @@ TYPES: dict[str, Type] = {
     "integer": Integer(),
     "string": String(),
     "bool": Boolean(),
+    "duration": Duration(),
+    "bytes": Bytes(),
 }
-PLANNED_TYPES = ("duration", "bytes")
-PLANNED_SOURCES = ("env", "secret")
 DEEPEST = 200  # operators and brackets inside each other
 LARGEST = 30  # digits of an exponent's value: beyond that a number means nothing here
 
@@ -72,16 +75,17 @@ def bind_params(unit: Unit, sink: Sink) -> Unit:
         values[name] = _value(parameter, unit, sink)
         if (value := values[name]) is not None:
             texts[name] = _text_of(value)
-    for name in unit.overrides:
+    for name in (written.replace(".", "_") for written in unit.overrides):
         if name not in values:
             found = nearest(name, list(values))
-            helps = (f"did you mean `{found[0]}`?",) if found else ()
+            helps = did_you_mean(found)
             sink.add(
                 Diagnostic(
                     code="E0209", message=f"the spec declares no param `{name}`", source=unit.source, helps=helps
                 )
             )
-    binder = _Binder(unit.source, sink, values)
+    declared = {parameter.name.text: parameter.name.span for parameter in unit.tree.parameters}
+    binder = _Binder(unit.source, sink, values, declared)
     blocks = tuple(binder.block(block) for block in unit.tree.blocks)
     return dataclasses.replace(unit, tree=dataclasses.replace(unit.tree, blocks=blocks), parameters=texts)
 
@@ -89,19 +93,9 @@ def bind_params(unit: Unit, sink: Sink) -> Unit:
 def _value(parameter: Parameter, unit: Unit, sink: Sink) -> Expression | None:
     """The expression that a parameter stands for, or none after a report."""
     name, type_name = parameter.name.text, parameter.type
-    if type_name.text in PLANNED_TYPES:
-        _report(
-            unit.source,
-            sink,
-            "E0801",
-            f"params of type `{type_name.text}` are not built yet",
-            type_name.span,
-            "not of this version",
-        )
-        return None
     if type_name.text not in TYPES:
         found = nearest(type_name.text, list(TYPES))
-        helps = (f"did you mean `{found[0]}`?",) if found else (f"types: {', '.join(TYPES)}",)
+        helps = did_you_mean(found) or (f"types: {', '.join(TYPES)}",)
         _report(
             unit.source,
             sink,
@@ -110,44 +104,75 @@ def _value(parameter: Parameter, unit: Unit, sink: Sink) -> Expression | None:
             type_name.span,
             "no such type",
             helps,
+            respelling(type_name.span, type_name.text, found),
         )
         return None
-    source, expression = unit.source, parameter.default
-    if name in unit.overrides:
-        source, expression = _override(name, type_name.text, unit.overrides[name], sink)
-    elif expression is None:
+    type_ = TYPES[type_name.text]
+    for profile, entries in unit.profiles.items():
+        if profile != unit.profile and name in entries:
+            _read(name, type_, entries[name], unit.source, sink)
+    overrides = {written.replace(".", "_"): text for written, text in unit.overrides.items()}
+    if name in overrides:
+        source, expression = _text(f"-p {name}", type_name.text, overrides[name], sink)
+        return None if expression is None else _read(name, type_, expression, source, sink)
+    if unit.profile is not None and name in unit.profiles.get(unit.profile, {}):
+        return _read(name, type_, unit.profiles[unit.profile][name], unit.source, sink)
+    if parameter.default is None:
         helps = (f"pass `-p {name}=…`, or give it a default",)
         _report(unit.source, sink, "E0401", f"`param {name}` has no value", parameter.span, "no default", helps)
-    if expression is None:
         return None
-    if isinstance(expression, Call) and expression.name.text in PLANNED_SOURCES:
-        _report(
-            source,
-            sink,
-            "E0801",
-            f"`{expression.name.text}(…)` is not built yet",
-            expression.span,
-            "not of this version",
-        )
-        return None
+    if isinstance(parameter.default, Call):
+        return _call(name, type_name.text, parameter.default, unit, sink)
+    return _read(name, type_, parameter.default, unit.source, sink)
+
+
+def _read(name: str, type_: Type, expression: Expression, source: Sources, sink: Sink) -> Expression | None:
+    """The expression, done with its arithmetic and of the right type, or none after a report."""
     expression = _Binder(source, sink, None).fold(expression)
     reader = Reader(source=source, sink=sink, attribute=name, blocks={}, read_call=_no_call)
-    return None if TYPES[type_name.text].read(expression, reader) is ERROR else expression
+    return None if type_.read(expression, reader) is ERROR else expression
+
+
+def _call(name: str, type_name: str, call: Call, unit: Unit, sink: Sink) -> Expression | None:
+    """The value of `env("NAME")`, the one call that may stand as a default."""
+    match call:
+        case Call(name=Name(text="env"), arguments=(Argument(name=None, value=Text(value=variable)),)):
+            pass
+        case Call(name=Name(text="env")):
+            helps = ('write `env("NAME")`',)
+            _report(unit.source, sink, "E0301", "`env` takes the name of a variable", call.span, "", helps)
+            return None
+        case Call(name=Name(text="secret")):
+            message = f"`param {name}` cannot be a secret: params are recorded and shown"
+            helps = ("write `secret(…)` where it is used, in `token` or `key`",)
+            _report(unit.source, sink, "E0306", message, call.span, "a secret", helps)
+            return None
+        case _:
+            message = "the default of a param is a value or `env(…)`"
+            _report(unit.source, sink, "E0301", message, call.span, f"a call of `{call.name.text}`")
+            return None
+    if variable not in unit.environment:
+        helps = (f"set it, or pass `-p {name}=…`",)
+        _report(unit.source, sink, "E0305", f"the variable `{variable}` is not set", call.span, "read here", helps)
+        return None
+    source, expression = _text(f"env {variable}", type_name, unit.environment[variable], sink)
+    read = None if expression is None else _read(name, TYPES[type_name], expression, source, sink)
+    return None if read is None else dataclasses.replace(read, span=call.span)
 
 
 def _no_call(call: Call, schemas: dict[str, Any], at: Reader) -> Any:
     raise AssertionError(call, schemas, at)
 
 
-def _override(name: str, type_name: str, text: str, sink: Sink) -> tuple[Source, Expression | None]:
-    """A value from the command line, read as the default in a spec would be."""
+def _text(origin: str, type_name: str, text: str, sink: Sink) -> tuple[Source, Expression | None]:
+    """A value from the command line or the environment, read as the default in a spec would be."""
     if type_name == "string" and not text.startswith(('"', 'r"')):
         text = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    source = Source(Path(f"-p {name}"), text)
+    source = Source(Path(origin), text)
     inner = Sink()
     value = parse_value(source, inner)
     if value is None or inner.failed:
-        message = f"`-p {name}={text}` cannot be read as a value of type `{type_name}`"
+        message = f"`{origin}={text}` cannot be read as a value of type `{type_name}`"
         sink.add(Diagnostic(code="E0304", message=message, notes=tuple(d.message for d in inner)))
         return source, None
     return source, value
@@ -175,9 +200,10 @@ _HOLE = re.compile(r"\$\{([^}]*)\}")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Binder:
-    source: Source
+    source: Sources
     sink: Sink
     values: dict[str, Expression | None] | None  # none inside the default of a param, which uses no other
+    declared: dict[str, Span] = dataclasses.field(default_factory=dict)  # the names of params
 
     def block(self, block: Block) -> Block:
         body = tuple(
@@ -215,7 +241,7 @@ class _Binder:
             case Binary():
                 return self._binary(value, depth)
             case Sql():
-                self._interpolate(value.text)  # for what it reports: values become literals where SQL is analysed
+                self._check_sql(value.text)  # values become literals, and names tables, where SQL is analysed
                 return value
             case _:
                 return value
@@ -226,8 +252,9 @@ class _Binder:
             _report(self.source, self.sink, "E0209", message, reference.span, f"uses `{reference}`")
             return UNKNOWN
         if name not in self.values:
-            found = nearest(name, list(self.values))
-            helps = (f"did you mean `param.{found[0]}`?",) if found else ()
+            near = nearest(name, list(self.values))
+            found = [f"param.{each}" for each in near]
+            place = self.declared.get(near[0]) if near else None
             _report(
                 self.source,
                 self.sink,
@@ -235,7 +262,8 @@ class _Binder:
                 f"unknown param `{name}`",
                 reference.span,
                 "no param of this name",
-                helps,
+                did_you_mean(found),
+                readdressing(self.source, reference.span, f"param.{name}", found, place),
             )
         value = self.values.get(name)
         return UNKNOWN if value is None else dataclasses.replace(value, span=reference.span)
@@ -265,6 +293,15 @@ class _Binder:
             origins += [*text.origins[end : hole.start()], *[span.start] * len(inserted)]
             end = hole.end()
         return dataclasses.replace(text, value=value + text.value[end:], origins=(*origins, *text.origins[end:]))
+
+    def _check_sql(self, text: Text) -> None:
+        """Report params in SQL that do not exist."""
+        for hole in _HOLE.finditer(text.value):
+            head, _, name = hole[1].strip().partition(".")
+            if head == "param" and not text.raw:
+                self._parameter(
+                    name, Reference((head, name), Span(text.origins[hole.start()], text.origins[hole.end()]))
+                )
 
     def _negation(self, value: Negation, depth: int) -> Expression:
         operand = self.fold(value.operand, depth + 1)
@@ -318,6 +355,14 @@ def _quantity(value: Decimal, dimension: str, span: Span) -> Quantity:
 
 
 def _report(
-    source: Source, sink: Sink, code: str, message: str, span: Span, label: str, helps: tuple[str, ...] = ()
+    source: Sources,
+    sink: Sink,
+    code: str,
+    message: str,
+    span: Span,
+    label: str,
+    helps: tuple[str, ...] = (),
+    fixes: tuple[Edit, ...] = (),
 ) -> None:
-    sink.add(Diagnostic(code=code, message=message, source=source, labels=(Label(span=span, text=label),), helps=helps))
+    labels = (Label(span=span, text=label),)
+    sink.add(Diagnostic(code=code, message=message, source=source, labels=labels, helps=helps, fixes=fixes))

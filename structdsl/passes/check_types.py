@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import posixpath
+from collections.abc import Collection
+from collections.abc import Set as AbstractSet
 from typing import Any
 
-from structdsl.diagnostics import Diagnostic, Edit, Label, Sink, did_you_mean, nearest
+from structdsl.diagnostics import Diagnostic, Edit, Label, Sink, did_you_mean, nearest, respelling, text_at
 from structdsl.schema.block import Nested, Schema, type_of
 from structdsl.schema.kinds import HINTS, KINDS
 from structdsl.schema.reader import ERROR, Reader, not_built
-from structdsl.syntax.tree import Attribute, Block, Call, Name, Span
+from structdsl.std import PREFIX
+from structdsl.syntax.tree import Attribute, Block, Call, Mapping, Name, Reference, Span
 from structdsl.unit import Unit
 
 
 def check_types(unit: Unit, sink: Sink) -> Unit:
     blocks = {}
+    paths: dict[Span, str] = {}
     for address, declaration in unit.blocks.items():
-        checker = _Checker(unit, sink, declaration.kind)
+        checker = _Checker(unit, sink, declaration.kind, paths)
         what = f"`{declaration.kind}: {declaration.variant}`" if declaration.variant else f"`{declaration.kind}`"
         values = checker.block(declaration.block, declaration.schema, what)
         blocks[address] = dataclasses.replace(declaration, values=values)
-    return dataclasses.replace(unit, blocks=blocks)
+    for shadow in unit.shadows:
+        schema = KINDS[shadow.kind.text].variants.get(shadow.variant.text if shadow.variant else None)
+        if schema is not None:
+            _Checker(unit, sink, shadow.kind.text, {}).block(shadow, schema, f"`{shadow.kind.text}`")
+    return dataclasses.replace(unit, blocks=blocks, paths=paths)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -29,6 +37,7 @@ class _Checker:
     unit: Unit
     sink: Sink
     kind: str
+    paths: dict[Span, str]  # filled as paths are read
 
     def block(self, block: Block, schema: type[Schema], what: str) -> Schema | None:
         """The values of a block, or none after a report."""
@@ -39,7 +48,7 @@ class _Checker:
             if isinstance(item, Block):
                 self._nested(item, schema, what, values)
                 continue
-            name = self._attribute_name(item, schema, list(fields), what)
+            name = self._attribute_name(item, schema, fields, what, block)
             if name is None or self._repeated(item.name, name, seen):
                 continue
             info = schema.model_fields[fields[name]]
@@ -52,7 +61,8 @@ class _Checker:
         """The values of a call's arguments; positional ones come first, in the order of the schema."""
         name = call.name.text
         schema = schemas[name]
-        fields = list(schema.model_fields)
+        names = {info.alias or name: name for name, info in schema.model_fields.items()}
+        fields = list(names)
         values: dict[str, Any] = {}
         seen: dict[str, Span] = {}
         for index, argument in enumerate(call.arguments):
@@ -65,13 +75,14 @@ class _Checker:
                 written = Name(field, argument.span)
             else:
                 written = argument.name
-                known = self._known(written, fields, schema, f"argument of `{name}`", f"`{name}`")
+                others = {other.name.text for other in call.arguments if other.name is not None}
+                known = self._known(written, fields, schema, f"argument of `{name}`", f"`{name}`", others)
                 if known is None:
                     continue
                 field = known
             if not self._repeated(written, field, seen):
                 reader = dataclasses.replace(at, attribute=field, hints={})
-                values[field] = type_of(schema.model_fields[field]).read(argument.value, reader)
+                values[field] = type_of(schema.model_fields[names[field]]).read(argument.value, reader)
         result = self._filled(schema, values, seen, call.span, f"`{name}`")
         return ERROR if result is None else result
 
@@ -80,30 +91,58 @@ class _Checker:
             source=self.unit.source,
             sink=self.sink,
             attribute=attribute,
-            blocks=dict(self.unit.blocks),
+            blocks=self.unit.blocks,
             damaged=self.unit.tree is not None and self.unit.tree.damaged,
             hints=HINTS.get((self.kind, attribute), {}),
             read_call=self.call,
+            resolve=self._path,
         )
 
-    def _attribute_name(self, item: Attribute, schema: type[Schema], names: list[str], what: str) -> str | None:
-        return self._known(item.name, names, schema, "attribute", what)
+    def _path(self, path: str, span: Span) -> str:
+        """A path of an imported file, which is relative to that file, as seen from the folder of the spec."""
+        source = self.unit.source
+        file, _ = source.locate(span)
+        if file is source.files[0] or str(file.path).startswith(PREFIX) or "://" in path or path.startswith("/"):
+            return path
+        folder = posixpath.relpath(file.path.parent.as_posix() or ".", source.path.parent.as_posix() or ".")
+        self.paths[span] = posixpath.normpath(f"{folder}/{path}")
+        return self.paths[span]
 
-    def _known(self, name: Name, names: Sequence[str], schema: type[Schema], what: str, where: str) -> str | None:
+    def _attribute_name(
+        self, item: Attribute, schema: type[Schema], names: Collection[str], what: str, block: Block
+    ) -> str | None:
+        if item.name.text in schema.nested() and item.name.text not in names:
+            self._report(
+                "E0402",
+                f"`{item.name.text}` is a block",
+                item.name.span,
+                "not an attribute",
+                helps=(f"write `{item.name.text} {{ … }}`, without `=`",),
+                fixes=self._as_block(item),
+            )
+            return None
+        others = {other.name.text for other in block.body if isinstance(other, Attribute)}
+        return self._known(item.name, names, schema, "attribute", what, others)
+
+    def _as_block(self, item: Attribute) -> tuple[Edit, ...]:
+        """A map as the block that was meant: `deepspeed = { zero: 3 }` as `deepspeed { zero = 3 }`."""
+        if not isinstance(item.value, Mapping) or not all(isinstance(p.key, Reference) for p in item.value.pairs):
+            return ()
+        text, at = " ", item.value.span.start
+        for pair in item.value.pairs:
+            text += text_at(self.unit.source, Span(at, pair.key.span.end)) + " = "
+            at = pair.value.span.start
+        text += text_at(self.unit.source, Span(at, item.value.span.end))
+        return (Edit(span=Span(item.name.span.end, item.value.span.end), text=text),)
+
+    def _known(
+        self, name: Name, names: Collection[str], schema: type[Schema], what: str, where: str, written: AbstractSet[str]
+    ) -> str | None:
+        """The name if it is known, or its neighbour after a report; `written` are the names beside it."""
         if name.text in names:
             return name.text
         if name.text in schema.PLANNED:
             not_built(f"`{name.text}` of {where}", name.span, self._reader(name.text))
-            return None
-        nested = [word for word in schema.nested() if word == name.text]
-        if nested:
-            self._report(
-                "E0402",
-                f"`{name.text}` is a block",
-                name.span,
-                "not an attribute",
-                helps=(f"write `{name.text} {{ … }}`, without `=`",),
-            )
             return None
         others = [v for v, other in KINDS[self.kind].variants.items() if v and name.text in other.model_fields]
         found = [] if others else nearest(name.text, [*names, *schema.PLANNED, *schema.nested()])
@@ -116,7 +155,7 @@ class _Checker:
             helps=(f"`{name.text}` belongs to {', '.join(f'`{v}`' for v in others)}",)
             if others
             else did_you_mean(found),
-            fixes=(Edit(span=name.span, text=found[0]),) if found else (),
+            fixes=respelling(name.span, name.text, found, written | schema.PLANNED | schema.nested().keys()),
         )
         return found[0] if found and found[0] in names else None
 
@@ -149,6 +188,7 @@ class _Checker:
                 "misplaced block",
                 notes=(f"blocks here: {', '.join(nested) or 'none'}",),
                 helps=did_you_mean(found),
+                fixes=respelling(block.kind.span, word, found, values),
             )
             return
         field, place = nested[word]
@@ -198,6 +238,7 @@ class _Checker:
             "no variant of this name",
             notes=() if found else (f"known: {', '.join([*names, *place.planned])}",),
             helps=did_you_mean(found),
+            fixes=respelling(block.variant.span, block.variant.text, found, place.planned),
         )
         return found[0] if found and found[0] in names else "?"
 

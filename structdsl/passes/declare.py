@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from structdsl.diagnostics import Diagnostic, Edit, Label, Sink, did_you_mean, nearest
-from structdsl.schema.kinds import KINDS, PLANNED_KINDS, Kind
+from structdsl.diagnostics import Diagnostic, Edit, Label, Sink, did_you_mean, nearest, respelling
+from structdsl.schema.kinds import KINDS, OVERLAYS, Kind
 from structdsl.syntax.tree import Block, Name, Span
 from structdsl.unit import Declaration, Unit
 
@@ -13,11 +13,11 @@ from structdsl.unit import Declaration, Unit
 def declare(unit: Unit, sink: Sink) -> Unit:
     assert unit.tree is not None
     blocks: dict[str, Declaration] = {}
+    known: dict[str, Declaration] = {}  # by casefolded address
     for block in unit.tree.blocks:
         declaration = _declaration(block, unit, sink)
         if declaration is None:
             continue
-        known = {address.casefold(): other for address, other in blocks.items()}
         if declaration.address.casefold() in known:
             first = known[declaration.address.casefold()].block
             labels = (
@@ -36,13 +36,13 @@ def declare(unit: Unit, sink: Sink) -> Unit:
                 )
             )
             continue
-        blocks[declaration.address] = declaration
+        blocks[declaration.address] = known[declaration.address.casefold()] = declaration
     _refuse_names_of_tables(blocks, unit, sink)
     return dataclasses.replace(unit, blocks=blocks)
 
 
 def _declaration(block: Block, unit: Unit, sink: Sink) -> Declaration | None:
-    word = _known(block.kind, "kind", "E0203", list(KINDS), PLANNED_KINDS, unit, sink)
+    word = _known(block.kind, "kind", "E0203", list(KINDS), OVERLAYS, unit, sink)
     if word is None:
         return None
     kind = KINDS[word]
@@ -83,37 +83,34 @@ def _variant(block: Block, word: str, kind: Kind, unit: Unit, sink: Sink) -> str
             unit, sink, "E0205", f"`{word}` needs a variant: {', '.join(names)}", block.head, "no variant", help_=help_
         )
         return _UNKNOWN
-    if not names and not kind.planned:
-        _report(unit, sink, "E0205", f"`{word}` has no variants", block.variant.span, "remove it")
+    if not names:
+        before = block.name.span.end if block.name else block.kind.span.end
+        fixes = (Edit(span=Span(before, block.variant.span.end), text=""),)
+        message, help_ = f"`{word}` has no variants", f"remove `: {block.variant.text}`"
+        _report(unit, sink, "E0205", message, block.variant.span, "no variant of anything", help_=help_, fixes=fixes)
         return None
-    return _known(block.variant, f"variant of `{word}`", "E0205", names, kind.planned, unit, sink) or _UNKNOWN
+    return _known(block.variant, f"variant of `{word}`", "E0205", names, (), unit, sink) or _UNKNOWN
 
 
 def _known(
-    name: Name, what: str, code: str, built: list[str], planned: tuple[str, ...], unit: Unit, sink: Sink
+    name: Name, what: str, code: str, names: list[str], others: tuple[str, ...], unit: Unit, sink: Sink
 ) -> str | None:
     """The name if it is known; a near neighbour after a report, so that what follows is still checked."""
-    if name.text in built:
+    if name.text in names:
         return name.text
-    if name.text in planned:
-        label = Label(span=name.span, text="part of the language, not of this version")
-        sink.add(
-            Diagnostic(code="E0801", message=f"`{name.text}` is not built yet", source=unit.source, labels=(label,))
-        )
-        return None
-    found = nearest(name.text, [*built, *planned])
+    found = nearest(name.text, [*names, *others])
     sink.add(
         Diagnostic(
             code=code,
             message=f"unknown {what} `{name.text}`",
             source=unit.source,
             labels=(Label(span=name.span, text=f"no {what} of this name"),),
-            notes=() if found else (f"known: {', '.join([*built, *planned])}",),
+            notes=() if found else (f"known: {', '.join([*names, *others])}",),
             helps=did_you_mean(found),
-            fixes=(Edit(span=name.span, text=found[0]),) if found else (),
+            fixes=respelling(name.span, name.text, found, others),
         )
     )
-    return found[0] if found and found[0] in built else None
+    return found[0] if found and found[0] in names else None
 
 
 def _refuse_names_of_tables(blocks: dict[str, Declaration], unit: Unit, sink: Sink) -> None:
@@ -128,7 +125,17 @@ def _refuse_names_of_tables(blocks: dict[str, Declaration], unit: Unit, sink: Si
                 _report(unit, sink, "E0207", message, span, "taken", help_="choose another name")
 
 
-def _report(unit: Unit, sink: Sink, code: str, message: str, span: Span, label: str, *, help_: str = "") -> None:
+def _report(
+    unit: Unit,
+    sink: Sink,
+    code: str,
+    message: str,
+    span: Span,
+    label: str,
+    *,
+    help_: str = "",
+    fixes: tuple[Edit, ...] = (),
+) -> None:
     sink.add(
         Diagnostic(
             code=code,
@@ -136,5 +143,6 @@ def _report(unit: Unit, sink: Sink, code: str, message: str, span: Span, label: 
             source=unit.source,
             labels=(Label(span=span, text=label),),
             helps=(help_,) if help_ else (),
+            fixes=fixes,
         )
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from structdsl.diagnostics import Diagnostic, Label, Sink
-from structdsl.syntax.source import Source
+from structdsl.diagnostics import Diagnostic, Edit, Label, Sink
+from structdsl.syntax.source import Sources
 from structdsl.syntax.tree import Span
 
 
@@ -18,8 +18,9 @@ class Finding:
     notes: tuple[str, ...] = ()
     helps: tuple[str, ...] = ()
     others: tuple[Label, ...] = ()  # secondary labels
+    fixes: tuple[Edit, ...] = ()
 
-    def into(self, sink: Sink, source: Source) -> None:
+    def into(self, sink: Sink, source: Sources) -> None:
         sink.add(
             Diagnostic(
                 code=self.code,
@@ -28,5 +29,6 @@ class Finding:
                 labels=(Label(span=self.span, text=self.label), *self.others),
                 notes=self.notes,
                 helps=self.helps,
+                fixes=self.fixes,
             )
         )

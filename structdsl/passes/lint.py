@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from structdsl.diagnostics import Sink
-from structdsl.lineage import trained_corpora, used_models
+from structdsl.lineage import examined, mixed_corpora, trained_corpora, used_models
+from structdsl.passes import lint_training
 from structdsl.passes.finding import Finding
 from structdsl.passes.places import task_span
-from structdsl.schema.evaluation import Perplexity
+from structdsl.schema.evaluation import Divergence, Perplexity
 from structdsl.unit import Unit
 
 
@@ -22,7 +23,7 @@ def lint(unit: Unit, sink: Sink) -> Unit:
 
 def domain_is_not_alone(unit: Unit) -> Iterator[Finding]:
     for mixture in unit.of_kind("mixture"):
-        corpora = [unit.blocks[name] for name in mixture.values.weights]
+        corpora = [unit.blocks[name] for name in mixed_corpora(mixture, unit)]
         if corpora and all(corpus.values is not None and corpus.values.role == "domain" for corpus in corpora):
             yield Finding(
                 "W0501",
@@ -33,14 +34,29 @@ def domain_is_not_alone(unit: Unit) -> Iterator[Finding]:
             )
 
 
+def exams_are_kept_apart(unit: Unit) -> Iterator[Finding]:
+    exams = examined(unit)
+    for name in sorted(trained_corpora(unit)) if exams else ():
+        corpus = unit.blocks[name]
+        if corpus.values is not None and corpus.values.decontaminate == "none":
+            yield Finding(
+                "W0502",
+                f"`{name}` is trained on, and not held against {', '.join(f'`{exam}`' for exam in exams)}",
+                corpus.span_of("decontaminate"),
+                "decontamination is switched off",
+                helps=("write `decontaminate = ngrams(13)`: what the exam asks then leaves",),
+            )
+
+
 def measured_text_is_not_trained_on(unit: Unit) -> Iterator[Finding]:
     trained = trained_corpora(unit)
     for evaluation in unit.of_kind("evaluation"):
         for name, task in evaluation.values.tasks.items():
-            if isinstance(task, Perplexity) and task.corpus in trained:
+            if isinstance(task, Perplexity | Divergence) and task.corpus in trained:
+                metric = task.METRICS[0]
                 yield Finding(
                     "W0504",
-                    f"`{task.corpus}` is trained on: its perplexity says how well it was learnt by heart",
+                    f"`{task.corpus}` is trained on: its {metric} says how well it was learnt by heart",
                     task_span(evaluation, name),
                     "trained on",
                     helps=("measure on a corpus with `role = probe`",),
@@ -60,6 +76,12 @@ def tokens_can_be_counted(unit: Unit) -> Iterator[Finding]:
 
 LINTS: tuple[Callable[[Unit], Iterator[Finding]], ...] = (
     domain_is_not_alone,
+    exams_are_kept_apart,
     measured_text_is_not_trained_on,
+    lint_training.tracked_text_is_not_trained_on,
+    lint_training.preferences_are_used,
+    lint_training.sequences_fill_their_rows,
+    lint_training.warm_ups_end,
+    lint_training.preferences_move_weights_gently,
     tokens_can_be_counted,
 )

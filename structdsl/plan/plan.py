@@ -48,6 +48,13 @@ class Guard(Record):
     place: Annotated[Place, Effect.LABEL]
 
 
+class Placement(Record):
+    """Where the spec wants a step to run: how many machines, and processes over all of them."""
+
+    nodes: int
+    processes: int
+
+
 class Step(Record):
     """One node of the plan.
 
@@ -63,6 +70,8 @@ class Step(Record):
     guards: tuple[Guard, ...] = ()
     recipe: str
     place: Place
+    places: dict[str, Place] = {}  # of attributes that stand on lines of their own
+    placement: Placement | None = None  # of a step of data; none is one process of this machine
     doc: str = ""
 
     @property
@@ -72,15 +81,19 @@ class Step(Record):
 
 
 class GraphNode(Record):
-    """A training stage: what it starts from, what it reads and where its model comes out."""
+    """A stage: what it starts from, what it reads, who trains it where, and what comes out."""
 
     stage: str
     variant: str
-    step: str  # address of its train step
+    step: str  # address of the step that makes its model
+    trainer: Literal["train", "dpo", "merge_models"]  # the operation of that step
     model: str  # address:output of the folder it starts from
-    data: str  # table of packed rows
+    teacher: str | None = None  # address:output of the folder of a frozen model
+    data: str | None = None  # table of packed rows; none where nothing is trained
     world: int  # processes
-    deepspeed: str  # path of the JSON, relative to the build folder
+    nodes: int = 1  # machines
+    deepspeed: str | None = None  # path of the JSON, relative to the build folder
+    outputs: dict[str, str]  # the folder of the model as address:output, and tables
 
 
 class GraphEdge(Record):

@@ -5,18 +5,35 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from structdsl.diagnostics import did_you_mean, nearest
-from structdsl.schema.reader import ERROR, Error, Reader, Type, choice_word, kind_of, not_built
-from structdsl.syntax.tree import Call, Expression, Mapping, Name, Reference, Sequence, Text
+from structdsl.diagnostics import Edit, did_you_mean, nearest, readdressing, respelling
+from structdsl.schema.reader import ERROR, Reader, Type, choice_word, kind_of, not_built
+from structdsl.schema.tables import INNER_TABLES, PROMISED_TABLES
+from structdsl.syntax.tree import (
+    Call,
+    Expression,
+    Mapping,
+    Name,
+    Reference,
+    Sequence,
+    Text,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class RefTo:
-    """A reference to a block of one of some kinds; its value is the block's address."""
+    """A reference to a block of one of some kinds, or to one of its tables; its value is the address or the name.
+
+    `tables` are the suffixes that are welcome: `RefTo(("corpus",), tables=("heldout",))` reads `corpus.web_heldout`.
+    """
 
     kinds: tuple[str, ...]
+    tables: tuple[str, ...] = ()
 
     def read(self, value: Expression, at: Reader) -> Any:
+        if isinstance(value, Text) and value.value in at.blocks and value.value.partition(".")[0] in self.kinds:
+            at_home = at.source.index(value.span.start) == 0  # elsewhere names have another spelling
+            fixes = at.unquoted(value) if at_home else ()
+            return at.mismatch(self, value, (f"references are written without quotes: `{value.value}`",), fixes)
         if not isinstance(value, Reference):
             return at.mismatch(self, value)
         address = str(value)
@@ -28,42 +45,85 @@ class RefTo:
             )
         return self._unknown(value, at)
 
-    def _unknown(self, value: Reference, at: Reader) -> Error:
+    def _unknown(self, value: Reference, at: Reader) -> Any:
         address = str(value)
-        table = next((known for known in at.blocks if address.startswith(known + "_")), None)
-        if table is not None:
-            return not_built(f"a reference to the derived table `{address}`", value.span, at)
+        if len(value.parts) > 2 and value.parts[1] in self.kinds:  # imports that are there were resolved before
+            helps = ('import it first: `import "./lib/….adapt" as …`',)
+            message = f"unknown import `{value.parts[0]}`"
+            return at.report("E0211", message, value.span, "no import of this name", helps=helps)
+        owner, suffix = _owner(address, at)
+        if owner is not None:
+            kind = owner.partition(".")[0]
+            if suffix in self.tables and suffix in PROMISED_TABLES.get(kind, ()) and kind in self.kinds:
+                return address
+            if suffix in (*PROMISED_TABLES.get(kind, ()), *INNER_TABLES.get(kind, ())):
+                return at.report(
+                    "E0301",
+                    f"`{at.attribute}` expects {self.describe()}",
+                    value.span,
+                    f"this is a table of `{owner}`",
+                    helps=(f"write `{owner}`",) if kind in self.kinds and not self.tables else (),
+                )
         kind = value.parts[0] if len(value.parts) > 1 else self.kinds[0]
         same = [known for known in at.blocks if known.partition(".")[0] in self.kinds]
+        tables = [f"{b}_{s}" for b in same for s in self.tables if s in PROMISED_TABLES.get(b.partition(".")[0], ())]
         wanted = address if len(value.parts) > 1 else f"{self.kinds[0]}.{address}"
-        found = nearest(wanted, same) or nearest(wanted, list(at.blocks))
+        found = nearest(wanted, same + tables) or nearest(wanted, list(at.blocks))
         if at.damaged and not found:
             return ERROR
         names = " or ".join(f"`{name}`" for name in found)
         known_kind = kind if kind in {name.partition(".")[0] for name in at.blocks} | set(self.kinds) else "block"
+        what = "table" if found and found[0] in tables else known_kind
+        similar = "table" if found and found[0] in tables else found[0].partition(".")[0] if found else ""
         return at.report(
             "E0201",
-            f"unknown {known_kind} `{value.parts[-1]}`",
+            f"unknown {what} `{value.parts[-1]}`",
             value.span,
-            f"no {known_kind} of this name",
-            helps=(f"a {found[0].partition('.')[0]} with a similar name exists: {names}",) if found else (),
+            f"no {what} of this name",
+            helps=(f"a {similar} with a similar name exists: {names}",) if found else (),
+            fixes=self._respelt(value, wanted, found, at),
         )
 
+    @staticmethod
+    def _respelt(value: Reference, wanted: str, found: list[str], at: Reader) -> tuple[Edit, ...]:
+        if not found:
+            return ()
+        owner, suffix = (found[0], "") if found[0] in at.blocks else _owner(found[0], at)
+        if owner is None:
+            return ()
+        name = at.blocks[owner].block.name
+        span = name.span if name is not None else None
+        return readdressing(at.source, value.span, wanted, found, span, suffix and f"_{suffix}")
+
     def describe(self) -> str:
-        return " or ".join(f"`{kind}.…`" for kind in self.kinds)
+        kinds = " or ".join(f"`{kind}.…`" for kind in self.kinds)
+        return f"{kinds}, or one of its tables" if self.tables else kinds
+
+
+def _owner(address: str, at: Reader) -> tuple[str | None, str]:
+    """The block that a table belongs to, and the table's suffix; the longest name wins."""
+    stem, suffix = address, ""
+    while "_" in stem:
+        stem, _, last = stem.rpartition("_")
+        suffix = f"{last}_{suffix}" if suffix else last
+        if stem in at.blocks:
+            return stem, suffix
+    return None, ""
 
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
     item: Type
+    unique: bool = True  # whether no name may stand in it twice
+    empty: bool = False  # whether nothing may stand in it
 
     def read(self, value: Expression, at: Reader) -> Any:
         if not isinstance(value, Sequence):
             return at.mismatch(self, value)
         items = [self.item.read(item, at) for item in value.items]
-        if ERROR not in items and _repeats(items, value, at):
+        if self.unique and ERROR not in items and _repeats(items, value, at):
             return ERROR
-        if not items:
+        if not items and not self.empty:
             return at.report("E0301", f"`{at.attribute}` expects at least one entry", value.span, "this list is empty")
         return ERROR if ERROR in items else tuple(items)
 
@@ -114,7 +174,7 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class MapOf:
-    """A map; keys are references to blocks where `key` is a type, else names that the user invents."""
+    """A map; keys are what the type `key` reads, such as references to blocks, else names that the user invents."""
 
     key: Type | None
     value: Type
@@ -125,11 +185,11 @@ class MapOf:
             return at.mismatch(self, value)
         if len(value.pairs) < self.minimum:
             return at.report("E0301", f"`{at.attribute}` expects at least one entry", value.span, "this map is empty")
-        result: dict[str, Any] = {}
+        result: dict[Any, Any] = {}
         failed = False
         for pair in value.pairs:
             key = self.key.read(pair.key, at) if self.key else self._name(pair.key, at)
-            if key is not ERROR and key.casefold() in {known.casefold() for known in result}:
+            if key is not ERROR and _folded(key) in {_folded(known) for known in result}:
                 at.report("E0208", f"`{key}` stands twice in `{at.attribute}`", pair.key.span, "second time")
                 failed = True
             item = self.value.read(pair.value, at)
@@ -143,13 +203,22 @@ class MapOf:
         name = choice_word(key)
         if name is not None:
             return name
-        helps = (f"write `{key.value}: …`",) if isinstance(key, Text) and key.value.isidentifier() else ()
+        bare = isinstance(key, Text) and key.value.isidentifier() and key.value.isascii()
         return at.report(
-            "E0301", f"keys of `{at.attribute}` are bare names", key.span, f"this is {kind_of(key)}", helps=helps
+            "E0301",
+            f"keys of `{at.attribute}` are bare names",
+            key.span,
+            f"this is {kind_of(key)}",
+            helps=(f"write `{key.value}: …`",) if isinstance(key, Text) and bare else (),
+            fixes=at.unquoted(key) if bare else (),
         )
 
     def describe(self) -> str:
         return "a map, such as `{ …: … }`"
+
+
+def _folded(key: Any) -> Any:
+    return key.casefold() if isinstance(key, str) else key
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,14 +254,15 @@ class CallOf:
             return not_built(f"`{at.attribute} = {name}(…)`", value.name.span, at)
         if name not in self.schemas:
             known = [*self.schemas, *self.planned]
-            helps = did_you_mean(nearest(name, known))
+            near = nearest(name, known)
             at.report(
                 "E0206",
                 f"unknown `{at.attribute}` `{name}`",
                 value.name.span,
                 "no call of this name",
                 notes=(f"calls here: {', '.join(known)}",),
-                helps=helps,
+                helps=did_you_mean(near),
+                fixes=respelling(value.name.span, name, near, self.planned),
             )
             return ERROR
         return at.read_call(value, self.schemas, at)

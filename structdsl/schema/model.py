@@ -1,14 +1,27 @@
-"""`model`: weights to start from and the tokenizer that reads for them."""
+"""`model`: weights to start from or a server to ask, and the tokenizer that reads for them."""
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from structdsl.schema.block import Schema
 from structdsl.schema.containers import CallOf, ListOf, RefTo
-from structdsl.schema.scalars import Choice, Integer, String
+from structdsl.schema.scalars import Boolean, Choice, Integer, String
+from structdsl.schema.texts import FilePath, Secret
+
+
+class Hf(Schema):
+    """`hf("org/name")`: a model of the Hugging Face Hub."""
+
+    id: Annotated[str, String(minimum=1)] = Field(description="The repository, as `org/name`.")
+    revision: Annotated[str | None, String(minimum=1)] = Field(
+        default=None, description="A branch, tag or commit [the one that the lock pins, else `main`]."
+    )
+    token: Annotated[str | None, Secret()] = Field(
+        default=None, description='Access to a gated repository: `secret("HF_TOKEN")`.'
+    )
 
 
 class Scratch(Schema):
@@ -24,7 +37,20 @@ class Scratch(Schema):
 class Path(Schema):
     """`path("models/base")`: a Hugging Face model folder on disk."""
 
-    path: Annotated[str, String(minimum=1)] = Field(description="The folder, relative to that of the spec.")
+    path: Annotated[str, FilePath()] = Field(description="The folder, relative to the file that declares it.")
+
+
+class Endpoint(Schema):
+    """`endpoint("http://127.0.0.1:8000/v1", model = "…")`: a server that speaks the OpenAI protocol."""
+
+    url: Annotated[str, String(minimum=1)] = Field(description="Where it listens, up to and including `/v1`.")
+    model: Annotated[str, String(minimum=1)] = Field(description="The name of the model on that server.")
+    key: Annotated[str | None, Secret()] = Field(default=None, description='Its key: `secret("LLM_KEY")`.')
+
+
+SOURCES = {"hf": Hf, "path": Path, "endpoint": Endpoint, "scratch": Scratch}
+
+Source = Hf | Path | Endpoint | Scratch
 
 
 class Bpe(Schema):
@@ -37,19 +63,40 @@ class Bpe(Schema):
 
 
 class Of(Schema):
-    """`of(model.x)`: the tokenizer of another model."""
+    """`of(model.x)`: that of another model."""
 
-    model: Annotated[str, RefTo(("model",))] = Field(description="The model whose tokenizer it shares.")
+    model: Annotated[str, RefTo(("model",))] = Field(description="The other model.")
+
+
+class Chatml(Schema):
+    """`chatml`: turns between `<|im_start|>` and `<|im_end|>`."""
+
+
+class Own(Schema):
+    """`own`: the chat template of the model, or of its tokenizer."""
+
+
+class Jinja(Schema):
+    """`file("chat.jinja")`: a chat template beside the spec, as transformers reads it."""
+
+    path: Annotated[str, FilePath()] = Field(description="Its path, relative to the file that declares it.")
+
+
+Template = Chatml | Own | Of | Jinja
+
+TEMPLATES = {"chatml": Chatml, "own": Own, "of": Of, "file": Jinja}
 
 
 class Model(Schema):
-    """A model to start from."""
+    """A model to start from, to learn from, or to ask."""
 
-    PLANNED: ClassVar[frozenset[str]] = frozenset({"template", "trust_remote_code"})
-
-    source: Annotated[Scratch | Path, CallOf({"scratch": Scratch, "path": Path}, planned=("hf", "endpoint"))] = Field(
-        description="Where the weights come from."
-    )
+    source: Annotated[Source, CallOf(dict(SOURCES))] = Field(description="Where the weights come from.")
     tokenizer: Annotated[Bpe | Of | Path | None, CallOf({"bpe": Bpe, "of": Of, "path": Path})] = Field(
         default=None, description="The tokenizer [the model's own]."
+    )
+    template: Annotated[Chatml | Of | Jinja | None, CallOf({k: v for k, v in TEMPLATES.items() if k != "own"})] = Field(
+        default=None, description="The chat template that `own` stands for [the one in its tokenizer]."
+    )
+    trust_remote_code: Annotated[bool, Boolean()] = Field(
+        default=False, description="Whether Python code in the model's repository may be run."
     )

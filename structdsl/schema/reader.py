@@ -7,12 +7,13 @@ with everything, so that one mistake never causes a second message. `describe` c
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Mapping as Table
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from structdsl.diagnostics import Diagnostic, Label, Sink
+from structdsl.diagnostics import Diagnostic, Edit, Label, Sink, text_at
 from structdsl.schema.quantities import BYTES, DURATION, NUMBER, RATIO, amount_of
-from structdsl.syntax.source import Source
+from structdsl.syntax.source import Sources
 from structdsl.syntax.tree import (
     Call,
     Expression,
@@ -41,17 +42,23 @@ UNKNOWN: Final = Keyword("?", Span(-1, -1))
 """Stands in the tree for a value that was already reported; it has no place, and nothing is said of it again."""
 
 
+def as_written(path: str, span: Span) -> str:  # noqa: ARG001 - the place says which file declares the path
+    """The path of a file that the spec itself names."""
+    return path
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
     """What reading a value may ask: where it stands, which blocks there are, and where messages go."""
 
-    source: Source
+    source: Sources
     sink: Sink
     attribute: str  # name of the attribute or argument being read
-    blocks: dict[str, Any]  # address -> declaration
+    blocks: Table[str, Any]  # address -> declaration
     damaged: bool = False  # whether some of the file could not be read, so that blocks may be missing
     hints: dict[str, str] = field(default_factory=dict)  # unit -> help, for a value of another unit
     read_call: Callable[[Call, dict[str, Any], Reader], Any]
+    resolve: Callable[[str, Span], str] = as_written  # a path, as seen from the folder of the spec
 
     def report(
         self,
@@ -62,6 +69,7 @@ class Reader:
         *,
         notes: tuple[str, ...] = (),
         helps: tuple[str, ...] = (),
+        fixes: tuple[Edit, ...] = (),
     ) -> Error:
         if span == UNKNOWN.span:
             return ERROR
@@ -73,17 +81,22 @@ class Reader:
                 labels=(Label(span=span, text=label),),
                 notes=notes,
                 helps=helps,
+                fixes=fixes,
             )
         )
         return ERROR
 
-    def mismatch(self, expected: Type, value: Expression) -> Error:
-        return self.report(
-            "E0301",
-            f"`{self.attribute}` expects {expected.describe()}",
-            value.span,
-            f"this is {kind_of(value)}",
-        )
+    def mismatch(
+        self, expected: Type, value: Expression, helps: tuple[str, ...] = (), fixes: tuple[Edit, ...] = ()
+    ) -> Error:
+        message = f"`{self.attribute}` expects {expected.describe()}"
+        return self.report("E0301", message, value.span, f"this is {kind_of(value)}", helps=helps, fixes=fixes)
+
+    def unquoted(self, value: Expression) -> tuple[Edit, ...]:
+        """A string without its quotes, if it stands where it is read: what a param brings is quoted elsewhere."""
+        if not isinstance(value, Text) or text_at(self.source, value.span) != f'"{value.value}"':
+            return ()
+        return (Edit(span=value.span, text=value.value),)
 
 
 class Type(Protocol):

@@ -1,4 +1,4 @@
-"""Types of single values: counts, ratios, numbers, strings, choices, predicates."""
+"""Types of single values: counts, ratios, numbers, durations, bytes, strings, choices, predicates."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from structdsl.diagnostics import did_you_mean, nearest
-from structdsl.schema.quantities import COUNT_UNITS, NUMBER, RATIO, Amount, amount_of
+from structdsl.diagnostics import Edit, did_you_mean, nearest, respelling, text_at
+from structdsl.schema.quantities import BYTES, COUNT_UNITS, DURATION, NUMBER, RATIO, Amount, amount_of
 from structdsl.schema.reader import ERROR, Reader, choice_word, kind_of, not_built
-from structdsl.syntax.tree import Expression, Keyword, Negation, Quantity, Sql, Text
+from structdsl.syntax.tree import Expression, Keyword, Negation, Quantity, Span, Sql, Text
 
 MOST = 2**63 - 1  # what a BIGINT holds
+PERCENT = 100
 
 
 def _whole(amount: Amount, value: Quantity, at: Reader, minimum: int) -> Any:
@@ -42,14 +43,22 @@ class Count:
             found = value.unit or value.suffix
             helps = (at.hints[amount.dimension],) if amount.dimension in at.hints else ()
             unknown = value.unit and amount.dimension not in COUNT_UNITS
+            near = nearest(value.unit, sorted(COUNT_UNITS)) if unknown else []
             return at.report(
                 "E0302",
                 f"`{at.attribute}` counts {self.unit}, not `{found}`",
                 value.span,
                 "no unit of the language" if unknown else f"expected {self.unit}",
-                helps=helps or (did_you_mean(nearest(value.unit, sorted(COUNT_UNITS))) if unknown else ()),
+                helps=helps or did_you_mean(near),
+                fixes=self._respelt(value, near, at),
             )
         return _whole(amount, value, at, self.minimum)
+
+    def _respelt(self, value: Quantity, near: list[str], at: Reader) -> tuple[Edit, ...]:
+        """The unit that is counted here in the place of a misspelt one."""
+        if near != [self.unit] or not text_at(at.source, value.span).endswith(value.unit):
+            return ()
+        return respelling(Span(value.span.end - len(value.unit), value.span.end), value.unit, near)
 
     def describe(self) -> str:
         return f"a count of {self.unit}, such as `20k {self.unit}`"
@@ -70,6 +79,40 @@ class Integer:
 
     def describe(self) -> str:
         return "a whole number"
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """A length of time with its unit, in nanoseconds."""
+
+    minimum: int = 0
+
+    def read(self, value: Expression, at: Reader) -> Any:
+        if not isinstance(value, Quantity) or amount_of(value).dimension != DURATION:
+            helps: tuple[str, ...] = ()
+            if isinstance(value, Quantity) and amount_of(value).dimension == NUMBER:
+                helps = (f"give it a unit: `{value.number}min`",)
+            message = f"`{at.attribute}` expects {self.describe()}"
+            return at.report("E0301", message, value.span, f"this is {kind_of(value)}", helps=helps)
+        return _whole(amount_of(value), value, at, self.minimum)
+
+    def describe(self) -> str:
+        return "a duration, such as `30min`"
+
+
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """A size in bytes; a bare number is read as one."""
+
+    minimum: int = 0
+
+    def read(self, value: Expression, at: Reader) -> Any:
+        if not isinstance(value, Quantity) or amount_of(value).dimension not in {BYTES, NUMBER}:
+            return at.mismatch(self, value)
+        return _whole(amount_of(value), value, at, self.minimum)
+
+    def describe(self) -> str:
+        return "a size, such as `500MB`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +150,12 @@ class Ratio:
         if amount.dimension not in {RATIO, NUMBER}:
             return at.mismatch(self, value)
         if not 0 <= amount.value <= 1:
-            helps = (f"write `{value.number}%` for a share of a hundred",) if not value.suffix else ()
-            return at.report("E0303", f"`{at.attribute}` lies between 0% and 100%", value.span, "outside", helps=helps)
+            bare = not value.suffix and amount.value <= PERCENT
+            helps = (f"write `{value.number}%` for a share of a hundred",) if bare else ()
+            end, here = Span(value.span.end, value.span.end), text_at(at.source, value.span) == value.number
+            fixes = (Edit(span=end, text="%"),) if bare and here else ()
+            message = f"`{at.attribute}` lies between 0% and 100%"
+            return at.report("E0303", message, value.span, "outside", helps=helps, fixes=fixes)
         return amount.value
 
     def describe(self) -> str:
@@ -133,6 +180,8 @@ class String:
 @dataclass(frozen=True, slots=True)
 class Boolean:
     def read(self, value: Expression, at: Reader) -> Any:
+        if isinstance(value, Text) and value.value in {"true", "false"}:
+            return at.mismatch(self, value, (f"write `{value.value}` without quotes",), at.unquoted(value))
         if not isinstance(value, Keyword) or value.text not in {"true", "false"}:
             return at.mismatch(self, value)
         return value.text == "true"
@@ -164,26 +213,22 @@ class Choice:
     def read(self, value: Expression, at: Reader) -> Any:
         word = choice_word(value)
         if word is None:
-            helps: tuple[str, ...] = ()
             if isinstance(value, Text) and value.value in self.names + self.planned:
-                helps = (f"choices are bare names: `{value.value}`",)
-            return at.report(
-                "E0301",
-                f"`{at.attribute}` expects {self.describe()}",
-                value.span,
-                f"this is {kind_of(value)}",
-                helps=helps,
-            )
+                fixes = at.unquoted(value) if value.value in self.names else ()
+                return at.mismatch(self, value, (f"choices are bare names: `{value.value}`",), fixes)
+            return at.mismatch(self, value)
         if word in self.planned:
             return not_built(f"`{at.attribute} = {word}`", value.span, at)
         if word not in self.names:
+            near = nearest(word, self.names + self.planned)
             return at.report(
                 "E0206",
                 f"unknown `{at.attribute}` `{word}`",
                 value.span,
                 "no such choice",
                 notes=(f"choices: {', '.join(self.names + self.planned)}",),
-                helps=did_you_mean(nearest(word, self.names + self.planned)),
+                helps=did_you_mean(near),
+                fixes=respelling(value.span, word, near, self.planned),
             )
         return word
 

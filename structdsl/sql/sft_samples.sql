@@ -11,7 +11,7 @@ SELECT
   corpus || '/' || doc_id AS sample_id,
   CAST(epoch AS INTEGER) AS epoch,
   'question' AS kind,
-  question || chr(10) AS prompt,
+  question || :joiner AS prompt,
   answer AS response,
   corpus,
   doc_id,

@@ -28,11 +28,12 @@ def shown(text: str) -> str:
 # ── E0101: text that fits nowhere ───────────────────────────────────────────────────────────────────────────────
 
 
-def unexpected(span: Span, found: str, expected: str) -> Diagnostic:
+def unexpected(span: Span, found: str, expected: str, fixes: tuple[Edit, ...] = ()) -> Diagnostic:
     return Diagnostic(
         code="E0101",
         message=f"expected {expected}, found {found}",
         labels=(Label(span=span, text=f"{expected} belongs here"),),
+        fixes=fixes,
     )
 
 
@@ -63,12 +64,13 @@ def outside_of_block(span: Span, name: str) -> Diagnostic:
     )
 
 
-def character(span: Span, text: str, help_: str | None) -> Diagnostic:
+def character(span: Span, text: str, help_: str | None, fixes: tuple[Edit, ...]) -> Diagnostic:
     return Diagnostic(
         code="E0101",
         message=f"unexpected character {text}",
         labels=(Label(span=span, text="no part of the language"),),
         helps=(help_,) if help_ else (),
+        fixes=fixes,
     )
 
 
@@ -110,6 +112,17 @@ def stray(span: Span, bracket: str) -> Diagnostic:
     )
 
 
+def mismatched(opener: Span, closer: Span, bracket: str, found: str) -> Diagnostic:
+    return Diagnostic(
+        code="E0102",
+        message=f"`{bracket}` is closed by `{found}`",
+        labels=(
+            Label(span=closer, text=f"no {NAMES_OF_BRACKETS[found]} is open here"),
+            Label(span=opener, text="opened here", primary=False),
+        ),
+    )
+
+
 def too_deep(span: Span, limit: int) -> Diagnostic:
     return Diagnostic(
         code="E0102",
@@ -147,6 +160,7 @@ def escape(span: Span, text: str, *, pattern: bool) -> Diagnostic:
         message=f"unknown escape `{shown(text)}`",
         labels=(Label(span=span, text="names no character"),),
         helps=tuple(helps),
+        fixes=(Edit(span=Span(span.start, span.start), text="\\"),) if pattern else (),
     )
 
 
@@ -211,12 +225,13 @@ def language_late(span: Span) -> Diagnostic:
     )
 
 
-def language_form(span: Span, *, short: bool) -> Diagnostic:
+def language_form(span: Span, fixes: tuple[Edit, ...], *, short: bool) -> Diagnostic:
     return Diagnostic(
         code="E0106",
         message="the edition of the language cannot be read",
         labels=(Label(span=span, text="a number is missing here" if short else "unexpected here"),),
         helps=("write `language 1`, on a line of its own",),
+        fixes=fixes,
     )
 
 
@@ -229,12 +244,13 @@ def language_unknown(span: Span, edition: str) -> Diagnostic:
     )
 
 
-def import_form(span: Span, *, short: bool) -> Diagnostic:
+def import_form(span: Span, fixes: tuple[Edit, ...], *, short: bool) -> Diagnostic:
     return Diagnostic(
         code="E0107",
         message="an import cannot be read",
         labels=(Label(span=span, text="something is missing here" if short else "unexpected here"),),
         helps=('write `import "./lib/clinical.adapt" as clinical`',),
+        fixes=fixes,
     )
 
 
@@ -250,7 +266,7 @@ def import_late(span: Span) -> Diagnostic:
 # ── E0108: line breaks ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def broken_line(span: Span, gap: Span, what: str) -> Diagnostic:
+def broken_line(span: Span, what: str, fixes: tuple[Edit, ...]) -> Diagnostic:
     if what == "{":
         message, help_ = "`{` stands on a line of its own", "put `{` at the end of the line above"
     elif what in "+-*/":
@@ -263,7 +279,7 @@ def broken_line(span: Span, gap: Span, what: str) -> Diagnostic:
         message=message,
         labels=(Label(span=span, text="the line break before this ends the item"),),
         helps=(help_,),
-        fixes=() if what in "+-*/" else (Edit(span=gap, text=" "),),
+        fixes=fixes,
     )
 
 
@@ -332,12 +348,19 @@ def single_quotes(span: Span, fixes: tuple[Edit, ...]) -> Diagnostic:
     )
 
 
-def comment_mark(span: Span, mark: str) -> Diagnostic:
+def comment_mark(span: Span, text: str, *, last: bool) -> Diagnostic:
+    """`last`: nothing but a line break comes after it."""
+    mark = text[:2]
+    fixes: tuple[Edit, ...] = ()
+    if mark == "//":
+        fixes = (Edit(span=Span(span.start, span.start + 2), text="#"),)
+    elif last and "\n" not in text:
+        fixes = (Edit(span=span, text=f"#{shown(text[2:-2]).rstrip()}"),)
     return Diagnostic(
         code="E0110",
         message=f"a comment begins with `#`, not with `{mark}`",
         labels=(Label(span=span, text="no comment"),),
-        fixes=(Edit(span=Span(span.start, span.start + 2), text="#"),) if mark == "//" else (),
+        fixes=fixes,
     )
 
 
@@ -358,11 +381,11 @@ def dash_list(span: Span) -> Diagnostic:
     )
 
 
-def semicolon(span: Span) -> Diagnostic:
+def semicolon(span: Span, *, last: bool) -> Diagnostic:
     return Diagnostic(
         code="E0110",
         message="`;` ends nothing here",
         labels=(Label(span=span, text="no part of the language"),),
         helps=("items end at a line break or at `,`",),
-        fixes=(Edit(span=span, text=""),),
+        fixes=(Edit(span=span, text="" if last else ","),),
     )

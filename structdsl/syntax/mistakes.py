@@ -11,17 +11,21 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from structdsl.diagnostics.diagnostic import Diagnostic
+from structdsl.diagnostics.diagnostic import Diagnostic, Edit
 from structdsl.syntax import messages
 from structdsl.syntax.nesting import TOP, Item, Nesting
+from structdsl.syntax.outline import MARK
 from structdsl.syntax.tree import Span
 
 NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 VALUE_MISSING = re.compile(rf"({NAME}[ \t]*[=:])[ \t\r]*(?:#[^\n]*)?\n\s*{NAME}\s*\Z")
 DASH = re.compile(r"-[ \t]+[A-Za-z_\"]")
 CONTINUATION = re.compile(r"[{+\-*/:=.,]|extends\b")
+BLANKS = re.compile(r"[ \t]*")
 SPACE = re.compile(r"[ \t\r\n]*")
 LONE_NAME = re.compile(rf"[\n{{,][ \t]*{NAME}(?:[ \t]+{NAME})?\Z")
+LANGUAGE = re.compile(r"language[ \t]*[:=]?[ \t]*\"?(1)\"?[ \t\r]*$", re.MULTILINE)
+IMPORT = re.compile(rf"import[ \t]+\"(?:[^\"\n]*[/:])?({NAME})(?:\.adapt)?\"(?=[ \t\r]*$)", re.MULTILINE)
 INVISIBLE = {"Zs", "Cf", "Cc", "Zl", "Zp"}
 WORDS = {
     "EQUAL": "`=`",
@@ -104,8 +108,15 @@ def head_of_file(stop: Stop) -> Mistake | None:
     match = re.match(r"(language|import)\b(?!\s*\w+[\s:{])", stop.before + stop.found)
     if stop.inside != "top" or not match or "\n" in stop.before:
         return None
-    form = messages.language_form if match[1] == "language" else messages.import_form
-    return Mistake(form(_place(stop), short=stop.kind == "_NL"))
+    start = stop.span.start - len(stop.before)
+    fixes: tuple[Edit, ...] = ()
+    if match[1] == "language":
+        if meant := LANGUAGE.match(stop.text, start):
+            fixes = (Edit(span=Span(start, meant.end()), text=f"language {meant[1]}"),)
+        return Mistake(messages.language_form(_place(stop), fixes, short=stop.kind == "_NL"))
+    if meant := IMPORT.match(stop.text, start):
+        fixes = (Edit(span=Span(meant.end(), meant.end()), text=f" as {meant[1]}"),)
+    return Mistake(messages.import_form(_place(stop), fixes, short=stop.kind == "_NL"))
 
 
 def dash_list(stop: Stop) -> Mistake | None:
@@ -132,9 +143,23 @@ def line_break(stop: Stop) -> Mistake | None:
         match[0] in "=:" and not LONE_NAME.search(stop.text[max(start - 200, 0) : start])
     ):
         return None
-    gap = Span(start, at)
-    mistake = messages.broken_line(Span(at, at + len(match[0])), gap, match[0])
-    return Mistake(mistake, ((start, " " * (at - start)),))
+    return _joined(stop.text, start, Span(at, match.end()), match[0])
+
+
+def _joined(text: str, end: int, span: Span, what: str) -> Mistake:
+    """`what` belongs to the line above, which ends at `end`; a comment there stays behind it."""
+    begin = text.rfind("\n", 0, end) + 1
+    comment = next((mark.start() for mark in MARK.finditer(text, begin, end) if mark.lastgroup == "comment"), end)
+    code = begin + len(text[begin:comment].rstrip(" \t"))
+    if code == end and what not in "+-*/":
+        fixes = (Edit(span=Span(end, span.start), text=" "),)
+        return Mistake(messages.broken_line(span, what, fixes), ((end, " " * (span.start - end)),))
+    after = BLANKS.match(text, span.end)
+    moved = (
+        Edit(span=Span(code, code), text=f" {what}"),
+        Edit(span=Span(span.start, after.end() if after else span.end), text=""),
+    )
+    return Mistake(messages.broken_line(span, what, moved), ((code, f" {what}".ljust(span.end - code)),))
 
 
 def value_missing(stop: Stop) -> Mistake | None:
@@ -247,7 +272,9 @@ def character(stop: Stop) -> Mistake | None:
         help_ = "`${…}` is read inside strings; elsewhere a param is plain `param.x`"
     elif letter.isalpha():
         help_ = "names are written in the letters a–z, digits and `_`; other text stands in quotes"
-    mistake = messages.character(Span(start, start + width), name if hidden else f"`{letter}`", help_)
+    span = Span(start, start + width)
+    fixes = (Edit(span=span, text=" " if unicodedata.category(letter) == "Zs" else ""),) if hidden else ()
+    mistake = messages.character(span, name if hidden else f"`{letter}`", help_, fixes)
     return Mistake(mistake, ((start, " " * width),) if hidden else ())
 
 
@@ -277,7 +304,16 @@ def _generic(stop: Stop) -> Diagnostic:
     broken = "\n" in stop.text[stop.previous : stop.span.start] and previous[-1:] in {*"=:.+-*/"}
     if previous and (stop.kind == "_NL" or broken):
         return messages.missing(Span(stop.previous, stop.previous), expected, previous)
-    return messages.unexpected(_place(stop), _found(stop), expected)
+    return messages.unexpected(_place(stop), _found(stop), expected, _obvious(stop, expected))
+
+
+def _obvious(stop: Stop, expected: str) -> tuple[Edit, ...]:
+    """The repair of a comma too many, and of a pair without its `:`."""
+    if stop.kind == "COMMA" and stop.text[: stop.previous].endswith(","):
+        return (Edit(span=stop.span, text=""),)
+    if stop.inside == "map" and expected == "`:`" and stop.span.start > stop.previous:
+        return (Edit(span=Span(stop.previous, stop.previous), text=":"),)
+    return ()
 
 
 def _found(stop: Stop) -> str:

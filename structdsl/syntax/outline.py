@@ -54,7 +54,9 @@ MARK = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-LINE_ENDS = re.compile(r"[ \t\r]*(?:#|\n|\}|\Z)")
+GOES_ON = re.compile(r"[ \t\r]*(?:[#\n}{=:,)\]]|\Z)")  # what needs no separator before it
+LINE_BREAKS = re.compile(r"[ \t\r]*(?:\n|\Z)")
+UNIT = re.compile(r"[ \t]+[A-Za-z_]")
 BARE_DOT = re.compile(r"\.(?![A-Za-z0-9_])")
 LETTERS = string.ascii_letters + string.digits
 NUMBER = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)[ \t]*(.*)")
@@ -133,6 +135,8 @@ def _number(outline: Outline, match: re.Match[str], repairs: list[tuple[int, str
     if suffix in SUFFIXES or not suffix:
         return
     near = ALIASES.get(suffix.lower()) or [known for known in SUFFIXES if known.lower() == suffix.lower()]
+    if suffix == "m" and UNIT.match(outline.text, match.end()):
+        near = ["M"]  # only a count has a unit behind it
     outline.faults.append(messages.unknown_suffix(Span(match.start(), match.end()), number, suffix, near))
     repairs.append((match.start() + len(number), " " * len(suffix)))
 
@@ -179,13 +183,14 @@ def _habit(outline: Outline, match: re.Match[str], repairs: list[tuple[int, str]
             fault = messages.bare_address(Span(begin, end), messages.shown(address))
             outline.damage.append(start)
         case "slashes" | "stars":
-            fault = messages.comment_mark(span, text[:2])
+            last = LINE_BREAKS.match(outline.text, end) is not None
+            fault = messages.comment_mark(span, text, last=last)
             repairs.append((start, re.sub(r"[^\n]", " ", text)))
         case _:
-            fault = messages.semicolon(span)
-            at_end = LINE_ENDS.match(outline.text, end)
-            repairs.append((start, " " if at_end else ","))
-            if not at_end:
+            goes_on = GOES_ON.match(outline.text, end) is not None
+            fault = messages.semicolon(span, last=goes_on)
+            repairs.append((start, " " if goes_on else ","))
+            if not goes_on:
                 outline.marks.append((start, ","))
     outline.faults.append(fault)
 
@@ -193,9 +198,13 @@ def _habit(outline: Outline, match: re.Match[str], repairs: list[tuple[int, str]
 def _other_quotes(outline: Outline, span: Span, text: str, repairs: list[tuple[int, str]]) -> Diagnostic:
     width = 1 if text[0] == "'" else 3
     inner = text[width:-width]
-    if len(text) < 2 * width or '"' in inner or "\\" in inner:
+    closed = len(text) >= 2 * width
+    if not closed or '"' in inner or "\\" in inner:
         repairs.append((span.start, " " * len(text)))
         outline.damage.append(span.start)
-        return messages.single_quotes(span, ())
+        if not closed or "\\" in inner:
+            return messages.single_quotes(span, ())
+        inner = inner.replace('"', '\\"')
+        return messages.single_quotes(span, (Edit(span=span, text=f'"{messages.shown(inner)}"'),))
     repairs.append((span.start, " " * (width - 1) + f'"{inner}"' + " " * (width - 1)))
     return messages.single_quotes(span, (Edit(span=span, text=f'"{messages.shown(inner)}"'),))

@@ -1,7 +1,7 @@
 """Text to tree, with every independent mistake reported in one run.
 
 The parser reads UTF-8 bytes as Latin-1, one character a byte, so that every position is a byte offset; strings
-become text again in `structdsl.syntax.strings`. A text is scanned (`outline`), its brackets are paired (`nesting`),
+become text again in `structdsl.syntax.strings`. A text is scanned (`outline`), its brackets are paired (`brackets`),
 and what is left is parsed, around mistakes where there are any (`reader`).
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from structdsl.diagnostics.diagnostic import Sink
-from structdsl.syntax import messages, nesting, outline
+from structdsl.syntax import brackets, messages, outline
 from structdsl.syntax.reader import Reader, Top
 from structdsl.syntax.source import Source
 from structdsl.syntax.tree import Block, Expression, File, Import, Parameter, Quantity, Span
@@ -56,7 +56,7 @@ def _prepare(source: Source, sink: Sink) -> outline.Outline | None:
     if text.startswith(MARK_OF_ORDER):
         text = "   " + text[3:]
     found = outline.scan(text + "\n\n")  # room for a brace that was forgotten at the end
-    repair = nesting.check(found)
+    repair = brackets.check(found)
     faults = [*found.faults, *repair.faults]
     for fault in faults[: messages.MOST]:
         messages.report(sink, source, fault)
@@ -64,8 +64,9 @@ def _prepare(source: Source, sink: Sink) -> outline.Outline | None:
         messages.report(sink, source, messages.too_many())
         return None
     if repair.faults:
-        mended = nesting.mend(found.text, repair)
-        marks = [(at, mended[at]) for at, mark in found.marks if mended[at] == mark or at in repair.closers]
+        mended = brackets.mend(found.text, repair)
+        placed = {*repair.closers, *repair.turned}
+        marks = [(at, mended[at]) for at, mark in found.marks if mended[at] == mark or at in placed]
         found = outline.Outline(mended, marks, damage=found.damage, lost=repair.damage, cuts=frozenset(repair.closers))
     return found
 

@@ -26,6 +26,8 @@ from structdsl.syntax.source import Source
 from structdsl.syntax.tree import Block, Expression, Import, Parameter, Quantity, Span
 
 MOST_ROUNDS = 50  # for one top-level item
+GOES_ON = ("+", "-", "*", "/", ".")  # a line that ends so is no item yet
+LONE_NAME = re.compile(r"\s*[A-Za-z_]\w*\s*", re.ASCII)
 HEAD = re.compile(r"\s*([A-Za-z_]\w*)(?:[ \t]+([A-Za-z_]\w*))?", re.ASCII)
 
 Top = Quantity | Import | Parameter | Block
@@ -112,27 +114,51 @@ class Reader:
     def _recover(self, start: int, end: int) -> list[Top]:
         """One top-level item, mended until it can be read; nothing where that does not come to an end."""
         seen: set[int] = set()
+        doubted: set[int] = set()
+        told: set[tuple[int, str]] = set()
         for _ in range(MOST_ROUNDS):
             items, stop = self._parse(start, end)
             if stop is None:
                 return items
             before = self.text
+            stop = self._origin(start, stop)
             mistake = explain(stop)
             at = stop.span.start if mistake.at is None else mistake.at
             item = self._nesting.item(at)
-            if item.start not in seen or mistake.repairs:
+            if not self.text[item.start : item.end].strip():  # all that is wrong stands before the line break
+                at = stop.previous
+                item = self._nesting.item(at)
+            same = (item.opener, mistake.diagnostic.message)  # as in `(a = 1, b = 2)`, where a call was meant
+            if same not in told and (item.start not in seen or (mistake.repairs and item.start not in doubted)):
                 messages.report(self.sink, self.source, mistake.diagnostic)
                 self._reported += 1
+                if stop.inside in {"list", "call"}:
+                    told.add(same)
             if mistake.repairs:
+                if not stop.kind:  # what a character without a meaning was meant for is a guess
+                    seen.add(item.start)
+                    doubted.add(item.start)
                 for at, replacement in mistake.repairs:
                     self.text = self.text[:at] + replacement + self.text[at + len(replacement) :]
             else:
-                self._blank(at, again=item.start in seen)
+                self._blank(at, again=item.start in seen - doubted)
+                doubted.discard(item.start)
                 seen.add(item.start)
             if self.text == before or self._reported >= messages.MOST:
                 break
         self.damaged = True
         return []
+
+    def _origin(self, start: int, stop: Stop) -> Stop:
+        """Where it went wrong: `x = 1 +` takes the name of the next item for its operand, and that item is sound."""
+        item = self._nesting.item(stop.span.start)
+        above = (line.partition("#")[0].rstrip() for line in reversed(self.text[start : item.start].split("\n")))
+        if not next(filter(None, above), "").endswith(GOES_ON):
+            return stop
+        if not LONE_NAME.fullmatch(self.text[item.start : stop.span.start]):
+            return stop
+        _, earlier = self._parse(start, item.start)
+        return earlier or stop
 
     def _blank(self, at: int, *, again: bool = False) -> None:
         """Blank the innermost item around `at`; the braces inside it stay, with a header that can be read."""

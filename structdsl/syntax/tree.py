@@ -140,6 +140,7 @@ class Attribute:
     decorators: tuple[Decorator, ...]
     doc: str  # the `##` lines above it
     span: Span
+    via: str = ""  # how it came into its block where it was not written there: "extends corpus.base", "profile smoke"
 
 
 @dataclass(frozen=True, slots=True)

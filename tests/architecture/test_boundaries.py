@@ -77,9 +77,15 @@ def test_only_the_command_line_of_the_compiler_knows_the_runtime(path: Path) -> 
 COMMAND_LINE = {
     "compile": {"spec", "-p", "--diagnostics", "--out"},
     "explain": {"code", "--list"},
+    "fix": {"spec", "-p", "--diagnostics", "--diff"},
+    "fmt": {"paths", "--check", "--diff"},
+    "graph": {"spec", "-p", "--diagnostics", "--training", "--format", "--out"},
+    "init": {"folder"},
+    "lock": {"spec", "-p", "--diagnostics", "--check", "--offline"},
     "plan": {"spec", "-p", "--diagnostics", "--exit-code", "--all"},
     "query": {"sql", "--spec", "--run", "--format", "--limit"},
-    "run": {"spec", "-p", "--diagnostics", "--select"},
+    "run": {"spec", "-p", "--diagnostics", "--select", "--locked"},
+    "test": {"spec", "-p", "--diagnostics", "--filter"},
 }
 
 

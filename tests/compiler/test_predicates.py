@@ -13,10 +13,11 @@ from sqlglot import exp
 
 from structdsl.compile import compile_text
 from structdsl.diagnostics import Diagnostic
-from structdsl.passes.functions import ALIASES, IMPURE, PURE
-from structdsl.passes.meaning import CAST_NAMES
-from structdsl.passes.predicate import Engine
+from structdsl.passes.sql.engine import Engine
+from structdsl.passes.sql.functions import ALIASES, IMPURE, PURE
+from structdsl.passes.sql.meaning import CAST_NAMES
 from structdsl.plan import Query
+from structdsl.syntax.source import Source
 
 SPEC = """\
 language 1
@@ -186,7 +187,7 @@ def test_what_is_no_predicate_is_refused(code: str, predicate: str) -> None:
 
 
 def underlined(diagnostic: Diagnostic) -> str:
-    assert diagnostic.source is not None
+    assert isinstance(diagnostic.source, Source)
     span = diagnostic.labels[0].span
     return diagnostic.source.data[span.start : span.end].decode()
 

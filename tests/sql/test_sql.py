@@ -15,10 +15,8 @@ from hypothesis import strategies as st
 
 from structdsl import sql
 from structdsl.compile import compile_text
-from structdsl.lower.mixture import MIXTURE, POOL
-from structdsl.lower.planner import columns
-from structdsl.lower.taxonomy import NODES
 from structdsl.plan import Column, Plan, Query, View
+from structdsl.promised import MIXTURE, NODES, POOL, columns
 from structdsl.sql import fill
 
 Rows = Sequence[Mapping[str, Any]]

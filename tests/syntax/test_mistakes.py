@@ -127,6 +127,19 @@ FIXES = [
     ("x = f(s3://a)", 'x = f("s3://a")'),
     ("x\n  {}", "x {}"),
     ("x = f(a: 1)", "x = f(a = 1)"),
+    ("x = 1; y = 2", "x = 1, y = 2"),
+    ("x = [1; 2]", "x = [1, 2]"),
+    ("x = [1,, 2]", "x = [1, 2]"),
+    ("x = { a 1 }", "x = { a: 1 }"),
+    ("x = 5m tokens", "x = 5M tokens"),
+    ("x = 'a \"b\"'", 'x = "a \\"b\\""'),
+    ('x = "\\d+"', 'x = "\\\\d+"'),
+    ("x\N{NO-BREAK SPACE}= 1", "x = 1"),
+    ("x\N{ZERO WIDTH SPACE} = 1", "x = 1"),
+    ("x = 1 /* y */", "x = 1 # y"),
+    ("x = 1\n  + 2", "x = 1 +\n 2"),
+    ("x = 1 # one\n  + 2", "x = 1 + # one\n 2"),
+    ("x # why\n  {}", "x { # why\n }"),
 ]
 
 
@@ -143,9 +156,36 @@ def test_fixes_are_what_was_meant(read: Read, text: str, better: str) -> None:
     assert re.sub(r" +", " ", fixed.split("{\n", 1)[1].rsplit("\n}", 1)[0].strip()) == better
     again, none = read(fixed)
     assert not none
-    assert len(again.blocks[0].body) == 1
+    assert again.blocks[0].body
     if not file.blocks[0].damaged:
-        assert len(file.blocks[0].body) == 1
+        assert len(file.blocks[0].body) == len(again.blocks[0].body)
+
+
+@pytest.mark.parametrize("text", [case[0] for case in MISTAKES])
+def test_a_fix_cures_its_mistake(read: Read, text: str) -> None:
+    whole = text if "language" in text or text in {"", "corpus a { }"} else f"language 1\ncorpus t {{\n  {text}\n}}\n"
+    found = read(whole)[1]
+    data = whole.encode()
+    for edit in sorted((edit for fault in found for edit in fault.fixes), key=lambda edit: -edit.span.start):
+        data = data[: edit.span.start] + edit.text.encode() + data[edit.span.end :]
+    assert not any(fault.fixes for fault in found) or read(data.decode())[1] == []
+
+
+HEADS = [
+    ('language "1"', "language 1"),
+    ("language = 1", "language 1"),
+    ("language: 1", "language 1"),
+    ('language 1\nimport "./lib/a.adapt"', 'language 1\nimport "./lib/a.adapt" as a'),
+    ('language 1\nimport "std:corpora"', 'language 1\nimport "std:corpora" as corpora'),
+]
+
+
+@pytest.mark.parametrize(("text", "better"), HEADS)
+def test_the_head_of_a_file_can_be_fixed(read: Read, text: str, better: str) -> None:
+    _, found = read(text + "\n")
+    (edit,) = (edit for fault in found for edit in fault.fixes)
+    assert text[: edit.span.start] + edit.text + text[edit.span.end :] == better
+    assert read(better)[1] == []
 
 
 def test_every_mistake_of_a_file_is_found(read: Read) -> None:

@@ -5,10 +5,12 @@ from structdsl_runtime.operations.build_outline import build_outline
 from structdsl_runtime.operations.chunk import chunk
 from structdsl_runtime.operations.count_tokens import count_tokens
 from structdsl_runtime.operations.evaluate import closed_book, perplexity
+from structdsl_runtime.operations.fixture import fixture
 from structdsl_runtime.operations.models import load_model, scratch_model
 from structdsl_runtime.operations.pack import pack
 from structdsl_runtime.operations.query import query
 from structdsl_runtime.operations.read_files import read_files
+from structdsl_runtime.operations.read_terms import read_terms
 from structdsl_runtime.operations.render_scpt import render_scpt
 from structdsl_runtime.operations.render_ssft import render_ssft
 from structdsl_runtime.operations.tokenise import tokenise
@@ -17,6 +19,7 @@ from structdsl_runtime.operations.train import train
 
 OPERATIONS: dict[str, Function] = {
     "read_files": read_files,
+    "read_terms": read_terms,
     "train_tokenizer": train_tokenizer,
     "load_tokenizer": load_tokenizer,
     "scratch_model": scratch_model,
@@ -25,6 +28,7 @@ OPERATIONS: dict[str, Function] = {
     "query": query,
     "chunk": chunk,
     "build_outline": build_outline,
+    "fixture": fixture,
     "render_scpt": render_scpt,
     "render_ssft": render_ssft,
     "tokenise": tokenise,

@@ -20,6 +20,7 @@ REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "replay": ("text",),
     "probe": ("text",),
     "instruction": ("question", "answer"),
+    "preference": ("prompt", "chosen", "rejected"),
     "exam": ("question", "answer"),
 }
 _PLACE: Final = ("path", "chunk_id")
@@ -90,7 +91,8 @@ def document(record: Mapping[str, Any], arguments: ReadFiles, seen: Seen) -> dic
         values["path"] = slug_path(path)
     values["meta"] = json.dumps(meta, ensure_ascii=False)
     if "text" not in values:
-        values["text"] = f"{values['question']}\n{values['answer']}"
+        first, second = required[:2]
+        values["text"] = f"{values[first]}\n{values[second]}"
     for value in values.values():
         for text in value if isinstance(value, list) else (value,):
             check_encodable(text or "")

@@ -7,53 +7,199 @@ from typing import Annotated
 from pydantic import Field
 
 from structdsl.plan.operations.base import Arguments, Role
-from structdsl.plan.operations.data import BuildOutline, Chunk, CountTokens, Query, ReadFiles, View
-from structdsl.plan.operations.evaluation import ClosedBook, Perplexity
-from structdsl.plan.operations.models import LoadModel, LoadTokenizer, ScratchModel, TrainTokenizer
-from structdsl.plan.operations.training import Optimizer, Pack, RenderScpt, RenderSsft, Schedule, Tokenise, Train
+from structdsl.plan.operations.data import (
+    BuildOutline,
+    Chunk,
+    ChunkSections,
+    ChunkTokens,
+    CountTokens,
+    Decontaminate,
+    DedupLines,
+    DedupMinhash,
+    DedupSemantic,
+    EmbedChunks,
+    Fixture,
+    GroupByCohesion,
+    IdentifyLanguage,
+    JudgeQuality,
+    MapPython,
+    PromisedTable,
+    Query,
+    ReadDataset,
+    ReadFiles,
+    ReadObjects,
+    ReadStructure,
+    ReadTable,
+    ReadTerms,
+    Redact,
+    Replacement,
+    ScoreRows,
+    SplitConversations,
+    Structurise,
+    Synthesise,
+    View,
+)
+from structdsl.plan.operations.evaluation import (
+    ClosedBook,
+    Divergence,
+    LmEval,
+    MultipleChoice,
+    Perplexity,
+    Recall,
+)
+from structdsl.plan.operations.models import (
+    Endpoint,
+    FetchModel,
+    FetchTokenizer,
+    LoadModel,
+    LoadTokenizer,
+    MergeModels,
+    ScratchModel,
+    TrainTokenizer,
+)
+from structdsl.plan.operations.training import (
+    Cache,
+    CacheTeacher,
+    Checkpoint,
+    Distill,
+    Dpo,
+    Launcher,
+    Lora,
+    Optimizer,
+    Pack,
+    RenderChat,
+    RenderScpt,
+    RenderSsft,
+    Schedule,
+    ScoreSamples,
+    Swap,
+    Template,
+    Tokenise,
+    Train,
+    Training,
+)
 
 Operation = Annotated[
     ReadFiles
     | TrainTokenizer
     | LoadTokenizer
+    | FetchTokenizer
     | ScratchModel
     | LoadModel
+    | FetchModel
+    | Endpoint
+    | MergeModels
     | CountTokens
     | Query
     | View
     | Chunk
+    | ChunkSections
+    | ChunkTokens
+    | Decontaminate
+    | DedupLines
+    | DedupMinhash
+    | DedupSemantic
+    | EmbedChunks
+    | GroupByCohesion
+    | IdentifyLanguage
+    | JudgeQuality
+    | MapPython
+    | PromisedTable
+    | ReadDataset
+    | ReadObjects
+    | ReadStructure
+    | ReadTable
+    | ReadTerms
+    | Redact
+    | ScoreRows
+    | SplitConversations
+    | Structurise
+    | Synthesise
     | BuildOutline
+    | Fixture
     | RenderScpt
     | RenderSsft
+    | RenderChat
+    | ScoreSamples
     | Tokenise
     | Pack
+    | CacheTeacher
     | Train
+    | Dpo
     | ClosedBook
-    | Perplexity,
+    | MultipleChoice
+    | Perplexity
+    | Divergence
+    | Recall
+    | LmEval,
     Field(discriminator="op"),
 ]
 
 __all__ = [
     "Arguments",
     "BuildOutline",
+    "Cache",
+    "CacheTeacher",
+    "Checkpoint",
     "Chunk",
+    "ChunkSections",
+    "ChunkTokens",
     "ClosedBook",
     "CountTokens",
+    "Decontaminate",
+    "DedupLines",
+    "DedupMinhash",
+    "DedupSemantic",
+    "Distill",
+    "Divergence",
+    "Dpo",
+    "EmbedChunks",
+    "Endpoint",
+    "FetchModel",
+    "FetchTokenizer",
+    "Fixture",
+    "GroupByCohesion",
+    "IdentifyLanguage",
+    "JudgeQuality",
+    "Launcher",
+    "LmEval",
     "LoadModel",
     "LoadTokenizer",
+    "Lora",
+    "MapPython",
+    "MergeModels",
+    "MultipleChoice",
     "Operation",
     "Optimizer",
     "Pack",
     "Perplexity",
+    "PromisedTable",
     "Query",
+    "ReadDataset",
     "ReadFiles",
+    "ReadObjects",
+    "ReadStructure",
+    "ReadTable",
+    "ReadTerms",
+    "Recall",
+    "Redact",
+    "RenderChat",
     "RenderScpt",
     "RenderSsft",
+    "Replacement",
     "Role",
     "Schedule",
+    "ScoreRows",
+    "ScoreSamples",
     "ScratchModel",
+    "SplitConversations",
+    "Structurise",
+    "Swap",
+    "Synthesise",
+    "Template",
     "Tokenise",
     "Train",
     "TrainTokenizer",
+    "Training",
     "View",
 ]

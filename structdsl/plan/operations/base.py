@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-Role = Literal["domain", "replay", "instruction", "exam", "probe"]
+Role = Literal["domain", "replay", "instruction", "preference", "exam", "probe"]
 
 
 class Arguments(BaseModel):

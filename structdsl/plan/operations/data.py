@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from structdsl.identity import Effect
 from structdsl.plan.operations.base import Arguments, Role
 
 
@@ -19,6 +20,142 @@ class ReadFiles(Arguments):
     pattern: str  # POSIX glob, relative to the folder of the spec unless absolute
     columns: dict[str, str] = Field(default_factory=dict)  # our name -> the name in the file
     limit: int | None = None  # first N documents
+
+
+class ReadObjects(Arguments):
+    """Objects of a store that match a glob, as documents: what `read_files` does on disk."""
+
+    op: Literal["read_objects"] = "read_objects"
+    version: Literal[1] = 1
+    corpus: str
+    role: Role
+    pattern: str  # "s3://bucket/folder/*.md"
+    columns: dict[str, str] = Field(default_factory=dict)
+    limit: int | None = None
+
+
+class ReadDataset(Arguments):
+    """A split of a dataset of the Hugging Face hub, as documents."""
+
+    op: Literal["read_dataset"] = "read_dataset"
+    version: Literal[1] = 1
+    corpus: str
+    role: Role
+    id: str
+    name: str | None
+    split: str
+    revision: str | None  # none where the lock has to say it
+    columns: dict[str, str] = Field(default_factory=dict)
+    limit: int | None = None
+    token: Annotated[str | None, Effect.COST] = None  # name of an environment variable
+
+
+class ReadTable(Arguments):
+    """A table that is there already, a row a document."""
+
+    op: Literal["read_table"] = "read_table"
+    version: Literal[1] = 1
+    corpus: str
+    role: Role
+    uri: str
+    columns: dict[str, str] = Field(default_factory=dict)
+    limit: int | None = None
+
+
+class Replacement(Arguments):
+    """One kind of redaction: what is looked for, and what stands in its place."""
+
+    what: Literal["email", "phone", "card", "ip", "regex"]
+    pattern: str | None  # of `regex`
+    put: str
+
+
+class Redact(Arguments):
+    """Documents with what must not be learnt replaced, one replacement after the other."""
+
+    op: Literal["redact"] = "redact"
+    version: Literal[1] = 1
+    replacements: tuple[Replacement, ...]
+
+
+class JudgeQuality(Arguments):
+    """Documents that break a rule of a published bundle, each with the first that it breaks."""
+
+    op: Literal["judge_quality"] = "judge_quality"
+    version: Literal[1] = 1
+    rules: Literal["gopher", "c4", "fineweb"]
+    words: Literal["whitespace", "unicode"]
+
+
+class IdentifyLanguage(Arguments):
+    """The language of each document that does not say it, as a code of ISO 639."""
+
+    op: Literal["identify_language"] = "identify_language"
+    version: Literal[1] = 1
+
+
+class SplitConversations(Arguments):
+    """Conversations as documents: the last reply is the answer, what comes before it the question, both the text."""
+
+    op: Literal["split_conversations"] = "split_conversations"
+    version: Literal[1] = 1
+
+
+class DedupMinhash(Arguments):
+    """Clusters of documents whose word n-grams overlap; candidates by MinHash bands, each pair verified."""
+
+    op: Literal["dedup_minhash"] = "dedup_minhash"
+    version: Literal[1] = 1
+    ngram: int
+    threshold: float  # Jaccard similarity of the shingles
+    permutations: int
+    bands: int
+
+
+class DedupSemantic(Arguments):
+    """Clusters of documents whose embeddings are alike."""
+
+    op: Literal["dedup_semantic"] = "dedup_semantic"
+    version: Literal[1] = 1
+    above: float  # cosine similarity
+
+
+class DedupLines(Arguments):
+    """Documents without the lines that many of them repeat, counted again."""
+
+    op: Literal["dedup_lines"] = "dedup_lines"
+    version: Literal[1] = 1
+    at_least: int  # documents
+
+
+class Decontaminate(Arguments):
+    """What is left of chunks or rows when those that share n words with an exam item have gone, and the matches."""
+
+    op: Literal["decontaminate"] = "decontaminate"
+    version: Literal[1] = 1
+    n: tuple[int, ...]  # words, one for each set of inputs
+    against: tuple[tuple[str, ...], ...]  # names of inputs, one set for each of `n`
+
+
+class MapPython(Arguments):
+    """Rows of the inputs through a function of the user's."""
+
+    op: Literal["map_python"] = "map_python"
+    version: Literal[1] = 1
+    corpus: str
+    role: Role
+    function: str  # "package.module:function"
+    function_version: int
+
+
+class Synthesise(Arguments):
+    """Questions and answers along paths of a taxonomy."""
+
+    op: Literal["synthesise"] = "synthesise"
+    version: Literal[1] = 1
+    corpus: str
+    hops: tuple[tuple[int, int], ...]  # edges, and how many questions span so many
+    seed: int
 
 
 class CountTokens(Arguments):
@@ -52,6 +189,76 @@ class Chunk(Arguments):
     max_tokens: int
 
 
+class ChunkTokens(Arguments):
+    """Documents cut into windows of tokens; outputs the chunks and the headings."""
+
+    op: Literal["chunk_tokens"] = "chunk_tokens"
+    version: Literal[1] = 1
+    max_tokens: int
+    overlap: int
+
+
+class ChunkSections(Arguments):
+    """Documents cut at headings alone; outputs the chunks and the headings."""
+
+    op: Literal["chunk_sections"] = "chunk_sections"
+    version: Literal[1] = 1
+    max_tokens: int
+
+
+class ReadTerms(Arguments):
+    """The lines of a file, a term each."""
+
+    op: Literal["read_terms"] = "read_terms"
+    version: Literal[1] = 1
+    path: str
+
+
+class ReadStructure(Arguments):
+    """Nodes and links that were made elsewhere, from files."""
+
+    op: Literal["read_structure"] = "read_structure"
+    version: Literal[1] = 1
+    nodes: str | None
+    links: str | None
+
+
+class EmbedChunks(Arguments):
+    """Chunks, and the path of the seed that each is nearest to."""
+
+    op: Literal["embed_chunks"] = "embed_chunks"
+    version: Literal[1] = 1
+    seeds: str  # path of a file
+    above: float  # cosine similarity
+
+
+class Structurise(Arguments):
+    """Chunks that a model reads, and the path that it gives each."""
+
+    op: Literal["structurise"] = "structurise"
+    version: Literal[1] = 1
+    max_calls: int
+    attempts: int
+    depth: int
+
+
+class GroupByCohesion(Arguments):
+    """Neighbouring chunks that share their words, and the path of each group."""
+
+    op: Literal["group_by_cohesion"] = "group_by_cohesion"
+    version: Literal[1] = 1
+    window: int
+    depth: int
+    invent_titles: bool
+
+
+class ScoreRows(Arguments):
+    """Rows of a pool, and how hard a model finds each."""
+
+    op: Literal["score_rows"] = "score_rows"
+    version: Literal[1] = 1
+
+
 class BuildOutline(Arguments):
     """The nodes of a taxonomy from the headings of its corpora."""
 
@@ -60,3 +267,23 @@ class BuildOutline(Arguments):
     root: Literal["document", "corpus"]
     depth: int  # deepest heading level that becomes a node
     titles: tuple[tuple[str, str], ...]  # each corpus of `over`, in its order, and the title of its root
+
+
+class PromisedTable(Arguments):
+    """A table of the language that no step fills yet, where something of the spec reads it."""
+
+    op: Literal["promised_table"] = "promised_table"
+    version: Literal[1] = 1
+    table: str
+
+
+class Fixture(Arguments):
+    """The rows that a test gives, in place of what a step would have made; other outputs are empty."""
+
+    op: Literal["fixture"] = "fixture"
+    version: Literal[1] = 1
+    corpus: str | None = None  # whose documents they are: a column that is not given is as its reader would fill it
+    role: Role | None = None
+    whole: bool = False  # whether each document stands for a file, so that its first heading is its title
+    extra: tuple[str, ...] = ()  # columns beyond those that the role promises
+    rows: dict[str, tuple[dict[str, Any], ...]] = Field(default_factory=dict)  # by output

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+from pydantic import Field
+
 from structdsl.identity import Effect
-from structdsl.plan.operations.base import Arguments
+from structdsl.plan.operations.base import Arguments, Role
+
+
+class Template(Arguments):
+    """A chat template: one of ours, one in a file, or that of a tokenizer (the input `template`, else `tokenizer`)."""
+
+    kind: Literal["chatml", "file", "tokenizer"]
+    path: str | None = None
 
 
 class RenderScpt(Arguments):
@@ -27,6 +36,25 @@ class RenderSsft(Arguments):
     reveal: Literal["map", "path", "none"]
     epochs: int
     seed: int
+    template: Template | None = None
+
+
+class RenderChat(Arguments):
+    """Samples whose prompt and response are put into a chat template."""
+
+    op: Literal["render_chat"] = "render_chat"
+    version: Literal[1] = 1
+    template: Template
+
+
+class ScoreSamples(Arguments):
+    """The loss of a model on the response of each row of a corpus, plain and in a chat template."""
+
+    op: Literal["score_samples"] = "score_samples"
+    version: Literal[1] = 1
+    role: Role
+    length: int
+    template: Template | None = None
 
 
 class Tokenise(Arguments):
@@ -43,7 +71,7 @@ class Pack(Arguments):
     op: Literal["pack"] = "pack"
     version: Literal[1] = 1
     length: int
-    method: Literal["best_fit"]
+    method: Literal["best_fit", "first_fit", "none"]
 
 
 class Schedule(Arguments):
@@ -60,19 +88,101 @@ class Optimizer(Arguments):
     schedule: Schedule
 
 
-class Train(Arguments):
-    """One stage: packed rows and a model in, a model and its log out."""
+class Lora(Arguments):
+    """Low-rank updates, merged into the weights at the end; the adapter stays beside them, to be continued."""
 
-    op: Literal["train"] = "train"
+    rank: int
+    alpha: float
+    dropout: float = 0.0
+    targets: tuple[str, ...] = ()  # names of layers; none for all linear ones but the head
+
+
+class Swap(Arguments):
+    """Where the teacher's first choice and the token that follows change places."""
+
+    where: Literal["never", "always", "threshold", "top"]
+    above: float | None = None  # difference of the two probabilities
+    k: int | None = None  # first choices of the teacher that the token is among
+
+
+class Cache(Arguments):
+    """What is kept of a teacher's distribution at each supervised position."""
+
+    method: Literal["hidden", "topk", "sample"]
+    n: int | None = None  # tokens
+
+
+class Distill(Arguments):
+    """(1 − weight) · next token + weight · divergence from the teacher, an input of that name."""
+
+    weight: float
+    swap: Swap
+    temperature: float = 1.0
+    kl: Literal["forward", "reverse"] = "forward"
+    roles: tuple[Role, ...] = ()  # of the corpora whose tokens are distilled on; none for all
+    cache: Cache | None = None
+
+
+class CacheTeacher(Arguments):
+    """The teacher's distribution at each supervised position; `ids` begin with the token, then the first choice."""
+
+    op: Literal["cache_teacher"] = "cache_teacher"
     version: Literal[1] = 1
+    cache: Cache
+    temperature: float = 1.0
+    seed: int
+
+
+class Checkpoint(Arguments):
+    """How often the state of a stage is saved on the way, by steps or by the clock, and how many are kept."""
+
+    steps: int | None = None
+    seconds: int | None = None
+    keep: int
+
+
+class Launcher(Arguments):
+    """What starts the processes of a stage."""
+
+    name: Literal["local", "torchrun", "slurm", "pdsh", "openmpi"]
+    hostfile: str | None = None
+
+
+class Training(Arguments):
+    """What every training stage is told."""
+
     stage: Annotated[str, Effect.LABEL]  # its address
     length: int
     batch: int  # rows of `length` positions per optimizer step, over all processes
+    about: bool = False  # whether the machine may choose the nearest batch that it can share out
     optimizer: Optimizer
     steps: int | None  # a cap on optimizer steps
     label_smoothing: float
     precision: Literal["auto", "fp32", "bf16", "fp16"]
     seed: int
+    adapter: Lora | Literal["continue"] | None = None
     activation_checkpointing: Annotated[bool, Effect.COST]
     processes: Annotated[int, Effect.COST]
+    nodes: Annotated[int, Effect.COST] = 1
+    launcher: Annotated[Launcher | None, Effect.COST] = None
     deepspeed: Annotated[dict[str, Any], Effect.COST]
+    checkpoint: Annotated[Checkpoint | None, Effect.COST] = None
+    trackers: Annotated[tuple[str, ...], Effect.LABEL] = ()
+    probes: Annotated[tuple[str, ...], Effect.LABEL] = ()  # inputs whose loss is followed
+    evaluate_every: Annotated[int | None, Effect.LABEL] = None  # optimizer steps
+
+
+class Train(Training):
+    """One stage: packed rows and a model in, a model and its log out."""
+
+    op: Literal["train"] = "train"
+    version: Literal[1] = 1
+    distill: Distill | None = None
+
+
+class Dpo(Training):
+    """Direct preference optimization over pairs of rows, the better answer first; held near the model that comes in."""
+
+    op: Literal["dpo"] = "dpo"
+    version: Literal[1] = 1
+    beta: float = Field(gt=0)

@@ -11,22 +11,22 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from structdsl.lower import corpus, stage, taxonomy
-from structdsl.schema.corpus import PROMISED
+from structdsl import promised
+from structdsl.promised import PROMISED
 from structdsl_runtime.operation import Context
 
 ROLES = {
     role: ", ".join(f"{n} {t}" for n, t in columns.items() if n != "n_tokens") for role, columns in PROMISED.items()
 }
 COLUMNS = {
-    "faults": corpus.DROPPED,
-    "counts": corpus.COUNTS,
-    "chunks": corpus.CHUNKS,
-    "headings": corpus.HEADINGS,
-    "nodes": taxonomy.NODES,
-    "samples": stage.RENDERED,
-    "tokens": stage.TOKENS,
-    "packed": stage.PACKED,
+    "faults": promised.DROPPED,
+    "counts": promised.COUNTS,
+    "chunks": promised.CHUNKS,
+    "headings": promised.HEADINGS,
+    "nodes": promised.NODES,
+    "samples": promised.RENDERED,
+    "tokens": promised.TOKENS,
+    "packed": promised.PACKED,
 }
 
 Table = list[dict[str, Any]]

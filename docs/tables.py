@@ -1,0 +1,70 @@
+"""The promised tables and their columns, from the one place that promises them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from structdsl import promised
+from structdsl.plan import Column
+
+TABLES: tuple[tuple[str, str, Iterable[Column]], ...] = (
+    ("corpus.<c>_dropped", "What left the corpus, where and why.", promised.DROPPED),
+    ("corpus.<c>_chunks", "Its documents, cut for training.", promised.CHUNKS),
+    ("corpus.<c>_clusters", "Documents that `dedup` holds for the same.", promised.CLUSTERS),
+    ("corpus.<c>_matches", "What `decontaminate` found of an exam, and where.", promised.MATCHES),
+    ("taxonomy.<t>", "A row a node.", promised.TAXONOMY),
+    (
+        "taxonomy.<t>_links",
+        "A row a chunk, with the node that it has; and a column for each of `levels`.",
+        promised.links(()),
+    ),
+    ("taxonomy.<t>_titles", "Titles of nodes, and where they come from.", promised.TITLES),
+    ("taxonomy.<t>_attempts", "What a model was asked, and what became of its answer.", promised.ATTEMPTS),
+    ("mixture.<m>", "A row for each that is drawn, in the order in which it is read.", promised.MIXTURE),
+    ("mixture.<m>_summary", "What was asked of each corpus, what it has, and what bound it.", promised.SUMMARY),
+    ("stage.<s>_samples", "What the stage is shown, before it is tokenised.", promised.SAMPLES),
+    ("stage.<s>_packed", "The rows that it trains on.", promised.PACKED),
+    ("stage.<s>_log", "A row an optimizer step.", promised.LOG),
+    ("stage.<s>_loss", "The loss on the corpora of `track`, on the way.", promised.LOSS),
+    ("stage.<s>_checkpoints", "What was saved on the way.", promised.CHECKPOINTS),
+    ("teacher.<s>", "Cached targets of the teacher.", promised.TEACHER),
+    ("evaluation.<e>", "Every item that a model was asked.", promised.ITEMS),
+    ("evaluation.<e>_scores", "The scores, with their intervals.", promised.SCORES),
+)
+
+OPENING = """\
+Everything lands in a table that `structdsl query` reads, also while a run is going on. These names and columns are part
+of the language; a version may add columns, and takes none away."""
+
+
+def tables() -> str:
+    """The page."""
+    parts = [
+        "# Tables",
+        OPENING,
+        "## `corpus.<c>`\n\nThe documents that stayed; the columns depend on the role.",
+        _roles(),
+    ]
+    for name, meaning, columns in TABLES:
+        parts.append(f"## `{name}`\n\n{meaning}\n\n{_columns(columns)}")
+    parts.append("## `checks.<name>`\n\nThe rows that fail a `check`, with the columns of what it looks at.")
+    for name, columns in promised.RECORDS.items():
+        parts.append(f"## `{name}`\n\n{_columns(columns)}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _roles() -> str:
+    """Columns that all roles have, and what each has besides."""
+    roles = promised.PROMISED
+    shared = [name for name in next(iter(roles.values())) if all(name in columns for columns in roles.values())]
+    rows = ["| role | columns |", "| --- | --- |", f"| all | {', '.join(f'`{name}`' for name in shared)} |"]
+    for role, columns in roles.items():
+        own = [f"`{name}`" for name in columns if name not in shared]
+        if own:
+            rows.append(f"| {role} | {', '.join(own)} |")
+    return "\n".join(rows)
+
+
+def _columns(columns: Iterable[Column]) -> str:
+    rows = [f"| `{column.name}` | {column.type} |" for column in columns]
+    return "\n".join(["| column | type |", "| --- | --- |", *rows])

@@ -1,0 +1,165 @@
+"""What this runtime cannot do yet: asked of a plan before its first step, so that no work is begun in vain.
+
+`compile` accepts the whole language. A step is missing where its operation is not there, or where the operation is and
+passes over one of its arguments. Nothing heavy is imported: names stand here as literals, and a test holds them to the
+operations that there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from structdsl.plan import (
+    ClosedBook,
+    FetchModel,
+    LoadModel,
+    Pack,
+    Perplexity,
+    Place,
+    Plan,
+    RenderSsft,
+    Step,
+    Train,
+)
+from structdsl_runtime.executor import selected
+
+CARRIED_OUT = frozenset(
+    {
+        "build_outline",
+        "chunk",
+        "closed_book",
+        "count_tokens",
+        "fixture",
+        "load_model",
+        "load_tokenizer",
+        "pack",
+        "perplexity",
+        "query",
+        "read_files",
+        "render_scpt",
+        "render_ssft",
+        "scratch_model",
+        "tokenise",
+        "train",
+        "train_tokenizer",
+        "view",
+    }
+)
+"""Operations of this runtime; `view` is the executor's own."""
+
+WORDS = {
+    "cache_teacher": "caching a teacher (`cache`)",
+    "chunk_sections": "cutting at headings alone (`sections`)",
+    "chunk_tokens": "cutting by tokens (`tokens`)",
+    "decontaminate": "decontamination (`ngrams`)",
+    "dedup_lines": "removing repeated lines (`lines`)",
+    "dedup_minhash": "finding near-duplicates (`minhash`)",
+    "dedup_semantic": "finding duplicates by meaning (`semantic`)",
+    "divergence": "the task `divergence`",
+    "dpo": "a stage of variant dpo",
+    "embed_chunks": "a rule of variant embedding",
+    "endpoint": "asking a server (`endpoint`)",
+    "fetch_model": "a model of the Hub (`hf`)",
+    "fetch_tokenizer": "a model of the Hub (`hf`)",
+    "group_by_cohesion": "a rule of variant cohesion",
+    "judge_quality": "a bundle of quality rules (`quality`)",
+    "lm_eval": "the task `lm_eval`",
+    "map_python": "a corpus made in Python (`python`)",
+    "merge_models": "a stage of variant merge",
+    "multiple_choice": "the task `multiple_choice`",
+    "read_dataset": "a dataset of the Hub (`hf_dataset`)",
+    "read_objects": "files of an object store",
+    "read_structure": "a rule of variant given",
+    "read_table": "reading a table (`table`)",
+    "read_terms": "a file of terms",
+    "recall": "the task `recall`",
+    "redact": "redaction (`redact`)",
+    "render_chat": "a chat template (`template`)",
+    "score_rows": "a curriculum by a model (`curriculum`)",
+    "score_samples": "choosing rows by a model (`easiest`, `fas`)",
+    "structurise": "a rule of variant structurise",
+    "synthesise": "a corpus of variant synthetic",
+}
+"""Operations of the language that are not here, in the words of the language."""
+
+
+UNMADE = {"train": ("loss", "checkpoints")}
+"""Outputs of operations that are here, and that they do not write."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """Something that a step needs, and where the spec asks for it; `what` completes "… is not built yet"."""
+
+    address: str
+    place: Place
+    what: str
+
+
+def missing(plan: Plan, only: Collection[str] | None = None) -> tuple[Missing, ...]:
+    """All that a run of a plan, or of the steps `only` and what they are made from, would need and not find."""
+    steps = selected(plan, only)
+    unmade = {
+        f"{step.address}:{name}": output.table
+        for step in steps
+        for name, output in step.outputs.items()
+        if name in UNMADE.get(step.operation.op, ())
+    }
+    asked = [found for step in steps for found in _missing(step)]
+    for step in steps:
+        for reference in step.inputs.values():
+            if reference in unmade:
+                what = f"the table `{unmade[reference]}`"
+                asked.append(Missing(address=step.address, place=step.place, what=what))
+    return tuple(asked)
+
+
+def _missing(step: Step) -> Iterator[Missing]:
+    op = step.operation.op
+    if op not in CARRIED_OUT:
+        yield Missing(address=step.address, place=step.place, what=WORDS.get(op, f"the operation `{op}`"))
+        return
+    for attribute, what in _passed_over(step):
+        place = step.places.get(attribute, step.place)
+        yield Missing(address=step.address, place=place, what=what)
+
+
+def _passed_over(step: Step) -> Iterator[tuple[str, str]]:
+    """Attributes of the spec that the operation is told of and takes no notice of, and what they ask for."""
+    match step.operation:
+        case Train() as train:
+            yield from _training(train)
+        case RenderSsft(template=template) if template is not None:
+            yield "template", "a chat template (`template`)"
+        case Pack(method=method) if method != "best_fit":
+            yield "pack", f"`pack = {method}`" if "pack" in step.places else WORDS["dpo"]
+        case LoadModel(vocabulary="given") | FetchModel(vocabulary="given"):
+            yield "tokenizer", "another tokenizer than that of the model's folder"
+        case LoadModel(trust_remote_code=True):
+            yield "trust_remote_code", "code from a model's repository (`trust_remote_code`)"
+        case ClosedBook(processes=processes) | Perplexity(processes=processes) if processes > 1:
+            yield "cluster", "an evaluation on several processes"
+        case _:
+            pass
+
+
+def _training(train: Train) -> Iterator[tuple[str, str]]:
+    if train.distill is not None:
+        yield "distill", "learning from a teacher (`distill`)"
+    if train.adapter is not None:
+        yield "adapter", "low-rank updates (`adapter`)"
+    if train.about and train.batch % train.processes:
+        yield "batch", f"a batch that is rounded to {train.processes} processes (`about`)"
+    if train.precision == "fp16":
+        yield "precision", "`precision = fp16`"
+    if train.nodes > 1:
+        yield "nodes", "training on several nodes"
+    if train.launcher is not None and train.nodes == 1:
+        yield "launcher", f"`launcher = {train.launcher.name}`"
+    if {"offload_optimizer", "offload_param"} & train.deepspeed.get("zero_optimization", {}).keys():
+        yield "offload", "`offload`"
+    if train.checkpoint is not None:
+        yield "checkpoint", "saving a stage on the way (`checkpoint`)"
+    if train.trackers or train.probes:
+        yield "track", "`track`"

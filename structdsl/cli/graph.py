@@ -1,0 +1,53 @@
+"""`structdsl graph`: a spec as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from structdsl.cli.common import compile_spec, find_spec, shown, spec_options
+from structdsl.cli.sweep import single
+
+
+@click.command("graph")
+@spec_options
+@click.option("--training", is_flag=True, help="The training graph: what starts from what, and who teaches it.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["mermaid", "svg"]),
+    help="What is written [svg for a file of that name, else mermaid].",
+)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file, not to the screen.")
+def graph_command(  # one parameter an option
+    spec: Path | None,
+    params: tuple[str, ...],
+    style: str,
+    *,
+    training: bool,
+    format_: str | None,
+    out: Path | None,
+) -> None:
+    """Draw the blocks of a spec and what they hand to each other.
+
+    Mermaid is text that GitHub and editors draw; an SVG file opens in any browser.
+    """
+    from structdsl.graph import block_diagram, mermaid, shares, svg, training_diagram  # noqa: PLC0415
+
+    place = find_spec(spec, style)
+    unit = compile_spec(place, single(params, "graph"), style)
+    assert unit.plan is not None, "a spec without errors has a plan"
+    diagram = training_diagram(unit.plan) if training else block_diagram(unit.plan, shares(unit))
+    if format_ is None:
+        format_ = "svg" if out is not None and out.suffix == ".svg" else "mermaid"
+    text = {"mermaid": mermaid, "svg": svg}[format_](diagram)
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        out.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        message = f"`{shown(out)}` cannot be written: {(error.strerror or str(error)).lower()}"
+        raise click.UsageError(message) from None
+    click.echo(f"{place.spec}: {len(diagram.nodes)} boxes, {len(diagram.edges)} arrows → {shown(out)}")

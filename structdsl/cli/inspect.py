@@ -1,0 +1,82 @@
+"""`structdsl inspect`: every value of a block and where it came from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from structdsl.cli.common import compile_spec, find_spec, spec_options
+
+if TYPE_CHECKING:
+    from structdsl.resolve import Section
+    from structdsl.unit import Unit
+
+
+@click.command("inspect")
+@click.argument("address", required=False)
+@spec_options
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def inspect_command(address: str | None, spec: Path | None, params: tuple[str, ...], style: str, format_: str) -> None:
+    """Show the values of a block, such as stage.learn, each with where it came from.
+
+    Without ADDRESS, all params and blocks. A value comes from the block itself, from what it extends, from the
+    defaults of its file, or from the language.
+    """
+    from structdsl.resolve import parameters, section, shown  # noqa: PLC0415
+
+    if address is not None and address.endswith(".adapt"):
+        spec, address = Path(address), None
+    place = find_spec(spec, style)
+    unit = compile_spec(place, params, style)
+    addresses = list(unit.blocks) if address is None else [_known(address, unit)]
+    sections = {name: section(unit.blocks[name], unit) for name in addresses}
+    if format_ == "json":
+        found = {name: {"entries": _entries(each), "steps": _steps(name, unit)} for name, each in sections.items()}
+        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        return
+    if address is None:
+        for lines in parameters(unit):
+            click.echo("\n".join(lines))
+        click.echo()
+    for name, each in sections.items():
+        click.echo(shown(each))
+        for step in _steps(name, unit) if address is not None else ():
+            click.echo(f"{step['recipe'][:12]}  {step['address']}")
+
+
+def _known(address: str, unit: Unit) -> str:
+    """The address of a block, as it was given or as an import is written."""
+    from structdsl.diagnostics import nearest  # noqa: PLC0415
+
+    parts = address.split(".")
+    imported = f"{parts[1]}.{parts[0]}_{parts[2]}" if len(parts) == 3 else address
+    if imported in unit.blocks:
+        return imported
+    near = nearest(address, list(unit.blocks))
+    hint = f"; did you mean {' or '.join(near)}?" if near else f"; there are {', '.join(unit.blocks)}"
+    message = f"no block {address}{hint}"
+    raise click.UsageError(message)
+
+
+def _entries(section: Section) -> dict[str, Any]:
+    from structdsl.resolve import Entry  # noqa: PLC0415
+
+    return {
+        entry.name if isinstance(entry, Entry) else entry.head: {"value": entry.value, "origin": entry.origin}
+        if isinstance(entry, Entry)
+        else _entries(entry)
+        for entry in section.entries
+    }
+
+
+def _steps(address: str, unit: Unit) -> list[dict[str, str]]:
+    """The steps that a block becomes."""
+    assert unit.plan is not None
+    return [
+        {"address": step.address, "op": step.operation.op, "recipe": step.recipe}
+        for step in unit.plan.steps
+        if step.address == address or step.address.startswith(f"{address}.")
+    ]

@@ -1,0 +1,105 @@
+"""What a training stage costs: steps, tokens, FLOPs, memory, time, and the bytes of what is kept of its teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from structdsl.cost.compute import Machine, forward, per_token, seconds
+from structdsl.cost.data import optimizer_steps, packed_rows, positions, source_tokens
+from structdsl.cost.facts import Facts
+from structdsl.cost.figure import ZERO, Figure, derive
+from structdsl.cost.memory import Memory, memory
+from structdsl.cost.model import Model, model_behind
+from structdsl.plan import CacheTeacher, Dpo, GraphNode, Step, Train
+from structdsl.plan.operations import Lora
+
+HALF = 2  # bytes of an element of a kept hidden state
+ENTRY, ROW = 5, 7  # bytes of a kept token and of what is kept once a position, compressed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageCost:
+    stage: str
+    variant: str
+    parameters: Figure
+    rows: Figure
+    tokens: Figure  # positions that go through the model
+    steps: Figure  # of the optimizer
+    flops: Figure
+    memory: Memory
+    seconds: Figure
+    processes: int
+    gpu: bool
+    teacher_cache: Figure | None  # bytes; none where nothing is kept of a teacher
+    teacher_flops: Figure  # of the step that fills it
+
+
+def stage_cost(node: GraphNode, steps: Mapping[str, Step], facts: Facts, machine: Machine) -> StageCost | None:
+    """The cost of a stage; none for a merge, which trains nothing."""
+    step = steps[node.step]
+    operation = step.operation
+    if not isinstance(operation, Train | Dpo):
+        return None
+    model = model_behind(step.inputs["model"], steps, facts.shapes)
+    teacher = model_behind(node.teacher, steps, facts.shapes) if node.teacher is not None else None
+    gpu = _on_gpu(node, operation, facts)
+    rows = packed_rows(node, steps, facts)
+    number = optimizer_steps(operation, rows)
+    tokens = positions(operation, rows, number)
+    work = derive(lambda each, many: each * many, per_token(operation, model, teacher), tokens)
+    cache, asking = _teacher_cache(node, steps, facts, teacher)
+    return StageCost(
+        stage=node.stage,
+        variant=node.variant,
+        parameters=model.parameters,
+        rows=rows,
+        tokens=tokens,
+        steps=number,
+        flops=work,
+        memory=memory(operation, model, teacher, rank=_rank(step, steps), gpu=gpu),
+        seconds=seconds(work, processes=operation.processes, gpu=gpu, machine=machine),
+        processes=operation.processes,
+        gpu=gpu,
+        teacher_cache=cache,
+        teacher_flops=asking,
+    )
+
+
+def _on_gpu(node: GraphNode, operation: Train | Dpo, facts: Facts) -> bool:
+    """Whether a stage is meant for GPUs: its cluster has some, or its precision needs one."""
+    return node.stage in facts.gpus or operation.precision in {"bf16", "fp16"}
+
+
+def _rank(step: Step, steps: Mapping[str, Step]) -> int | None:
+    """The rank of the adapter that a step trains; that of the first, where one is continued."""
+    assert isinstance(step.operation, Train | Dpo)
+    match step.operation.adapter:
+        case Lora(rank=rank):
+            return rank
+        case "continue":
+            return _rank(steps[step.inputs["adapter"].rpartition(":")[0]], steps)
+        case _:
+            return None
+
+
+def _teacher_cache(
+    node: GraphNode, steps: Mapping[str, Step], facts: Facts, teacher: Model | None
+) -> tuple[Figure | None, Figure]:
+    """Bytes of what is kept of a teacher, and the FLOPs of asking it once for each token."""
+    step = steps.get(f"{node.stage}.teacher")
+    if step is None or not isinstance(step.operation, CacheTeacher) or teacher is None:
+        return None, ZERO
+    made = facts.sizes.get(f"{node.stage}_tokens")
+    if made is not None and made.current and made.supervised is not None and made.tokens is not None:
+        supervised, read = Figure(made.supervised, "exact"), Figure(made.tokens, "exact")
+    else:
+        supervised = read = source_tokens(node, steps, facts)
+    cache = step.operation.cache
+    if cache.method == "hidden":
+        kept = derive(lambda tokens, hidden: tokens * hidden * HALF, supervised, teacher.hidden)
+    else:
+        each = ENTRY * (cache.n or 1) + ROW
+        kept = derive(lambda tokens: tokens * each, supervised)
+    length = getattr(steps[node.step].operation, "length", 0)
+    return kept, derive(lambda each, tokens: each * tokens, forward(teacher, length), read)

@@ -1,0 +1,142 @@
+"""Duplicates: clusters of documents that are alike, of each of which one stays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from structdsl import sql
+from structdsl.lower.asked import asked_model
+from structdsl.lower.planner import Planner
+from structdsl.plan import DedupLines, DedupMinhash, DedupSemantic, Operation, Output
+from structdsl.promised import CLUSTERS, DROPPED, columns
+from structdsl.schema.cleaning import Deduplication, Exact, Lines, Minhash
+from structdsl.unit import Declaration
+
+if TYPE_CHECKING:
+    from structdsl.lower.corpus import Progress
+
+
+def gone(tables: Sequence[str]) -> sql.Relation:
+    """The `doc_id` of all who have left."""
+    if len(tables) == 1:
+        return tables[0]
+    if not tables:
+        return sql.tree("nothing_gone", {})
+    return sql.union([exp.select("doc_id").from_(sql.table(table)) for table in tables])
+
+
+def dedup(corpus: Declaration, made: Progress, tokenizer: str | None, planner: Planner) -> None:
+    """The methods of a corpus, each over what those before it left."""
+    name, methods = corpus.address, corpus.values.dedup
+    clustered = []
+    for number, method in enumerate(methods, start=1):
+        suffix = f"_{number}" if len(methods) > 1 else ""
+        if isinstance(method, Lines):
+            _lines(corpus, method, suffix, made, tokenizer, planner)
+            continue
+        clusters = f"{name}_clusters{suffix}"
+        clustered.append(clusters)
+        if isinstance(method, Exact):
+            _exact(corpus, method, clusters, suffix, made, planner)
+        else:
+            _cluster(corpus, method, clusters, suffix, made, planner)
+        planner.query(
+            f"{name}.duplicates{suffix}",
+            "duplicates_dropped",
+            f"{name}_duplicates{suffix}",
+            DROPPED,
+            at=corpus.span_of("dedup"),
+            tables={"clusters": clusters, "documents": made.documents},
+            view=True,
+        )
+        made.gone.append(f"{name}_duplicates{suffix}")
+        made.dropped.append(f"{name}_duplicates{suffix}")
+    if len(methods) > 1 and clustered:
+        planner.select(
+            f"{name}.clusters",
+            sql.text(sql.all_rows(clustered)),
+            f"{name}_clusters",
+            CLUSTERS,
+            at=corpus.span_of("dedup"),
+            reads=tuple(clustered),
+            purpose="Documents that are alike, by every method.",
+            view=True,
+        )
+
+
+def _exact(corpus: Declaration, method: Exact, clusters: str, suffix: str, made: Progress, planner: Planner) -> None:
+    template = "duplicates_exact_against" if method.against else "duplicates_exact"
+    relations: dict[str, sql.Relation] = {"documents": made.documents, "gone": gone(made.gone)}
+    if method.against:
+        relations["others"] = sql.union(
+            [exp.select("corpus", "doc_id", "text").from_(sql.table(other)) for other in method.against]
+        )
+    planner.select(
+        f"{corpus.address}.dedup{suffix}",
+        sql.fill(template, relations),
+        clusters,
+        CLUSTERS,
+        at=corpus.span_of("dedup"),
+        reads=(made.documents, *made.gone, *method.against),
+        purpose=sql.purpose(template),
+    )
+
+
+def _cluster(
+    corpus: Declaration, method: Deduplication, clusters: str, suffix: str, made: Progress, planner: Planner
+) -> None:
+    inputs = {"documents": planner.owners[made.documents]}
+    if isinstance(method, Minhash):
+        operation: Operation = DedupMinhash(
+            ngram=method.ngram,
+            threshold=float(method.threshold),
+            permutations=method.permutations,
+            bands=method.bands,
+        )
+    else:
+        assert not isinstance(method, Exact | Lines)
+        operation = DedupSemantic(above=float(method.above))
+        inputs["model"] = asked_model(method.model, planner)
+    inputs |= {f"gone_{number}": planner.owners[left] for number, left in enumerate(made.gone)}
+    inputs |= {other: planner.owners[other] for other in method.against}
+    planner.add(
+        f"{corpus.address}.dedup{suffix}",
+        operation,
+        at=corpus.span_of("dedup"),
+        inputs=inputs,
+        outputs={"clusters": Output(table=clusters, columns=CLUSTERS, doc="Documents that are alike.")},
+    )
+
+
+def _lines(
+    corpus: Declaration, method: Lines, suffix: str, made: Progress, tokenizer: str | None, planner: Planner
+) -> None:
+    """Texts change here, and so do their counts: what comes after reads the new ones."""
+    name = corpus.address
+    documents = planner.steps[planner.owners[made.documents].rpartition(":")[0]]
+    output = planner.owners[made.documents].rpartition(":")[2]
+    inputs = {"documents": planner.owners[made.documents]} | ({"tokenizer": tokenizer} if tokenizer else {})
+    inputs |= {f"gone_{number}": planner.owners[left] for number, left in enumerate(made.gone)}
+    inputs |= {other: planner.owners[other] for other in method.against}
+    planner.add(
+        f"{name}.dedup{suffix}",
+        DedupLines(at_least=method.at_least),
+        at=corpus.span_of("dedup"),
+        inputs=inputs,
+        outputs={
+            "documents": Output(
+                table=f"{name}_lines{suffix}",
+                columns=documents.outputs[output].columns,
+                doc="The documents without the lines that many of them repeat.",
+            ),
+            "counts": Output(
+                table=f"{name}_recounts{suffix}",
+                columns=columns("doc_id VARCHAR, n_tokens BIGINT"),
+                doc="Tokens of each document, as it is now.",
+            ),
+        },
+    )
+    made.documents, made.counts = f"{name}_lines{suffix}", f"{name}_recounts{suffix}"

@@ -1,0 +1,283 @@
+"""What a stage reads: rows of its data as samples, samples as tokens, tokens in rows of equal length."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlglot import exp
+
+from structdsl.lineage import chunking, data_of, root_model, scorer, selection
+from structdsl.lower.asked import asked_model
+from structdsl.lower.model import seed_of, tokenizer_of
+from structdsl.lower.planner import Planner
+from structdsl.plan import Guard, Output, Pack, RenderChat, RenderScpt, RenderSsft, ScoreSamples, Tokenise
+from structdsl.plan.operations import Template
+from structdsl.promised import PACKED, RENDERED, SAMPLES, TOKENS, columns, columns_of
+from structdsl.schema import model as schema
+from structdsl.schema.stage import Easiest
+from structdsl.unit import Declaration
+
+SCPT_ROWS = columns(
+    "position BIGINT, sample_id VARCHAR, epoch INTEGER, corpus VARCHAR, role VARCHAR, kind VARCHAR, text VARCHAR,"
+    "doc_id VARCHAR, chunk_id VARCHAR, node_id VARCHAR, heading_path VARCHAR[]"
+)
+SSFT_ROWS = columns(
+    "position BIGINT, sample_id VARCHAR, corpus VARCHAR, question VARCHAR, answer VARCHAR, doc_id VARCHAR,"
+    "node_id VARCHAR"
+)
+DIFFICULTY = columns("doc_id VARCHAR, nats DOUBLE, nats_templated DOUBLE, n_tokens BIGINT")
+
+LINE = exp.func("chr", exp.Literal.number(10))
+"""What stands between a question and its answer where there is no chat template."""
+
+
+def lower_samples(stage: Declaration, planner: Planner) -> None:
+    """The tables `_rendered`, `_tokens`, `_samples` and `_packed` of a stage."""
+    root = root_model(stage, planner.unit)
+    assert root is not None, "checked: a stage goes back to a model"
+    tokenizer = tokenizer_of(root, planner)
+    match stage.variant:
+        case "cpt":
+            _cpt(stage, planner)
+        case "scpt":
+            _scpt(stage, tokenizer, planner)
+        case "ssft":
+            _ssft(stage, root, tokenizer, planner)
+        case _:
+            _asked(stage, root, tokenizer, planner)
+    _tokenise_and_pack(stage, tokenizer, planner)
+
+
+def _cpt(stage: Declaration, planner: Planner) -> None:
+    mixture = stage.values.data
+    planner.query(
+        f"{stage.address}.render",
+        "cpt_samples",
+        f"{stage.address}_rendered",
+        RENDERED,
+        at=stage.span_of("data"),
+        tables={"draw": mixture, "pool": f"{mixture}_pool"},
+    )
+
+
+def _scpt(stage: Declaration, tokenizer: str, planner: Planner) -> None:
+    name, mixture, taxonomy = stage.address, stage.values.data, stage.values.structure
+    planner.query(
+        f"{name}.rows",
+        "scpt_rows",
+        f"{name}_rows",
+        SCPT_ROWS,
+        at=stage.span_of("data"),
+        tables={"draw": mixture, "pool": f"{mixture}_pool", "links": f"{taxonomy}_links"},
+        view=True,
+    )
+    blocks = planner.unit.blocks
+    reserve = max(chunking(blocks[corpus], planner.unit).max for corpus in blocks[taxonomy].values.over)
+    operation = RenderScpt(length=stage.values.length, reserve=reserve, seed=seed_of(planner))
+    _add_structured(stage, operation, tokenizer, planner)
+
+
+def _asked(stage: Declaration, root: Declaration, tokenizer: str, planner: Planner) -> None:
+    """Questions and answers, or pairs of answers: a line each, or in a chat template."""
+    name, pairs = stage.address, stage.variant == "dpo"
+    chat = stage.values.template is not None
+    planner.query(
+        f"{name}.rows" if chat else f"{name}.render",
+        "dpo_samples" if pairs else "sft_samples",
+        f"{name}_rows" if chat else f"{name}_rendered",
+        RENDERED,
+        at=stage.span_of("data"),
+        tables={"pairs" if pairs else "questions": _chosen(stage, root, tokenizer, planner)},
+        holes={
+            "epochs": stage.values.epochs,
+            "seed": seed_of(planner),
+            "joiner": exp.Literal.string("") if chat else LINE,
+        },
+        view=chat,
+    )
+    if not chat:
+        return
+    template, inputs, sources = _template(stage.values.template, root, planner)
+    planner.add(
+        f"{name}.render",
+        RenderChat(template=template),
+        at=stage.span_of("template"),
+        inputs={"samples": planner.owners[f"{name}_rows"], "tokenizer": tokenizer, **inputs},
+        sources=sources,
+        outputs={"samples": Output(table=f"{name}_rendered", columns=RENDERED, doc="Samples in the chat template.")},
+        places={"template": stage.span_of("template")},
+    )
+
+
+def _ssft(stage: Declaration, root: Declaration, tokenizer: str, planner: Planner) -> None:
+    name, taxonomy = stage.address, stage.values.structure
+    questions = _chosen(stage, root, tokenizer, planner)
+    planner.query(
+        f"{name}.rows",
+        "ssft_rows",
+        f"{name}_rows",
+        SSFT_ROWS,
+        at=stage.span_of("data"),
+        tables={"questions": questions, "nodes": f"{taxonomy}_nodes", "links": f"{taxonomy}_links"},
+        view=True,
+    )
+    template: Template | None = None
+    inputs: dict[str, str] = {}
+    sources: tuple[str, ...] = ()
+    if stage.values.template is not None:
+        template, inputs, sources = _template(stage.values.template, root, planner)
+    operation = RenderSsft(
+        length=stage.values.length,
+        reveal=stage.values.reveal,
+        epochs=stage.values.epochs,
+        seed=seed_of(planner),
+        template=template,
+    )
+    _add_structured(stage, operation, tokenizer, planner, inputs, sources)
+
+
+def _chosen(stage: Declaration, root: Declaration, tokenizer: str, planner: Planner) -> str:
+    """The table of rows that a stage reads: its corpus, or what it chooses from it."""
+    name, chosen, corpus = stage.address, selection(stage), data_of(stage)
+    assert corpus is not None, "only a merge reads nothing"
+    if chosen is None:
+        return corpus
+    template: Template | None = None
+    inputs: dict[str, str] = {}
+    sources: tuple[str, ...] = ()
+    if not isinstance(chosen, Easiest):
+        template, inputs, sources = _template(stage.values.template, root, planner)
+    planner.add(
+        f"{name}.difficulty",
+        ScoreSamples(role=planner.unit.blocks[corpus].values.role, length=stage.values.length, template=template),
+        at=stage.span_of("data"),
+        inputs={
+            "documents": planner.owners[corpus],
+            "model": model_reference(scorer(stage, planner.unit), planner),
+            "tokenizer": tokenizer,
+            **inputs,
+        },
+        sources=sources,
+        outputs={
+            "difficulty": Output(
+                table=f"{name}_difficulty", columns=DIFFICULTY, doc="What a model loses on the answer of each row."
+            )
+        },
+    )
+    planner.query(
+        f"{name}.chosen",
+        "easiest" if isinstance(chosen, Easiest) else "fas",
+        f"{name}_chosen",
+        columns_of(corpus, planner.unit) or (),
+        at=stage.span_of("data"),
+        tables={"documents": corpus, "difficulty": f"{name}_difficulty"},
+        holes={"take": chosen.take},
+        view=True,
+    )
+    return f"{name}_chosen"
+
+
+def model_reference(address: str, planner: Planner) -> str:
+    """Where the weights of a model or a stage come out; the step of a model is added where it is not there yet."""
+    if not address.startswith("stage."):
+        return asked_model(address, planner)
+    step = "merge" if planner.unit.blocks[address].variant == "merge" else "train"
+    return f"{address}.{step}:model"
+
+
+def _template(
+    written: schema.Template, root: Declaration, planner: Planner
+) -> tuple[Template, dict[str, str], tuple[str, ...]]:
+    """A chat template, the inputs that it adds to a step, and the files on disk that decide it."""
+    at, holder = written, root
+    while True:
+        match at:
+            case schema.Chatml():
+                return Template(kind="chatml"), {}, ()
+            case schema.Jinja(path=path):
+                return Template(kind="file", path=path), {}, (path,)
+            case schema.Of(model=model):
+                holder = planner.unit.blocks[model]
+            case schema.Own():
+                pass
+        if holder.values.template is None:
+            inputs = {} if holder is root else {"template": tokenizer_of(holder, planner)}
+            return Template(kind="tokenizer"), inputs, ()
+        at = holder.values.template
+
+
+def _add_structured(
+    stage: Declaration,
+    operation: RenderScpt | RenderSsft,
+    tokenizer: str,
+    planner: Planner,
+    inputs: Mapping[str, str] | None = None,
+    sources: tuple[str, ...] = (),
+) -> None:
+    name, taxonomy = stage.address, stage.values.structure
+    guards: tuple[Guard, ...] = ()
+    if isinstance(operation, RenderSsft) and operation.reveal != "none":
+        guards = (
+            planner.guard(
+                "E0706",
+                "ssft_unplaced",
+                at=stage.span_of("structure"),
+                tables={"rows": f"{name}_rows"},
+                holes={"corpus": data_of(stage), "taxonomy": taxonomy},
+                helps=(
+                    'map the column that holds it: `columns = { path: "…" }`',
+                    f"the paths are in the column `path` of `{taxonomy}`",
+                ),
+            ),
+        )
+    planner.add(
+        f"{name}.render",
+        operation,
+        at=stage.span_of("structure"),
+        inputs={
+            "rows": planner.owners[f"{name}_rows"],
+            "nodes": planner.owners[f"{taxonomy}_nodes"],
+            "tokenizer": tokenizer,
+            **(inputs or {}),
+        },
+        sources=sources,
+        outputs={
+            "samples": Output(
+                table=f"{name}_rendered", columns=RENDERED, doc="Samples as text: what is shown, what is learnt."
+            )
+        },
+        guards=guards,
+        places={"template": stage.span_of("template")} if stage.attribute("template") is not None else {},
+    )
+
+
+def _tokenise_and_pack(stage: Declaration, tokenizer: str, planner: Planner) -> None:
+    name, length = stage.address, stage.values.length
+    planner.add(
+        f"{name}.tokenise",
+        Tokenise(length=length),
+        at=stage.span_of("length"),
+        inputs={"samples": planner.owners[f"{name}_rendered"], "tokenizer": tokenizer},
+        outputs={"tokens": Output(table=f"{name}_tokens", columns=TOKENS, doc="Samples as token ids.")},
+    )
+    planner.query(
+        f"{name}.samples",
+        "samples",
+        f"{name}_samples",
+        SAMPLES,
+        at=stage.block.head,
+        tables={"rendered": f"{name}_rendered", "tokens": f"{name}_tokens"},
+        view=True,
+    )
+    planner.add(
+        f"{name}.pack",
+        Pack(length=length, method=getattr(stage.values, "pack", "none")),
+        at=stage.block.head if stage.variant == "dpo" else stage.span_of("pack", "length"),
+        inputs={"tokens": planner.owners[f"{name}_tokens"], "tokenizer": tokenizer},
+        outputs={
+            "packed": Output(
+                table=f"{name}_packed", columns=PACKED, doc="Rows of equal length, the samples in them isolated."
+            )
+        },
+        places={"pack": stage.span_of("pack")} if stage.attribute("pack") is not None else {},
+    )

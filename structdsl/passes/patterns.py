@@ -1,0 +1,18 @@
+"""Regular expressions as DuckDB reads them: RE2, which has no look-around and no back references."""
+
+from __future__ import annotations
+
+from functools import cache
+
+
+@cache
+def wrong_pattern(pattern: str) -> str | None:
+    """What RE2 has against a pattern, or nothing; every pattern is tried once."""
+    import duckdb  # noqa: PLC0415 - only specs with patterns pay for it
+
+    with duckdb.connect() as connection:
+        try:
+            connection.execute("SELECT regexp_matches('', ?)", [pattern])
+        except duckdb.InvalidInputException as error:
+            return str(error).splitlines()[0].partition(": ")[2].rstrip(".")
+    return None

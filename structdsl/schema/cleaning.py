@@ -1,0 +1,129 @@
+"""What is done to documents before they are used: filters, redaction, removal of duplicates and of exam items."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from structdsl.schema.block import Schema
+from structdsl.schema.containers import ListOf, RefTo
+from structdsl.schema.scalars import Choice, Integer, Ratio, String
+from structdsl.schema.texts import Pattern
+
+
+class Quality(Schema):
+    """`quality(gopher, words = whitespace)`: a published bundle of rules about words and lines, under one name."""
+
+    rules: Annotated[Literal["gopher", "c4", "fineweb"], Choice(("gopher", "c4", "fineweb"))] = Field(
+        description="Whose rules: those of Gopher, C4 or FineWeb, with their published thresholds."
+    )
+    words: Annotated[Literal["whitespace", "unicode"], Choice(("whitespace", "unicode"))] = Field(
+        default="whitespace",
+        description="How words are told apart: at white space, or by the Unicode rules; the counts depend on it.",
+    )
+
+
+class Email(Schema):
+    """`email`: addresses of electronic mail."""
+
+    with_: Annotated[str, String()] = Field(default="[email]", alias="with", description="What stands in its place.")
+
+
+class Phone(Schema):
+    """`phone`: telephone numbers in national and international notation."""
+
+    with_: Annotated[str, String()] = Field(default="[phone]", alias="with", description="What stands in its place.")
+
+
+class Card(Schema):
+    """`card`: numbers of payment cards whose check digit is right."""
+
+    with_: Annotated[str, String()] = Field(default="[card]", alias="with", description="What stands in its place.")
+
+
+class Ip(Schema):
+    """`ip`: addresses of the internet protocol, versions 4 and 6."""
+
+    with_: Annotated[str, String()] = Field(default="[ip]", alias="with", description="What stands in its place.")
+
+
+class Regex(Schema):
+    r"""`regex(r"PT-\d{6}", with = "[patient]")`: what a pattern of your own finds."""
+
+    pattern: Annotated[str, Pattern()] = Field(description="A regular expression of RE2, as DuckDB reads it.")
+    with_: Annotated[str, String()] = Field(
+        default="[removed]", alias="with", description="What stands in its place; `\\1` is the first group."
+    )
+
+
+REDACTIONS = {"email": Email, "phone": Phone, "card": Card, "ip": Ip, "regex": Regex}
+
+Redaction = Email | Phone | Card | Ip | Regex
+
+
+class Exact(Schema):
+    """`exact`: documents with the same text; the one with the smallest `doc_id` stays."""
+
+    against: Annotated[tuple[str, ...], ListOf(RefTo(("corpus",)))] = Field(
+        default=(), description="Other corpora whose documents count as well, and stay."
+    )
+
+
+class Minhash(Schema):
+    """`minhash(ngram = 5, threshold = 80%)`: documents that share most of their word n-grams."""
+
+    ngram: Annotated[int, Integer(minimum=1, maximum=100)] = Field(default=5, description="Words in a shingle.")
+    threshold: Annotated[Decimal, Ratio()] = Field(
+        default=Decimal("0.8"),
+        description="The least Jaccard similarity of two duplicates, which is verified.",
+    )
+    permutations: Annotated[int, Integer(minimum=8, maximum=4096)] = Field(
+        default=128, description="Hashes in a signature: more of them miss fewer pairs."
+    )
+    bands: Annotated[int, Integer(minimum=1, maximum=512)] = Field(
+        default=32, description="Bands of the signature, which they divide evenly; a pair that shares one is verified."
+    )
+    against: Annotated[tuple[str, ...], ListOf(RefTo(("corpus",)))] = Field(
+        default=(), description="Other corpora whose documents count as well, and stay."
+    )
+
+
+class Lines(Schema):
+    """`lines(at_least = 6)`: lines that many documents repeat are cut out of each, such as menus and notices."""
+
+    at_least: Annotated[int, Integer(minimum=2)] = Field(
+        default=6, description="In how many documents a line must stand to be taken for boilerplate."
+    )
+    against: Annotated[tuple[str, ...], ListOf(RefTo(("corpus",)))] = Field(
+        default=(), description="Other corpora whose documents count as well, and stay as they are."
+    )
+
+
+class Semantic(Schema):
+    """`semantic(model.encoder, above = 95%)`: documents whose embeddings are alike."""
+
+    model: Annotated[str, RefTo(("model",))] = Field(description="The model that embeds.")
+    above: Annotated[Decimal, Ratio()] = Field(
+        default=Decimal("0.95"), description="The least cosine similarity of two duplicates."
+    )
+    against: Annotated[tuple[str, ...], ListOf(RefTo(("corpus",)))] = Field(
+        default=(), description="Other corpora whose documents count as well, and stay."
+    )
+
+
+DEDUPLICATIONS = {"exact": Exact, "minhash": Minhash, "lines": Lines, "semantic": Semantic}
+
+Deduplication = Exact | Minhash | Lines | Semantic
+
+
+class Ngrams(Schema):
+    """`ngrams(13, against = [corpus.exams])`: chunks that share a run of words with an item of an exam leave."""
+
+    n: Annotated[int, Integer(minimum=1, maximum=1000)] = Field(
+        default=13, description="Words of the question, or of question and answer across their join, that give it away."
+    )
+    against: Annotated[tuple[str, ...], ListOf(RefTo(("corpus",)))] = Field(
+        default=(), description="What is held apart [every exam of the spec's evaluations, and every probe]."
+    )

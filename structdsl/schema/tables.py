@@ -1,0 +1,25 @@
+"""Suffixes of the tables that a block makes: `corpus.notes_chunks` is a table of `corpus.notes`.
+
+The promised ones are part of the language and may be referred to; all of them are names that no block may take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+PROMISED_TABLES: Mapping[str, tuple[str, ...]] = {
+    "corpus": ("dropped", "chunks", "clusters", "matches", "heldout"),
+    "taxonomy": ("links", "titles", "attempts"),
+    "mixture": ("summary",),
+    "stage": ("samples", "packed", "log", "loss", "checkpoints"),
+    "evaluation": ("scores",),
+}
+
+INNER_TABLES: Mapping[str, tuple[str, ...]] = {
+    "corpus": ("read", "faults", "counts", "verdicts", "headings", "redacted", "signals", "kept", "cut", "screened"),
+    "taxonomy": ("nodes", "trees", "named", "outlined"),
+    "mixture": ("pool", "quotas", "drawn", "scores"),
+    "stage": ("rows", "rendered", "tokens", "difficulty", "chosen"),
+    "evaluation": ("gates", "gate"),
+}
+"""Tables inside the pipeline: there to be looked at, and free to change."""

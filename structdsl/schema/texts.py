@@ -1,0 +1,135 @@
+"""Types of text that means something: paths on disk and in a taxonomy, patterns, secrets, local names, queries."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Any
+
+from structdsl.diagnostics import Edit
+from structdsl.schema.reader import ERROR, Reader, choice_word
+from structdsl.schema.scalars import String
+from structdsl.syntax.tree import Call, Expression, Keyword, Sql, Text
+
+
+@dataclass(frozen=True, slots=True)
+class FilePath:
+    """The path or glob of something on disk, relative to the file that declares it."""
+
+    def read(self, value: Expression, at: Reader) -> Any:
+        path = String(minimum=1).read(value, at)
+        return path if path is ERROR else at.resolve(path, value.span)
+
+    def describe(self) -> str:
+        return "a path in double quotes"
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A regular expression, in the dialect of RE2; DuckDB says later whether it is one."""
+
+    def read(self, value: Expression, at: Reader) -> Any:
+        return String(minimum=1).read(value, at)
+
+    def describe(self) -> str:
+        return 'a regular expression, such as `r"\\d+ mg"`'
+
+
+@dataclass(frozen=True, slots=True)
+class NodePath:
+    """The path of a node as the tables show it: slugs joined by `/`."""
+
+    def read(self, value: Expression, at: Reader) -> Any:
+        path = String(minimum=1).read(value, at)
+        if path is ERROR:
+            return ERROR
+        wanted = "/".join(filter(None, map(slug, path.split("/"))))
+        if path != wanted:
+            helps = (f'write `"{wanted}"`',) if wanted else ()
+            fixes = (Edit(span=value.span, text=f'"{wanted}"'),) if wanted and at.unquoted(value) else ()
+            message = f"`{at.attribute}` expects slugs joined by `/`: letters, digits and `-`, in lower case"
+            return at.report("E0303", message, value.span, "no path of a node", helps=helps, fixes=fixes)
+        return path
+
+    def describe(self) -> str:
+        return 'the path of a node, such as `"heart/failure"`'
+
+
+def slug(title: str) -> str:
+    """`The Cell Cycle` as a part of a path: `the-cell-cycle`."""
+    kept = (c if unicodedata.category(c)[0] in "LMN" else " " for c in unicodedata.normalize("NFKC", title).lower())
+    return "-".join("".join(kept).split())
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """`secret("NAME")`: the name of an environment variable; what is in it never enters a spec or a plan."""
+
+    def read(self, value: Expression, at: Reader) -> Any:
+        if isinstance(value, Text):
+            message = f"`{at.attribute}` expects {self.describe()}"
+            helps = ('put it into an environment variable and write `secret("NAME")`',)
+            return at.report("E0301", message, value.span, "a secret is not written into a spec", helps=helps)
+        match value:
+            case Call(name=called, arguments=(argument,)) if called.text == "secret" and argument.name is None:
+                name = argument.value
+                if not isinstance(name, Text):
+                    return at.mismatch(self, name)
+                if not _VARIABLE.fullmatch(name.value):
+                    message = "a secret is called by the name of an environment variable"
+                    return at.report("E0303", message, name.span, "no name of a variable")
+                return name.value
+        return at.mismatch(self, value)
+
+    def describe(self) -> str:
+        return '`secret("NAME")`'
+
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A bare name that is local to the block: a column of its table, a level, a task."""
+
+    what: str = "a name, such as `path`"
+
+    def read(self, value: Expression, at: Reader) -> Any:
+        if isinstance(value, Keyword):
+            return at.mismatch(self, value)
+        return choice_word(value) or at.mismatch(self, value)
+
+    def describe(self) -> str:
+        return self.what
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """`sql \"\"\"SELECT …\"\"\"`: one query; analysed by a later pass, so its value is the tree's."""
+
+    def read(self, value: Expression, at: Reader) -> Any:
+        return value if isinstance(value, Sql) else at.mismatch(self, value)
+
+    def describe(self) -> str:
+        return '`sql """SELECT …"""`'
+
+
+@dataclass(frozen=True, slots=True)
+class PythonFunction:
+    """`"package.module:function"`."""
+
+    def read(self, value: Expression, at: Reader) -> Any:
+        name = String(minimum=1).read(value, at)
+        if name is ERROR or _FUNCTION.fullmatch(name):
+            return name
+        message = f"`{at.attribute}` expects {self.describe()}"
+        return at.report(
+            "E0303", message, value.span, "names no function", helps=('write `"package.module:function"`',)
+        )
+
+    def describe(self) -> str:
+        return "a function as `package.module:function`"
+
+
+_FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")

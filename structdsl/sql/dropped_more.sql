@@ -1,0 +1,2 @@
+SELECT doc_id, source, step, reason, evidence
+FROM verdicts

@@ -1,0 +1,4 @@
+-- How many rows failed and were put up with.
+SELECT count(*) AS failing
+FROM failing
+WHERE EXISTS (SELECT 1 FROM checked)

@@ -1,0 +1,3 @@
+-- How many requirements were met.
+SELECT count(*) AS met
+FROM gates

@@ -1,0 +1,2 @@
+SELECT sample_id, n_tokens :: DOUBLE AS score
+FROM pool

@@ -1,0 +1,3 @@
+-- No document has left yet.
+SELECT NULL :: VARCHAR AS doc_id
+WHERE FALSE

@@ -1,0 +1,211 @@
+"""What lies in a folder that a spec could be written for: which text, how much, with headings or not, and questions."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+TEXT = (".md", ".markdown", ".txt")
+ROWS = (".jsonl", ".ndjson")
+SKIPPED = frozenset({"build", "dist", "node_modules", "venv", "__pycache__"})  # and names that start with a dot
+
+ASKED = (
+    ("question", "answer"),
+    ("instruction", "output"),
+    ("prompt", "response"),
+    ("query", "response"),
+    ("input", "output"),
+)
+"""Names that a question and its answer go by in the JSON Lines of others; ours first."""
+BODIES = ("text", "content", "body")
+
+MOST_BYTES = 8_000_000  # of a corpus; what is more is left out by `limit`
+FEWEST_QUESTIONS = 8  # in an exam
+FEWEST_TEXTS = 3  # that a probe takes of rows
+PROBE_SHARE = 0.15  # of the text, at the most
+
+
+class NothingFound(ValueError):  # noqa: N818 - a state of affairs
+    """There is no text in the folder that a spec could be written for."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Group:
+    """Files that one glob reads."""
+
+    pattern: str
+    files: list[Path] = field(default_factory=list)  # relative to the folder, in the order in which they are read
+    size: int = 0  # bytes
+
+    @property
+    def suffix(self) -> str:
+        return self.files[0].suffix.lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """A group of documents, as much of it as is read, and what of it is kept to measure."""
+
+    group: Group
+    limit: int | None  # documents
+    words: int  # of what is trained on
+    depth: int  # of its headings; 0 where there are none
+    column: str  # of the text, in JSON Lines
+    probe: Path | None = None  # the file that no stage reads
+    split: bool = False  # whether some of its rows are read by no stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Questions:
+    group: Group
+    names: tuple[str, str]  # of question and answer in the file
+    limit: int | None  # rows
+    examined: int  # of them that an exam takes; 0 where it would have too few
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    text: Text | None
+    questions: Questions | None
+    others: tuple[Group, ...]  # that the spec leaves aside
+
+
+def look(folder: Path) -> Found:
+    """What a spec in this folder could learn from.
+
+    Raises
+    ------
+    NothingFound
+        If there is neither text nor questions.
+
+    """
+    groups = _groups(folder)
+    questions = next((q for group in groups if (q := _questions(folder, group)) is not None), None)
+    rest = [group for group in groups if questions is None or group is not questions.group]
+    text = next((t for group in rest if (t := _text(folder, group)) is not None), None)
+    if text is None and questions is None:
+        raise NothingFound(folder)
+    used = {group.pattern for group in (text and text.group, questions and questions.group) if group}
+    return Found(text=text, questions=questions, others=tuple(g for g in groups if g.pattern not in used))
+
+
+def _groups(folder: Path) -> list[Group]:
+    """Files by the folder at the top and by suffix, the largest group first."""
+    deep: dict[tuple[str, str], list[Path]] = {}
+    for path in _files(folder):
+        top = path.parts[0] if len(path.parts) > 1 else ""
+        if "${" not in top:
+            deep.setdefault((top, path.suffix), []).append(path)
+    groups = []
+    for (top, suffix), files in deep.items():
+        nested = any(len(path.parts) > 2 for path in files)
+        parts = [glob.escape(top)] if top else []
+        pattern = "/".join([*parts, *(["**"] if nested else []), f"*{suffix}"])
+        size = sum((folder / path).stat().st_size for path in files)
+        if size:
+            groups.append(Group(pattern=pattern, files=sorted(files, key=lambda path: path.as_posix()), size=size))
+    return sorted(groups, key=lambda group: (-group.size, group.pattern))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for at, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in SKIPPED)
+        for name in sorted(names):
+            path = Path(at, name)
+            if not name.startswith(".") and path.suffix.lower() in TEXT + ROWS and path.is_file():
+                yield path.relative_to(folder)
+
+
+def _questions(folder: Path, group: Group) -> Questions | None:
+    """The group as questions and answers, if its rows are."""
+    if group.suffix not in ROWS:
+        return None
+    rows = list(_rows(folder, group))
+    names = next((names for names in ASKED if rows and all(_are_text(row, names) for row in rows[:50])), None)
+    if names is None:
+        return None
+    examined = sum(in_exam(str(row.get(names[0], ""))) for row in rows)
+    enough = FEWEST_QUESTIONS <= examined <= len(rows) - FEWEST_QUESTIONS
+    limit = len(rows) if group.size > MOST_BYTES else None
+    return Questions(group=group, names=names, limit=limit, examined=examined if enough else 0)
+
+
+def in_exam(question: str) -> bool:
+    """What the spec asks in SQL: `md5(question) < '4'`, a quarter of all questions, the same ones always."""
+    return hashlib.md5(question.encode(), usedforsecurity=False).hexdigest() < "4"
+
+
+def unseen(text: str) -> bool:
+    """What the spec asks in SQL of rows of text: `md5(text) < '2'`, an eighth of them."""
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() < "2"
+
+
+def _are_text(row: dict[str, Any], names: Sequence[str]) -> bool:
+    return all(isinstance(row.get(name), str) for name in names)
+
+
+def _rows(folder: Path, group: Group) -> Iterator[dict[str, Any]]:
+    """Objects of JSON Lines, up to the bytes that are read at the most; what is none is skipped here as in a run."""
+    read = 0
+    for path in group.files:
+        with (folder / path).open("rb") as file:
+            for line in file:
+                read += len(line)
+                if read > MOST_BYTES:
+                    return
+                try:
+                    row = json.loads(line)
+                except ValueError:
+                    continue
+                if isinstance(row, dict):
+                    yield row
+
+
+def _text(folder: Path, group: Group) -> Text | None:
+    """The group as documents, if there are words in them."""
+    if group.suffix in ROWS:
+        rows = list(_rows(folder, group))
+        column = next((name for name in BODIES if rows and all(_are_text(row, [name]) for row in rows[:50])), None)
+        if column is None:
+            return None
+        texts = [str(row.get(column, "")) for row in rows]
+        trained = [text for text in texts if not unseen(text)]
+        split = len(texts) - len(trained) >= FEWEST_TEXTS
+        words = sum(len(text.split()) for text in (trained if split else texts))
+        limit = len(rows) if group.size > MOST_BYTES else None
+        return Text(group=group, limit=limit, words=words, depth=0, column=column, split=split) if words else None
+    counts: dict[Path, int] = {}
+    depth, read = 0, 0
+    for path in group.files:
+        data = (folder / path).read_bytes()
+        read += len(data)
+        if read > MOST_BYTES and counts:
+            break
+        text = data.decode("utf-8", errors="replace")
+        counts[path] = len(text.split())
+        if group.suffix != ".txt":
+            depth = max([depth, *(len(marks) for marks in re.findall(r"^(#{1,3}) ", text, re.MULTILINE))])
+    words = sum(counts.values())
+    if not words:
+        return None
+    probe = _probe(counts)
+    limit = len(counts) if len(counts) < len(group.files) else None
+    words -= counts[probe] if probe else 0
+    return Text(group=group, limit=limit, words=words, depth=depth, column="text", probe=probe)
+
+
+def _probe(counts: dict[Path, int]) -> Path | None:
+    """The file to keep for measuring: the longest that is no more than a small share of the text."""
+    words = sum(counts.values())
+    fit = [path for path, count in counts.items() if 0 < count <= words * PROBE_SHARE]
+    if len(counts) > 1 and not fit:
+        shortest = min((path for path, count in counts.items() if count), key=lambda path: counts[path], default=None)
+        return shortest if shortest is not None and counts[shortest] <= words / 2 else None
+    return max(fit, key=lambda path: (counts[path], path.as_posix())) if fit else None

@@ -1,0 +1,11 @@
+-- checks.thin_specialties · table of step check.thin_specialties
+-- The rows that fail.
+-- medical.adapt:210 · recipe 82cef48d34e9
+SELECT
+  specialty,
+  COUNT(*) AS n
+FROM taxonomy.medicine_links
+GROUP BY
+  specialty
+HAVING
+  n < 50;

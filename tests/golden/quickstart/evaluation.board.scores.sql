@@ -1,0 +1,107 @@
+-- evaluation.board_scores · table of step evaluation.board.scores
+-- One row a model, task and metric. Shares carry Wilson's interval at 95%; perplexity and bits per byte that of
+-- the mean loss over documents (normal approximation), which one document does not have.
+-- quickstart.adapt:50 · recipe c8aca96c943c
+WITH asked AS (
+  SELECT
+    model,
+    task,
+    AVG(score) AS p,
+    COUNT(*) AS n
+  FROM evaluation.board AS items
+  WHERE
+    NOT answer IS NULL
+  GROUP BY
+    model,
+    task
+), shares AS (
+  SELECT
+    model,
+    task,
+    'exact_match' AS metric,
+    p AS value,
+    (
+      p + 1.9208 / n - 1.96 * SQRT(p * (
+        1 - p
+      ) / n + 0.9604 / (
+        n * n
+      ))
+    ) / (
+      1 + 3.8416 / n
+    ) AS low,
+    (
+      p + 1.9208 / n + 1.96 * SQRT(p * (
+        1 - p
+      ) / n + 0.9604 / (
+        n * n
+      ))
+    ) / (
+      1 + 3.8416 / n
+    ) AS high,
+    n
+  FROM asked
+), texts AS (
+  SELECT
+    model,
+    task,
+    score * n_tokens AS nats,
+    n_tokens,
+    n_bytes,
+    SUM(score * n_tokens) OVER (PARTITION BY model, task) / SUM(n_tokens) OVER (PARTITION BY model, task) AS mean
+  FROM evaluation.board AS items
+  WHERE
+    answer IS NULL
+), losses AS (
+  SELECT
+    model,
+    task,
+    ANY_VALUE(mean) AS mean,
+    1.96 * SQRT(COUNT(*) / NULLIF(COUNT(*) - 1, 0) * SUM(POWER((
+      nats - mean * n_tokens
+    ), 2))) / SUM(n_tokens) AS margin,
+    SUM(n_tokens) / (
+      LN(2) * SUM(n_bytes)
+    ) AS tokens_per_byte,
+    COUNT(*) AS n
+  FROM texts
+  GROUP BY
+    model,
+    task
+)
+SELECT
+  model,
+  task,
+  metric,
+  value,
+  low,
+  high,
+  n
+FROM shares
+UNION ALL
+SELECT
+  model,
+  task,
+  'perplexity' AS metric,
+  EXP(mean) AS value,
+  EXP(mean - margin) AS low,
+  EXP(mean + margin) AS high,
+  n
+FROM losses
+UNION ALL
+SELECT
+  model,
+  task,
+  'bits_per_byte' AS metric,
+  mean * tokens_per_byte AS value,
+  (
+    mean - margin
+  ) * tokens_per_byte AS low,
+  (
+    mean + margin
+  ) * tokens_per_byte AS high,
+  n
+FROM losses
+ORDER BY
+  task,
+  metric,
+  model;
