@@ -22,6 +22,7 @@ from structdsl.passes.inherit import inherit
 from structdsl.passes.lint import lint
 from structdsl.passes.load_imports import load_imports
 from structdsl.passes.parse import parse
+from structdsl.passes.read_lock import read_lock
 from structdsl.plan import Plan
 from structdsl.syntax.source import Source
 from structdsl.unit import Unit, read_text
@@ -30,6 +31,7 @@ Pass = Callable[[Unit, Sink], Unit]
 
 PASSES: tuple[Pass, ...] = (
     parse,
+    read_lock,
     load_imports,
     read_annotations,
     apply_profile,
@@ -69,6 +71,7 @@ def compile_unit(
     profile: str | None = None,
     read: Callable[[Path], str] = read_text,
     environment: Mapping[str, str] | None = None,
+    lock: str | None = None,
 ) -> tuple[Unit, Sink]:
     """All that is known of a spec after every pass, and all that there is to say about it.
 
@@ -86,6 +89,8 @@ def compile_unit(
         How the text of an imported file is had; raises OSError or UnicodeDecodeError.
     environment
         What `env("…")` reads [the environment of the process].
+    lock
+        The text of the lock beside the spec, where there is one.
 
     Returns
     -------
@@ -102,6 +107,7 @@ def compile_unit(
         profile=profile,
         read=read,
         environment=os.environ if environment is None else environment,
+        lock_text=lock,
     )
     collecting = gc.isenabled()
     gc.disable()  # what a pass makes lives until the end; looking for garbage costs a fifth of a large compilation

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from structdsl.plan.plan import Column
 from structdsl.schema.cleaning import Lines
+from structdsl.schema.tables import OTHER_KINDS
 from structdsl.schema.taxonomy import Structurise
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ PROMISED: Mapping[str, Mapping[str, str]] = {
 }
 """Columns of `corpus.<c>` by role, in order, with their DuckDB types."""
 
+MESSAGES = Column(name="messages", type='STRUCT("role" VARCHAR, "content" VARCHAR)[]')
+"""The column that an instruction corpus of conversations has besides those of its role."""
+
 DROPPED = columns("doc_id VARCHAR, source VARCHAR, step VARCHAR, reason VARCHAR, evidence VARCHAR")
 CHUNKS = columns(
     "chunk_id VARCHAR, doc_id VARCHAR, corpus VARCHAR, position BIGINT, text VARCHAR, n_tokens BIGINT,"
@@ -84,7 +88,7 @@ PACKED = columns(
 LOG = columns("step BIGINT, loss DOUBLE, grad_norm DOUBLE, lr DOUBLE, tokens BIGINT, tokens_per_second DOUBLE")
 LOSS = columns("step BIGINT, corpus VARCHAR, loss DOUBLE, tokens BIGINT")
 CHECKPOINTS = columns("step BIGINT, path VARCHAR, bytes BIGINT")
-TEACHER = columns('sample_id VARCHAR, "offset" BIGINT, ids INTEGER[], logprobs FLOAT[]')
+TEACHER = columns("sample_id VARCHAR, offset BIGINT, ids INTEGER[], logprobs FLOAT[]")
 
 ITEMS = columns(
     "model VARCHAR, task VARCHAR, item VARCHAR, prompt VARCHAR, output VARCHAR, parsed VARCHAR, answer VARCHAR,"
@@ -134,9 +138,6 @@ TOKENS = columns(
     "position BIGINT, piece INTEGER, input_ids INTEGER[], n_prompt INTEGER, n_tokens INTEGER, n_supervised INTEGER,"
     "mask_reason VARCHAR"
 )
-
-OTHER_KINDS: Mapping[str, str] = {"checks": "check", "teacher": "stage"}
-"""Schemas of tables that are called otherwise than the kind of block that makes them."""
 
 UNTYPED = '"NULL"'
 """DuckDB's type of what has none yet: a column of a source that nobody has read. It goes with every other type."""
@@ -224,13 +225,26 @@ def _of_corpus(corpus: Declaration, unit: Unit) -> Iterator[tuple[str, tuple[Col
         yield f"{name}_heldout", documents
 
 
+def converses(corpus: Declaration, unit: Unit) -> bool:
+    """Whether the rows of an instruction corpus are conversations: `messages` is mapped, or comes out of its query."""
+    query = unit.queries.get(f"{corpus.address}.select")
+    found = {column.name.lower() for column in query.columns} if query is not None else set(corpus.values.columns)
+    return corpus.values.role == "instruction" and MESSAGES.name in found
+
+
+def promised_columns(corpus: Declaration, unit: Unit) -> tuple[Column, ...]:
+    """Columns that a corpus has by its role."""
+    promised = tuple(Column(name=name, type=type_) for name, type_ in PROMISED[corpus.values.role].items())
+    return (*promised, MESSAGES) if converses(corpus, unit) else promised
+
+
 def finds_clusters(corpus: Declaration) -> bool:
     """Whether a corpus looks for documents that are alike; repeated lines are cut out, and make no clusters."""
     return any(not isinstance(method, Lines) for method in corpus.values.dedup)
 
 
 def _documents(corpus: Declaration, unit: Unit) -> tuple[Column, ...]:
-    columns = {name: Column(name=name, type=type_) for name, type_ in PROMISED[corpus.values.role].items()}
+    columns = {column.name: column for column in promised_columns(corpus, unit)}
     for name in (*getattr(corpus.values, "columns", ()), *unit.unpromised.get(corpus.address, ())):
         columns.setdefault(name, Column(name=name, type=UNTYPED))
     query = unit.queries.get(f"{corpus.address}.select")

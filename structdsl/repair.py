@@ -41,7 +41,9 @@ class Repaired:
     left: tuple[Diagnostic, ...]  # what is still to be said
 
 
-def repair(text: str, path: Path, overrides: Mapping[str, str] | None = None) -> Repaired:
+def repair(
+    text: str, path: Path, overrides: Mapping[str, str] | None = None, *, profile: str | None = None
+) -> Repaired:
     """Repair a spec and what it imports; files outside its folder, such as the standard library, stay as they are."""
     root = path.resolve().parent
     before: dict[Path, str] = {}
@@ -52,7 +54,7 @@ def repair(text: str, path: Path, overrides: Mapping[str, str] | None = None) ->
         return after[imported] if imported in after else read_text(imported)
 
     for _ in range(ROUNDS):
-        _, sink = compile_unit(after[path], path, overrides, read=read)
+        _, sink = compile_unit(after[path], path, overrides, profile=profile, read=read)
         chosen = _chosen(sink, root)
         if not chosen:
             break
@@ -61,7 +63,7 @@ def repair(text: str, path: Path, overrides: Mapping[str, str] | None = None) ->
             after[source.path] = applied(source, [edit for _, edits in found for edit in edits])
             fixed += [_fixed(source, diagnostic, edits) for diagnostic, edits in found]
     else:
-        _, sink = compile_unit(after[path], path, overrides, read=read)
+        _, sink = compile_unit(after[path], path, overrides, profile=profile, read=read)
     return Repaired(before=before, after={path: after[path] for path in before}, fixed=tuple(fixed), left=tuple(sink))
 
 

@@ -65,7 +65,6 @@ def parameters(unit: Unit) -> Iterator[list[str]]:
         name = parameter.name.text
         text = unit.parameters[name]
         value = quoted(text) if parameter.type.text == "string" else text
-        value = value + "ns" if parameter.type.text == "duration" else value
         comment = _param_origin(parameter, unit)
         doc = [f"## {line}" for line in parameter.doc.splitlines()]
         yield [*doc, f"param {name}: {parameter.type.text} = {value}{f'  # {comment}' if comment else ''}"]

@@ -1,9 +1,10 @@
 """How long compiling takes: specs of 30 lines to 5,000 blocks, and SQLMesh on the same tables.
 
-Run `python benchmarks/compile/run.py` with the environment of `make setup`. For the comparison make another one
-(`python -m venv sqlmesh && sqlmesh/bin/pip install sqlmesh`) and pass `--sqlmesh sqlmesh/bin/python`. Every figure is
-the wall time of a cold process, in seconds: minimum, median and maximum of the counted runs behind one warm-up, which
-alternate between the tools. SQLMesh keeps parsed models in a cache; it is removed before each cold run.
+Run `python -m benchmarks.compile.run` in the root of the repository, with the environment of `make setup`. For the
+comparison make another one (`python -m venv sqlmesh && sqlmesh/bin/pip install sqlmesh`) and pass `--sqlmesh
+sqlmesh/bin/python`. Every figure is the wall time of a cold process, in seconds: minimum, median and maximum of the
+counted runs behind one warm-up, which alternate between the tools. SQLMesh keeps parsed models in a cache; it is
+removed before each cold run.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-from project import spec
-from sqlmesh_project import write
+from benchmarks.compile.project import spec
+from benchmarks.compile.sqlmesh_project import write
 
 from structdsl.compile import compile_text
 

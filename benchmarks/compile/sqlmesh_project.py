@@ -57,4 +57,4 @@ def _inputs(step: Step, plan: Plan) -> list[str]:
 def _nulls(step: Step, table: str, upstream: list[str]) -> str:
     output = next(output for output in step.outputs.values() if output.table == table)
     columns = ", ".join(f'CAST(NULL AS {column.type}) AS "{column.name}"' for column in output.columns)
-    return f"SELECT {columns}" + (f" FROM {', '.join(upstream)} WHERE FALSE" if upstream else "")
+    return f"SELECT {columns}" + (f" FROM {', '.join(upstream)} WHERE FALSE" if upstream else "")  # noqa: S608 - ours

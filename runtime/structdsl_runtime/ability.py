@@ -37,6 +37,7 @@ CARRIED_OUT = frozenset(
         "perplexity",
         "query",
         "read_files",
+        "read_terms",
         "render_scpt",
         "render_ssft",
         "scratch_model",
@@ -63,21 +64,22 @@ WORDS = {
     "fetch_model": "a model of the Hub (`hf`)",
     "fetch_tokenizer": "a model of the Hub (`hf`)",
     "group_by_cohesion": "a rule of variant cohesion",
+    "identify_language": "identifying the language (`lang`)",
     "judge_quality": "a bundle of quality rules (`quality`)",
     "lm_eval": "the task `lm_eval`",
     "map_python": "a corpus made in Python (`python`)",
     "merge_models": "a stage of variant merge",
     "multiple_choice": "the task `multiple_choice`",
     "read_dataset": "a dataset of the Hub (`hf_dataset`)",
-    "read_objects": "files of an object store",
+    "read_objects": "reading from an object store",
     "read_structure": "a rule of variant given",
     "read_table": "reading a table (`table`)",
-    "read_terms": "a file of terms",
     "recall": "the task `recall`",
     "redact": "redaction (`redact`)",
     "render_chat": "a chat template (`template`)",
     "score_rows": "a curriculum by a model (`curriculum`)",
     "score_samples": "choosing rows by a model (`easiest`, `fas`)",
+    "split_conversations": "conversations as rows (`messages`)",
     "structurise": "a rule of variant structurise",
     "synthesise": "a corpus of variant synthetic",
 }
@@ -127,6 +129,8 @@ def _missing(step: Step) -> Iterator[Missing]:
 
 def _passed_over(step: Step) -> Iterator[tuple[str, str]]:
     """Attributes of the spec that the operation is told of and takes no notice of, and what they ask for."""
+    if step.placement is not None and step.placement.processes > 1:
+        yield "cluster", "making data on several processes (`cluster`)"
     match step.operation:
         case Train() as train:
             yield from _training(train)

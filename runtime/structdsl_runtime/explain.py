@@ -91,12 +91,10 @@ def _run(step: Step, reasons: tuple[str, ...], last: Manifest | None) -> StepPre
 
 
 def _pending(step: Step, previewed: StepPreview, before: list[_Pending]) -> _Pending:
-    """A view adds nothing to a chain, unless it is where the change lies."""
     causes = _causes(before) if isinstance(step.operation, View) and before else (step.address,)
     if previewed.own:
         return _Pending(causes=causes, chain=(step.address,), origins=(step.address,))
-    named = () if isinstance(step.operation, View) else (step.address,)
-    return _Pending(causes=causes, chain=(*named, *previewed.chain), origins=previewed.origins)
+    return _Pending(causes=causes, chain=(step.address, *previewed.chain), origins=previewed.origins)
 
 
 def _causes(before: list[_Pending]) -> tuple[str, ...]:

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from structdsl.diagnostics import Diagnostic
     from structdsl.plan import Plan
-    from structdsl.syntax.source import Sources
     from structdsl.unit import Unit
 
 EXIT_SPEC = 1
 EXIT_STEP = 4
 EXIT_GATE = 5  # a check or a requirement that failed
 GATES = frozenset({"E0520", "E0722"})  # codes of faults that are gates
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +43,38 @@ class Place:
         return self.root / ".structdsl" / self.spec.stem
 
 
-def spec_options(command: Command) -> Command:
-    """The argument and the options of every command that compiles."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the command line asks of the compiler."""
+
+    spec: Path | None
+    params: tuple[str, ...] = ()  # "name=value"
+    profile: str | None = None
+    style: str = "full"  # of messages
+
+    @property
+    def overrides(self) -> dict[str, str]:
+        """The values of `-p` by the names of their params; raises `UsageError` where one has another form."""
+        return dict(_assignment(text) for text in self.params)
+
+    def using(self, params: tuple[str, ...]) -> Request:
+        """The same with these params."""
+        return replace(self, params=params)
+
+
+def spec_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The argument and the options of every command that compiles, handed over as one `request`."""
+
+    @functools.wraps(command)
+    def asked(
+        *, spec: Path | None, params: tuple[str, ...], profile: str | None, style: str, **others: object
+    ) -> object:
+        return command(request=Request(spec=spec, params=params, profile=profile, style=style), **others)
+
     decorators = (
         click.argument("spec", required=False, type=click.Path(path_type=Path)),
         click.option("-p", "params", multiple=True, metavar="NAME=VALUE", help="Set a param; may be repeated."),
+        click.option("--profile", metavar="NAME", help="Lay a profile of the spec over it."),
         click.option(
             "--diagnostics",
             "style",
@@ -59,74 +84,97 @@ def spec_options(command: Command) -> Command:
             help="How messages about the spec are printed.",
         ),
     )
+    wrapped: Callable[..., Any] = asked
     for decorator in reversed(decorators):
-        command = decorator(command)
-    return command
+        wrapped = decorator(wrapped)
+    return wrapped
 
 
-def find_spec(spec: Path | None, style: str) -> Place:
+def find_spec(request: Request) -> Place:
     """The spec that was named, else the only one in the current folder."""
     from structdsl.diagnostics import Diagnostic  # noqa: PLC0415
 
-    if spec is not None:
-        return Place(spec=spec)
+    if request.spec is not None:
+        return Place(spec=request.spec)
     found = sorted(Path().glob("*.adapt"))
     if len(found) == 1:
         return Place(spec=found[0])
     if not found:
         diagnostic = Diagnostic(
-            code="E0803", message="no spec in this folder", helps=("name one: `structdsl … path/to/spec.adapt`",)
+            code="E0803",
+            message="no spec in this folder",
+            helps=("name one: `structdsl … path/to/spec.adapt`", "`structdsl init` writes one for what is here"),
         )
     else:
         names = ", ".join(f"`{path}`" for path in found)
         diagnostic = Diagnostic(
             code="E0803", message=f"{len(found)} specs in this folder: {names}", helps=("name one of them",)
         )
-    raise failure([diagnostic], style)
+    raise failure([diagnostic], request.style)
 
 
-def compile_place(
-    place: Place, params: tuple[str, ...], style: str, told: list[Diagnostic] | None = None
-) -> tuple[Plan, Sources]:
-    """The plan of a spec, and the text that it is the plan of: the file may change meanwhile."""
-    unit = compile_spec(place, params, style, told)
-    assert unit.plan is not None, "a spec without errors has a plan"
-    return unit.plan, unit.source
-
-
-def compile_spec(place: Place, params: tuple[str, ...], style: str, told: list[Diagnostic] | None = None) -> Unit:
-    """All that is known of a spec without errors.
+def compile_spec(
+    place: Place, request: Request, told: list[Diagnostic] | None = None, *, locked: bool = True
+) -> tuple[Unit, Plan]:
+    """All that is known of a spec without errors, its plan beside it.
 
     Ends the process with exit code 1, all messages printed, where there are errors. `told` are messages that were
-    printed before, of the same spec under other params; it grows.
+    printed before, of the same spec under other params; it grows. `locked` says whether the lock beside it is read.
     """
     from structdsl.compile import compile_unit  # noqa: PLC0415
-    from structdsl.diagnostics import Diagnostic  # noqa: PLC0415
 
-    overrides = dict(_assignment(text) for text in params)
-    try:
-        text = place.spec.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        message = f"`{place.spec}` cannot be read: {(error.strerror or str(error)).lower()}"
-        raise failure([Diagnostic(code="E0802", message=message)], style) from None
-    except UnicodeDecodeError as error:
-        message = f"`{place.spec}` is not UTF-8: byte {error.start} is {error.object[error.start]:#04x}"
-        raise failure([Diagnostic(code="E0802", message=message)], style) from None
-    unit, sink = compile_unit(text, place.spec, overrides)
+    text = read_spec(place.spec, request.style)
+    unit, sink = compile_unit(
+        text,
+        place.spec,
+        request.overrides,
+        profile=request.profile,
+        lock=_lock_text(place, request.style) if locked else None,
+    )
     told = [] if told is None else told
-    report([diagnostic for diagnostic in sink if diagnostic not in told], style)
+    report([diagnostic for diagnostic in sink if diagnostic not in told], request.style)
     told += sink
     if unit.plan is None:
         raise click.exceptions.Exit(EXIT_SPEC)
-    return unit
+    return unit, unit.plan
 
 
-def build(plan: Plan, folder: Path) -> list[Path]:
-    """Write the artefacts of a plan; a folder that is not ours, or that cannot be written, is an error of usage."""
-    from structdsl.emit import NoBuild, write_build  # noqa: PLC0415
+def read_spec(path: Path, style: str) -> str:
+    """The text of a spec; ends the process with E0802 where it cannot be read."""
+    from structdsl.unit import read_text  # noqa: PLC0415
 
     try:
-        return write_build(plan, folder)
+        return read_text(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise failure([unreadable(path, error)], style) from None
+
+
+def unreadable(path: Path, error: OSError | UnicodeDecodeError) -> Diagnostic:
+    """E0802, for a file that is not there or is no text."""
+    from structdsl.diagnostics import Diagnostic  # noqa: PLC0415
+
+    if isinstance(error, UnicodeDecodeError):
+        message = f"`{path}` is not UTF-8: byte {error.start} is {error.object[error.start]:#04x}"
+    else:
+        message = f"`{path}` cannot be read: {(error.strerror or str(error)).lower()}"
+    return Diagnostic(code="E0802", message=message)
+
+
+def _lock_text(place: Place, style: str) -> str | None:
+    """The text of the lock beside a spec, where there is one."""
+    from structdsl.lock import lock_path  # noqa: PLC0415
+
+    path = lock_path(place.spec)
+    return read_spec(path, style) if path.is_file() else None
+
+
+def build(unit: Unit, plan: Plan, folder: Path) -> list[Path]:
+    """Write the artefacts of a spec; a folder that is not ours, or that cannot be written, is an error of usage."""
+    from structdsl.emit import NoBuild, write_build  # noqa: PLC0415
+    from structdsl.resolve import resolved  # noqa: PLC0415
+
+    try:
+        return write_build(plan, resolved(unit), folder)
     except NoBuild:
         message = f"`{shown(folder)}` holds files that no compile wrote; empty it, or have it written elsewhere"
         raise click.UsageError(message) from None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from structdsl.cli.common import build, compile_place, find_spec, shown, spec_options
+from structdsl.cli.common import Request, build, compile_spec, find_spec, shown, spec_options
 from structdsl.cli.sweep import single
 
 
@@ -17,12 +17,12 @@ from structdsl.cli.sweep import single
     type=click.Path(path_type=Path, file_okay=False),
     help="The artefact folder itself [build/<spec> beside the spec].",
 )
-def compile_command(spec: Path | None, params: tuple[str, ...], style: str, out: Path | None) -> None:
+def compile_command(request: Request, out: Path | None) -> None:
     """Check a spec and write plan, SQL and training graph."""
-    place = find_spec(spec, style)
-    plan, _ = compile_place(place, single(params, "compile"), style)
+    place = find_spec(request)
+    unit, plan = compile_spec(place, single(request, "compile"))
     folder = out or place.build
-    written = build(plan, folder)
+    written = build(unit, plan, folder)
     queries = sum(path.suffix == ".sql" for path in written)
     counts = f"{len(plan.steps)} steps, {queries} queries, {len(plan.training.nodes)} training stages"
     click.echo(f"{place.spec}: {counts} → {shown(folder)}/")

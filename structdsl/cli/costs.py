@@ -7,7 +7,7 @@ from typing import Any
 
 from structdsl.cli.outline import columns, paragraph
 from structdsl.cost import Estimate, Facts, Figure, StageCost, corpus_size
-from structdsl.cost.figure import count, flops, size, span
+from structdsl.cost.figure import count, flops, size, span, total
 
 HEAD = ("training", "", "steps", "tokens", "compute", "memory", "time", "teacher cache")
 
@@ -36,7 +36,7 @@ def _row(cost: StageCost) -> tuple[str, ...]:
         cost.variant,
         cost.steps.text(count),
         cost.tokens.text(count),
-        cost.flops.text(flops),
+        cost.all_flops.text(flops),
         held.text(size),
         cost.seconds.text(span) + where,
         cost.teacher_cache.text(size) if cost.teacher_cache is not None else "",
@@ -45,14 +45,13 @@ def _row(cost: StageCost) -> tuple[str, ...]:
 
 def _total(estimate: Estimate) -> tuple[str, ...]:
     """The sums; where a stage is unknown those of the others, marked as a part."""
-    work = [figure for cost in estimate.stages for figure in (cost.flops, cost.teacher_flops)]
     caches = [cost.teacher_cache for cost in estimate.stages if cost.teacher_cache is not None]
     return (
         "total",
         "",
         "",
         _sum([cost.tokens for cost in estimate.stages], count),
-        _sum(work, flops),
+        _sum([cost.all_flops for cost in estimate.stages], flops),
         "",
         _sum([cost.seconds for cost in estimate.stages], span),
         _sum(caches, size) if caches else "",
@@ -63,7 +62,10 @@ def _sum(figures: list[Figure], write: Callable[[float], str]) -> str:
     known = [figure.value for figure in figures if figure.value is not None]
     if not any(known):
         return "?"
-    return ("~" if len(known) == len(figures) else "> ") + write(sum(known))
+    written = write(sum(known))
+    if len(known) < len(figures):
+        return f"> {written}" if not written.startswith("<") else "?"
+    return total(figures).text(write)
 
 
 def _assumptions(estimate: Estimate) -> Iterator[str]:

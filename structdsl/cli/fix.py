@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from structdsl.cli.common import EXIT_SPEC, failure, find_spec, report, shown, spec_options
-from structdsl.cli.rewrite import difference, unreadable, write
+from structdsl.cli.common import EXIT_SPEC, Request, find_spec, read_spec, report, shown, spec_options
+from structdsl.cli.rewrite import difference, write
 from structdsl.cli.sweep import single
 
 
@@ -15,9 +13,7 @@ from structdsl.cli.sweep import single
 @spec_options
 @click.option("--diff", is_flag=True, help="Write nothing; show what would change.")
 def fix_command(
-    spec: Path | None,
-    params: tuple[str, ...],
-    style: str,
+    request: Request,
     diff: bool,  # noqa: FBT001 - a flag of the command line
 ) -> None:
     """Repair what messages know a repair for, and print what is left.
@@ -26,15 +22,10 @@ def fix_command(
     """
     from structdsl.diagnostics import Severity  # noqa: PLC0415
     from structdsl.repair import repair  # noqa: PLC0415
-    from structdsl.unit import read_text  # noqa: PLC0415
 
-    place = find_spec(spec, style)
-    overrides = dict(_assignment(text) for text in single(params, "fix"))
-    try:
-        text = read_text(place.spec)
-    except (OSError, UnicodeDecodeError) as error:
-        raise failure([unreadable(place.spec, error)], style) from None
-    repaired = repair(text, place.spec, overrides)
+    place = find_spec(request)
+    text = read_spec(place.spec, request.style)
+    repaired = repair(text, place.spec, single(request, "fix").overrides, profile=request.profile)
     for path, after in repaired.after.items():
         if diff:
             click.echo(difference(shown(path), repaired.before[path], after), nl=False)
@@ -45,14 +36,6 @@ def fix_command(
             click.echo(fixed)
     if not repaired.fixed:
         click.echo(f"{place.spec}: nothing to fix", err=diff)
-    report(list(repaired.left), style)
+    report(list(repaired.left), request.style)
     if any(diagnostic.severity is Severity.ERROR for diagnostic in repaired.left):
         raise click.exceptions.Exit(EXIT_SPEC)
-
-
-def _assignment(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip() or not value.strip():
-        message = f"`-p {text}` must have the form NAME=VALUE"
-        raise click.UsageError(message)
-    return name.strip(), value.strip()

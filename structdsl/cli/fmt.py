@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from structdsl.cli.common import EXIT_SPEC, report, shown
-from structdsl.cli.rewrite import difference, unreadable, write
+from structdsl.cli.common import EXIT_SPEC, report, shown, unreadable
+from structdsl.cli.rewrite import difference, write
 
 if TYPE_CHECKING:
     from structdsl.diagnostics import Diagnostic

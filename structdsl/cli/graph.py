@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from structdsl.cli.common import compile_spec, find_spec, shown, spec_options
+from structdsl.cli.common import Request, compile_spec, find_spec, shown, spec_options
 from structdsl.cli.sweep import single
 
 
@@ -21,9 +21,7 @@ from structdsl.cli.sweep import single
 )
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file, not to the screen.")
 def graph_command(  # one parameter an option
-    spec: Path | None,
-    params: tuple[str, ...],
-    style: str,
+    request: Request,
     *,
     training: bool,
     format_: str | None,
@@ -35,10 +33,9 @@ def graph_command(  # one parameter an option
     """
     from structdsl.graph import block_diagram, mermaid, shares, svg, training_diagram  # noqa: PLC0415
 
-    place = find_spec(spec, style)
-    unit = compile_spec(place, single(params, "graph"), style)
-    assert unit.plan is not None, "a spec without errors has a plan"
-    diagram = training_diagram(unit.plan) if training else block_diagram(unit.plan, shares(unit))
+    place = find_spec(request)
+    unit, plan = compile_spec(place, single(request, "graph"))
+    diagram = training_diagram(plan) if training else block_diagram(plan, shares(unit))
     if format_ is None:
         format_ = "svg" if out is not None and out.suffix == ".svg" else "mermaid"
     text = {"mermaid": mermaid, "svg": svg}[format_](diagram)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from structdsl.cli.common import compile_spec, find_spec, spec_options
+from structdsl.cli.common import Request, compile_spec, find_spec, spec_options
+from structdsl.cli.sweep import single
 
 if TYPE_CHECKING:
     from structdsl.resolve import Section
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("address", required=False)
 @spec_options
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def inspect_command(address: str | None, spec: Path | None, params: tuple[str, ...], style: str, format_: str) -> None:
+def inspect_command(request: Request, address: str | None, format_: str) -> None:
     """Show the values of a block, such as stage.learn, each with where it came from.
 
     Without ADDRESS, all params and blocks. A value comes from the block itself, from what it extends, from the
@@ -28,9 +30,8 @@ def inspect_command(address: str | None, spec: Path | None, params: tuple[str, .
     from structdsl.resolve import parameters, section, shown  # noqa: PLC0415
 
     if address is not None and address.endswith(".adapt"):
-        spec, address = Path(address), None
-    place = find_spec(spec, style)
-    unit = compile_spec(place, params, style)
+        request, address = replace(request, spec=Path(address)), None
+    unit, _ = compile_spec(find_spec(request), single(request, "inspect"))
     addresses = list(unit.blocks) if address is None else [_known(address, unit)]
     sections = {name: section(unit.blocks[name], unit) for name in addresses}
     if format_ == "json":

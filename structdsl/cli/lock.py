@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from structdsl.cli.common import EXIT_STEP, Place, compile_place, failure, find_spec, shown, spec_options
+from structdsl.cli.common import EXIT_STEP, Place, Request, compile_spec, failure, find_spec, shown, spec_options
 from structdsl.cli.sweep import single
 
 if TYPE_CHECKING:
@@ -25,9 +25,7 @@ OFFLINE = "`structdsl lock --offline` keeps what an earlier lock says of reposit
 @click.option("--check", is_flag=True, help="Write nothing; exit with 3 where the lock is stale or absent.")
 @click.option("--offline", is_flag=True, help="Do not ask the Hub; keep what the lock says of what is not cached.")
 def lock_command(
-    spec: Path | None,
-    params: tuple[str, ...],
-    style: str,
+    request: Request,
     check: bool,  # noqa: FBT001 - a flag of the command line
     offline: bool,  # noqa: FBT001 - the same
 ) -> None:
@@ -38,9 +36,9 @@ def lock_command(
     from structdsl.cli.pins import gather, remember  # noqa: PLC0415 - brings the runtime
     from structdsl.lock import BadLock, lock_path, read, write  # noqa: PLC0415
 
-    place = find_spec(spec, style)
+    place, style = find_spec(request), request.style
     path = lock_path(place.spec)
-    plan, _ = compile_place(place, single(params, "lock"), style)
+    _, plan = compile_spec(place, single(request, "lock"), locked=False)
     asking: Asking = "cache" if offline else "hub"
     if check:
         require_lock(plan, place, style, asking=asking, params=True)

@@ -9,11 +9,13 @@ import click
 
 import structdsl
 from structdsl.cli.compile import compile_command
+from structdsl.cli.diff import diff_command
 from structdsl.cli.explain import explain_command
 from structdsl.cli.fix import fix_command
 from structdsl.cli.fmt import fmt_command
 from structdsl.cli.graph import graph_command
 from structdsl.cli.init import init_command
+from structdsl.cli.inspect import inspect_command
 from structdsl.cli.lock import lock_command
 from structdsl.cli.plan import plan_command
 from structdsl.cli.query import query_command
@@ -40,12 +42,14 @@ for command in (
     plan_command,
     run_command,
     query_command,
-    explain_command,
+    test_command,
+    diff_command,
+    inspect_command,
     graph_command,
     lock_command,
-    test_command,
     fmt_command,
     fix_command,
+    explain_command,
 ):
     cli.add_command(command)
 

@@ -16,6 +16,9 @@ import click
 
 WIDTH = 100
 LONGEST = 34  # of the column of addresses; longer ones push the rest of their line to the right
+GIST = 48  # characters of a reason at the end of a chain
+MANY = 2  # lines of a reason beside its step; a longer one stands below, in the whole width
+CONTEXT = 20  # characters before the first that differs
 COLOURS = {"+": "green", "~": "yellow", "-": "red"}
 
 
@@ -96,9 +99,15 @@ def _blocks(entry: Entry, block: str) -> tuple[str, ...]:
 def chain_text(entry: Entry, chain: Sequence[str] | None = None) -> str:
     """As in `← stage.learn.pack ← mixture.knowledge ← corpus.notes.keep: its SQL changed`."""
     names = list(entry.chain if chain is None else chain)
-    reason = f": {entry.root}" if entry.root else ""
-    others = f" (and {entry.others} more)" if entry.others else ""
+    reason = f": {_short(entry.root)}" if entry.root else ""
+    others = f", and {entry.others} other {'cause' if entry.others == 1 else 'causes'}" if entry.others else ""
     return "".join(f"← {name} " for name in names).rstrip() + reason + others
+
+
+def _short(reason: str) -> str:
+    """The gist of a reason, which stands whole at the step itself."""
+    gist = reason.partition(";")[0].partition(": ")[0]
+    return gist if len(gist) <= GIST else f"{gist[: GIST - 1]}…"
 
 
 def whole(entries: Sequence[Entry], amounts: dict[str, str]) -> list[Line]:
@@ -116,11 +125,14 @@ def show(lines: Sequence[Line]) -> list[str]:
         head = f"{line.sign} {line.name:<{name}}"
         head += f"  {line.number:>{number}}" if number else ""
         head += f"  {line.amount:<{amount}}" if amount else ""
-        texts = _wrapped(line.text, WIDTH - len(head) - 2)
         indent = " " * (len(head) + 2)
-        shown.append(painted(f"{head}  {texts[0]}".rstrip(), line.sign))
+        texts = [f"{head}  ", *_wrapped(line.text, WIDTH - len(indent))]
+        texts[:2] = [texts[0] + texts[1]]
+        if len(texts) > MANY:
+            texts, indent = [head, *_wrapped(line.text, WIDTH - 4)], "    "
+        shown.append(painted(texts[0].rstrip(), line.sign))
         shown += [painted(f"{indent}{text}", line.sign) for text in texts[1:]]
-        shown += [faint(f"    {text}"[:WIDTH]) for text in line.below]
+        shown += [faint(f"    {clipped(text, WIDTH - 4)}") for text in line.below]
     return shown
 
 
@@ -129,6 +141,20 @@ def _wrapped(text: str, width: int) -> list[str]:
     glued = text.replace("← ", "←\u00a0")
     lines = textwrap.wrap(glued, max(width, 30), break_long_words=False, break_on_hyphens=False)
     return [line.replace("\u00a0", " ") for line in lines] or [""]
+
+
+def clipped(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def between(name: str, before: str | None, after: str | None) -> str:
+    """`budget: 700k tokens → 800k tokens`; of long values the part that differs, with some of what is around it."""
+    old, new = ("none" if value is None else " ".join(value.split()) for value in (before, after))
+    room = (WIDTH - 4 - len(name) - len(":  → ")) // 2
+    same = next((at for at, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), 0)
+    start = max(0, same - CONTEXT) if max(len(old), len(new)) > room else 0
+    shown = [clipped(("…" if start else "") + value[start:], room) for value in (old, new)]
+    return f"{name}: {shown[0]} → {shown[1]}"
 
 
 def paragraph(text: str, *, first: str = "", then: str = "") -> list[str]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from structdsl.cli.ability import located, refuse_missing
-from structdsl.cli.common import Place, compile_spec, find_spec, shown, spec_options
+from structdsl.cli.common import Place, Request, compile_spec, find_spec, shown, spec_options
 from structdsl.cli.sweep import combinations, compile_all
 
 if TYPE_CHECKING:
@@ -33,9 +32,7 @@ PLAIN = frozenset({"never run"})  # reasons that many steps share
 @click.option("--all", "everything", is_flag=True, help="Show every step, those that are up to date as well.")
 @click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def plan_command(
-    spec: Path | None,
-    params: tuple[str, ...],
-    style: str,
+    request: Request,
     exit_code: bool,  # noqa: FBT001 - a flag of the command line
     everything: bool,  # noqa: FBT001 - the same
     format_: str,
@@ -45,16 +42,13 @@ def plan_command(
     `+` will run, `~` will run unless what it reads comes out the same, `=` is up to date. With several values of a
     param, one line for each combination, as if it were run alone.
     """
-    place = find_spec(spec, style)
-    asked = combinations(params)
+    place = find_spec(request)
+    asked = combinations(request.params)
     told: list[Diagnostic] = []
-    units = compile_all(asked, lambda values: compile_spec(place, values, style, told))
-    for unit in units:
-        assert unit.plan is not None, "a spec without errors has a plan"
-        refuse_missing(unit.plan, unit.source, style)
+    compiled = compile_all(asked, lambda values: compile_spec(place, request.using(values), told))
     changes, printed = 0, []
-    for combination, unit in zip(asked, units, strict=True):
-        previewed = _previewed(unit, place)
+    for combination, (unit, plan) in zip(asked, compiled, strict=True):
+        previewed = _previewed(unit, plan, place)
         changes += sum(entry.action != "reuse" for entry in previewed.entries)
         if format_ == "json":
             printed.append({"params": dict(previewed.plan.parameters), **_values(previewed)})
@@ -64,6 +58,8 @@ def plan_command(
             click.echo("\n".join(_text(previewed, place, everything=everything)))
     if format_ == "json":
         click.echo(json.dumps(printed if asked[0].varied else printed[0], ensure_ascii=False, indent=2))
+    for unit, plan in compiled:
+        refuse_missing(plan, unit.source, request.style)
     if exit_code and changes:
         raise click.exceptions.Exit(EXIT_CHANGES)
 
@@ -75,6 +71,7 @@ class Previewed:
     unit: Unit
     plan: Plan
     entries: tuple[StepPreview, ...]  # in the order of the plan, views left out
+    reasons: Mapping[str, str]  # what differs in a step itself, of all steps
     facts: Facts
     estimate: Estimate  # of what would run
 
@@ -82,31 +79,31 @@ class Previewed:
         return next(step for step in self.plan.steps if step.address == address)
 
 
-def _previewed(unit: Unit, place: Place) -> Previewed:
+def _previewed(unit: Unit, plan: Plan, place: Place) -> Previewed:
     """Raises `UsageError` where the store cannot be read."""
     from structdsl.cost import Size, estimate, facts_of  # noqa: PLC0415
     from structdsl_runtime.explain import preview  # noqa: PLC0415
     from structdsl_runtime.lock import StoreUnusable  # noqa: PLC0415
     from structdsl_runtime.sizes import sizes  # noqa: PLC0415
 
-    assert unit.plan is not None, "a spec without errors has a plan"
     try:
-        previews = preview(unit.plan, root=place.root, store=place.store)
+        previews = preview(plan, root=place.root, store=place.store)
     except StoreUnusable as error:
         raise click.UsageError(str(error)) from None
     known = {
         each.table: Size(rows=each.rows, tokens=each.tokens, supervised=each.supervised, current=each.current)
-        for each in sizes(unit.plan, previews, place.store)
+        for each in sizes(plan, previews, place.store)
     }
-    views = {step.address for step in unit.plan.steps if step.operation.op == "view"}
+    views = {step.address for step in plan.steps if step.operation.op == "view"}
     facts = facts_of(unit, known)
     pending = {entry.address for entry in previews if entry.action != "reuse"}
     return Previewed(
         unit=unit,
-        plan=unit.plan,
+        plan=plan,
         entries=tuple(entry for entry in previews if entry.address not in views),
+        reasons={entry.address: "; ".join(entry.own) for entry in previews},
         facts=facts,
-        estimate=estimate(unit.plan, facts, only=pending),
+        estimate=estimate(plan, facts, only=pending),
     )
 
 
@@ -134,14 +131,13 @@ def _text(previewed: Previewed, place: Place, *, everything: bool) -> list[str]:
 def _entry(preview: StepPreview, previewed: Previewed) -> Entry:
     from structdsl.cli.outline import Entry  # noqa: PLC0415
 
-    origin = next((entry for entry in previewed.entries if preview.chain[-1:] == (entry.address,)), None)
-    changed = bool(set(preview.own) - PLAIN)
+    changed = any(reason not in PLAIN and not reason.startswith("source files") for reason in preview.own)
     return Entry(
         sign=SIGNS[preview.action],
         address=preview.address,
         own=preview.own if preview.action != "reuse" else ("up to date",),
         chain=preview.chain,
-        root="; ".join(origin.own) if origin is not None else "",
+        root=previewed.reasons[preview.chain[-1]] if preview.chain else "",
         others=max(0, len(preview.origins) - 1),
         place=_place(previewed.step(preview.address), previewed.unit) if changed else "",
     )

@@ -6,23 +6,8 @@ import difflib
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-
-if TYPE_CHECKING:
-    from structdsl.diagnostics import Diagnostic
-
-
-def unreadable(path: Path, error: OSError | UnicodeDecodeError) -> Diagnostic:
-    """E0802, for a file that is not there or is no text."""
-    from structdsl.diagnostics import Diagnostic  # noqa: PLC0415
-
-    if isinstance(error, UnicodeDecodeError):
-        message = f"`{path}` is not UTF-8: byte {error.start} is {error.object[error.start]:#04x}"
-    else:
-        message = f"`{path}` cannot be read: {(error.strerror or str(error)).lower()}"
-    return Diagnostic(code="E0802", message=message)
 
 
 def difference(path: Path, before: str, after: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import util
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,8 +15,9 @@ from structdsl.cli.common import (
     EXIT_STEP,
     GATES,
     Place,
+    Request,
     build,
-    compile_place,
+    compile_spec,
     failure,
     find_spec,
     spec_options,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from structdsl.diagnostics import Diagnostic
     from structdsl.plan import Plan
     from structdsl.syntax.source import Sources
+    from structdsl.unit import Unit
     from structdsl_runtime.events import Failure
     from structdsl_runtime.executor import RunResult
 
@@ -49,9 +50,7 @@ MODEL_OPERATIONS = frozenset({"scratch_model", "train", "closed_book", "perplexi
 )
 @click.option("--locked", is_flag=True, help="Refuse to run where the lock is stale or absent.")
 def run_command(
-    spec: Path | None,
-    params: tuple[str, ...],
-    style: str,
+    request: Request,
     select: tuple[str, ...],
     locked: bool,  # noqa: FBT001 - a flag of the command line
 ) -> None:
@@ -59,19 +58,19 @@ def run_command(
 
     Several values of a param (-p anchor=20%,50% -p seed=1..3) are a run each: all combinations, in that order.
     """
-    place = find_spec(spec, style)
-    asked = combinations(params)
+    place, style = find_spec(request), request.style
+    asked = combinations(request.params)
     told: list[Diagnostic] = []
-    compiled = compile_all(asked, lambda values: compile_place(place, values, style, told))
-    for plan, source in compiled:
-        refuse_missing(plan, source, style, _addresses(plan, select))
+    compiled = compile_all(asked, lambda values: compile_spec(place, request.using(values), told))
+    for unit, plan in compiled:
+        refuse_missing(plan, unit.source, style, _addresses(plan, select))
         _require_packages(plan, _addresses(plan, select))
         if locked:
             require_lock(plan, place, style, asking="earlier", params=False)
     finished = []
-    for number, (combination, (plan, source)) in enumerate(zip(asked, compiled, strict=True), 1):
+    for number, (combination, (unit, plan)) in enumerate(zip(asked, compiled, strict=True), 1):
         heading(combination, number, len(asked))
-        result = _execute(plan, source, place, style, _addresses(plan, select))
+        result = _execute(unit, plan, place, style, _addresses(plan, select))
         tables = _tables(plan, {*result.ran, *result.reused})
         reports = tuple(table for table in plan.reports if table in tables)
         finished.append(Finished(combination=combination, run_id=result.run_id, reports=reports))
@@ -81,7 +80,7 @@ def run_command(
         compare(place.store, finished)
 
 
-def _execute(plan: Plan, source: Sources, place: Place, style: str, addresses: list[str] | None) -> RunResult:
+def _execute(unit: Unit, plan: Plan, place: Place, style: str, addresses: list[str] | None) -> RunResult:
     """Run a plan to its end, or end the process with what stopped it."""
     from structdsl.diagnostics import Diagnostic  # noqa: PLC0415
     from structdsl_runtime.executor import Interrupted, run  # noqa: PLC0415
@@ -97,7 +96,7 @@ def _execute(plan: Plan, source: Sources, place: Place, style: str, addresses: l
             store=place.store,
             observer=shown(sys.stderr),
             only=addresses,
-            prepare=lambda: build(plan, place.build),
+            prepare=lambda: build(unit, plan, place.build),
         )
     except StoreUnusable as error:
         raise click.UsageError(str(error)) from None
@@ -107,7 +106,10 @@ def _execute(plan: Plan, source: Sources, place: Place, style: str, addresses: l
         click.echo(f"interrupted with {len(error.left)} steps left; `structdsl run` continues", err=True)
         raise click.exceptions.Exit(130) from None
     if result.failure is not None:
-        raise _blamed(result.failure, source, style)
+        if result.failure.code in GATES:
+            tables = _tables(plan, {*result.ran, *result.reused})
+            _print_scores(place, tuple(table for table in plan.reports if table in tables), tables)
+        raise _blamed(result.failure, unit.source, style)
     return result
 
 

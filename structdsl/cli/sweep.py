@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import click
 
+from structdsl.cli.common import Request
 from structdsl.cli.table import show
 
 REPORT = """
@@ -127,9 +128,9 @@ def compare(store: Path, finished: Sequence[Finished]) -> None:
         click.echo(f'  structdsl query --run {run.run_id} "…"  # {run.combination}')
 
 
-def single(params: Sequence[str], command: str) -> tuple[str, ...]:
-    """The params of a command that takes one value of each; raises `UsageError` where there are several."""
-    for param in params:
+def single(request: Request, command: str) -> Request:
+    """What is asked of a command that takes one value of a param; raises `UsageError` where there are several."""
+    for param in request.params:
         name, _, value = param.partition("=")
         if len(values(param, value)) > 1:
             message = (
@@ -137,7 +138,7 @@ def single(params: Sequence[str], command: str) -> tuple[str, ...]:
                 f" and ranges, and a text with a comma is written in quotes: -p '{name}=\"…\"'"
             )
             raise click.UsageError(message)
-    return tuple(params)
+    return request
 
 
 def values(param: str, text: str) -> list[str]:

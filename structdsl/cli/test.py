@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from structdsl.cli.common import compile_spec, find_spec, report, spec_options
+from structdsl.cli.common import Request, compile_spec, find_spec, report, spec_options
 from structdsl.cli.sweep import single
 from structdsl.cli.table import show
 
@@ -32,14 +32,14 @@ SHOWN = 8  # rows of a difference, on either side
 @click.command("test")
 @spec_options
 @click.option("--filter", "pattern", metavar="NAME", help="Only tests of this name; * stands for any letters.")
-def test_command(spec: Path | None, params: tuple[str, ...], style: str, pattern: str | None) -> None:
+def test_command(request: Request, pattern: str | None) -> None:
     """Run the tests of a spec: rows in, rows out.
 
     No data is opened: corpora that a test does not give are empty, and tokens are estimated. Exits with 5 where a
     test fails.
     """
-    place = find_spec(spec, style)
-    unit = compile_spec(place, single(params, "test"), style)
+    place = find_spec(request)
+    unit, _ = compile_spec(place, single(request, "test"))
     tests = _chosen(unit, pattern)
     if not tests:
         click.echo(f"no tests in {place.spec}")
@@ -56,7 +56,7 @@ def test_command(spec: Path | None, params: tuple[str, ...], style: str, pattern
                 if isinstance(reason, str):
                     click.echo(reason)
                 else:
-                    report([reason], style)
+                    report([reason], request.style)
             failed += bool(wrong)
     click.echo(f"{len(tests) - failed} passed" + (f", {failed} failed" if failed else ""))
     if failed:

@@ -76,11 +76,11 @@ def optimizer_steps(operation: Train | Dpo, rows: Figure) -> Figure:
     """Steps until the data or the cap ends, whichever comes first."""
     cap = operation.steps
     if rows.value is None and cap is not None:
-        return most(cap, "its `steps`")
+        return most(cap, "`steps` is a cap")
     whole = derive(lambda number: math.ceil(number / operation.batch), rows)
     if cap is None or whole.value is None or whole.value < cap:
         return whole
-    return exact(cap) if whole.basis == "exact" else about(cap, "its `steps`")
+    return exact(cap) if whole.basis == "exact" else about(cap, "`steps` is a cap")
 
 
 def positions(operation: Train | Dpo, rows: Figure, steps: Figure) -> Figure:

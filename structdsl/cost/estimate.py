@@ -23,7 +23,7 @@ class Estimate:
 
     @property
     def flops(self) -> Figure:
-        return total([cost for stage in self.stages for cost in (stage.flops, stage.teacher_flops)])
+        return total([stage.all_flops for stage in self.stages])
 
     @property
     def seconds(self) -> Figure:

@@ -16,7 +16,15 @@ ORDER: tuple[Basis, ...] = ("exact", "most", "about", "unknown")  # from strong 
 MARKS = {"exact": "", "most": "≤ ", "about": "~"}
 
 DECIMAL = ((1e15, "P"), (1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
-FLOPS = ((1e24, "YFLOP"), (1e21, "ZFLOP"), (1e18, "EFLOP"), (1e15, "PFLOP"), (1e12, "TFLOP"), (1e9, "GFLOP"))
+FLOPS = (
+    (1e24, "YFLOP"),
+    (1e21, "ZFLOP"),
+    (1e18, "EFLOP"),
+    (1e15, "PFLOP"),
+    (1e12, "TFLOP"),
+    (1e9, "GFLOP"),
+    (1e6, "MFLOP"),
+)
 BYTES = ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 SPANS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 DAYS = 3  # from here on a time is told in days
@@ -32,7 +40,10 @@ class Figure:
 
     def text(self, write: Callable[[float], str]) -> str:
         """As people read it: `~1.2M`, or `?` where it is unknown."""
-        return "?" if self.value is None else f"{MARKS[self.basis]}{write(self.value)}"
+        if self.value is None:
+            return "?"
+        written = write(self.value)
+        return written if written.startswith("<") else f"{MARKS[self.basis]}{written}"
 
 
 def exact(value: float, why: str = "") -> Figure:

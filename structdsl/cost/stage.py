@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from structdsl.cost.compute import Machine, forward, per_token, seconds
 from structdsl.cost.data import optimizer_steps, packed_rows, positions, source_tokens
 from structdsl.cost.facts import Facts
-from structdsl.cost.figure import ZERO, Figure, derive
+from structdsl.cost.figure import ZERO, Figure, derive, total
 from structdsl.cost.memory import Memory, memory
 from structdsl.cost.model import Model, model_behind
 from structdsl.plan import CacheTeacher, Dpo, GraphNode, Step, Train
@@ -28,11 +28,15 @@ class StageCost:
     steps: Figure  # of the optimizer
     flops: Figure
     memory: Memory
-    seconds: Figure
+    seconds: Figure  # of training, and of filling the cache of its teacher
     processes: int
     gpu: bool
     teacher_cache: Figure | None  # bytes; none where nothing is kept of a teacher
-    teacher_flops: Figure  # of the step that fills it
+    teacher_flops: Figure  # of the step that fills it, not part of `flops`
+
+    @property
+    def all_flops(self) -> Figure:
+        return total((self.flops, self.teacher_flops))
 
 
 def stage_cost(node: GraphNode, steps: Mapping[str, Step], facts: Facts, machine: Machine) -> StageCost | None:
@@ -58,7 +62,7 @@ def stage_cost(node: GraphNode, steps: Mapping[str, Step], facts: Facts, machine
         steps=number,
         flops=work,
         memory=memory(operation, model, teacher, rank=_rank(step, steps), gpu=gpu),
-        seconds=seconds(work, processes=operation.processes, gpu=gpu, machine=machine),
+        seconds=seconds(total((work, asking)), processes=operation.processes, gpu=gpu, machine=machine),
         processes=operation.processes,
         gpu=gpu,
         teacher_cache=cache,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from structdsl.diagnostics import codes as _codes
 from structdsl.diagnostics.codes import page
 from structdsl.diagnostics.diagnostic import Diagnostic, Edit, Label, Severity, Sink
-from structdsl.diagnostics.edits import readdressing, removal, respelling, text_at
+from structdsl.diagnostics.edits import readdressing, removal, respelling, respelling_inside, text_at
 from structdsl.diagnostics.render import render
-from structdsl.diagnostics.suggest import did_you_mean, nearest
+from structdsl.diagnostics.suggest import did_you_mean, nearest, nearest_address
 
 __all__ = [
     "CODES",
@@ -18,11 +18,13 @@ __all__ = [
     "Sink",
     "did_you_mean",
     "nearest",
+    "nearest_address",
     "page",
     "readdressing",
     "removal",
     "render",
     "respelling",
+    "respelling_inside",
     "text_at",
 ]
 

@@ -40,6 +40,18 @@ def respelling(span: Span, word: str, found: Sequence[str], refused: Container[s
     return (Edit(span=span, text=found[0]),)
 
 
+def respelling_inside(
+    source: Sources, span: Span, word: str, found: Sequence[str], refused: Container[str] = ()
+) -> tuple[Edit, ...]:
+    """The same for a word that stands once, and without quotes, somewhere in a stretch such as a call."""
+    text = text_at(source, span)
+    hits = list(re.finditer(rf"""(?<![\w"'.]){re.escape(word)}(?![\w"'.])""", text))
+    if len(hits) != 1:
+        return ()
+    start = span.start + len(text[: hits[0].start()].encode())
+    return respelling(Span(start, start + len(word.encode())), word, found, refused)
+
+
 def readdressing(
     source: Sources, span: Span, wrong: str, found: Sequence[str], name: Span | None, suffix: str = ""
 ) -> tuple[Edit, ...]:

@@ -24,6 +24,14 @@ def nearest(word: str, candidates: Iterable[str], limit: int = 3) -> list[str]:
     return [candidate for _, candidate in sorted(scored)[:limit]]
 
 
+def nearest_address(address: str, candidates: Iterable[str], limit: int = 3) -> list[str]:
+    """The same for addresses such as `corpus.notes`: names of the kind, else addresses whose kind may be misspelt."""
+    kind, _, name = address.rpartition(".")
+    names = {each.removeprefix(f"{kind}."): each for each in candidates}
+    found = nearest(name, [own for own, each in names.items() if own != each], limit)
+    return [names[own] for own in found] or nearest(address, [each for own, each in names.items() if own == each])
+
+
 def misspelt(word: str, other: str) -> bool:
     """Whether a word may be a slip for another one: the letters are nearly the same."""
     return _away(word.casefold(), other.casefold()) is not None

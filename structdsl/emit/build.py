@@ -19,8 +19,8 @@ class NoBuild(FileExistsError):  # noqa: N818 - a state of affairs
     """A folder is in the way that holds files which no compile wrote."""
 
 
-def write_build(plan: Plan, folder: Path) -> list[Path]:
-    """Replace `folder` by the artefacts of a plan; the paths written, in order.
+def write_build(plan: Plan, spec: str, folder: Path) -> list[Path]:
+    """Replace `folder` by the artefacts of a plan and of the resolved spec behind it; the paths written, in order.
 
     They are written beside it and swapped in, so that a reader never sees half of a build, and a failure leaves the
     earlier one.
@@ -36,7 +36,7 @@ def write_build(plan: Plan, folder: Path) -> list[Path]:
     if folder.exists() and any(folder.iterdir()) and not (folder / "plan.json").is_file():
         raise NoBuild(folder)
     folder = folder.resolve()
-    files = artefacts(plan)
+    files = artefacts(plan) | {"resolved.adapt": spec}
     draft, aside = (folder.with_name(f".{folder.name}.{os.getpid()}.{name}") for name in ("new", "old"))
     for left in (draft, aside):  # by a process of that number that was killed
         shutil.rmtree(left, ignore_errors=True)

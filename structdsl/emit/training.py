@@ -47,6 +47,7 @@ def launch_script(plan: Plan) -> str:
     """A script that brings each stage up to date, in order; a stage whose result is in the store costs nothing."""
     trainings = {step.address: step.operation for step in plan.steps if isinstance(step.operation, Train | Dpo)}
     params = "".join(f" -p {shlex.quote(f'{name}={value}')}" for name, value in plan.parameters.items())
+    profile = f" --profile {shlex.quote(plan.profile)}" if plan.profile is not None else ""
     lines = [
         "#!/usr/bin/env bash",
         f"# Trains the stages of {plan.spec}, each after what it starts from; what is in the store is not done again.",
@@ -57,7 +58,7 @@ def launch_script(plan: Plan) -> str:
     ]
     for number, node in enumerate(plan.training.nodes, 1):
         lines += ["", *_comments(number, node, trainings.get(node.step))]
-        lines.append(f'structdsl run "$spec"{params} --select {shlex.quote(node.stage)}')
+        lines.append(f'structdsl run "$spec"{profile}{params} --select {shlex.quote(node.stage)}')
     return "\n".join([*lines, ""])
 
 

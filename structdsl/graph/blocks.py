@@ -37,6 +37,7 @@ def block_diagram(plan: Plan, labels: Shares | None = None) -> Diagram:
         subtitle="blocks, and what they hand to each other",
         nodes=tuple(nodes),
         edges=tuple(_edges(plan, labels or {})),
+        inlet="corpus",
     )
 
 

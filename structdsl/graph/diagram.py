@@ -45,3 +45,4 @@ class Diagram:
     subtitle: str
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
+    inlet: str = ""  # the kind whose nodes stand at the left edge where nothing leads to them

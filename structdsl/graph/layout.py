@@ -64,7 +64,7 @@ class _Item:
 def layout(diagram: Diagram, sizes: dict[str, Size], gap: float) -> Layout:
     """Places for nodes of these sizes; `gap` is the least room between two columns."""
     forward = _forward(diagram)
-    ranks = _ranks([node.id for node in diagram.nodes], forward)
+    ranks = _ranks(diagram, forward)
     columns, chains = _columns(diagram, forward, ranks, sizes)
     links = [
         _Link(
@@ -109,11 +109,12 @@ def _forward(diagram: Diagram) -> list[tuple[str, str, bool]]:
     ]
 
 
-def _ranks(nodes: Sequence[str], edges: Iterable[tuple[str, str, bool]]) -> dict[str, int]:
+def _ranks(diagram: Diagram, edges: Iterable[tuple[str, str, bool]]) -> dict[str, int]:
     """The column of each node: the longest path to it; what nothing leads to stands just before its first reader.
 
-    A corpus stays at the left edge, where the eye looks for what comes in.
+    But for the inlet: it stays at the left edge, where the eye looks for what comes in.
     """
+    nodes = [node.id for node in diagram.nodes]
     before: dict[str, list[str]] = {node: [] for node in nodes}
     after: dict[str, list[str]] = {node: [] for node in nodes}
     for left, right, _ in edges:
@@ -129,10 +130,8 @@ def _ranks(nodes: Sequence[str], edges: Iterable[tuple[str, str, bool]]) -> dict
             waiting[right] -= 1
             if not waiting[right]:
                 ready.append(right)
-    for node in nodes:
-        if not before[node] and after[node] and not node.startswith("corpus."):
-            ranks[node] = min(ranks[right] for right in after[node]) - 1
-    return ranks
+    free = [node.id for node in diagram.nodes if node.kind != diagram.inlet and not before[node.id] and after[node.id]]
+    return ranks | {node: min(ranks[right] for right in after[node]) - 1 for node in free}
 
 
 def _columns(

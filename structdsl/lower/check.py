@@ -11,7 +11,6 @@ from sqlglot import exp
 
 from structdsl.lower.expectations import failing_rows, figures
 from structdsl.lower.planner import Planner
-from structdsl.passes.places import item_span
 from structdsl.plan import Column
 from structdsl.promised import columns, columns_of
 from structdsl.schema.check import Distribution, In, Rows
@@ -25,8 +24,6 @@ def lower_check(check: Declaration, planner: Planner) -> None:
     """The failing rows as `checks.<name>`, then the gate; a warning has no gate."""
     table = f"checks.{check.name}"
     over = _tables(check, planner)
-    for name in over:
-        planner.reference(name, item_span(check, "over", name))
     planner.select(
         check.address,
         _failing(check, planner),

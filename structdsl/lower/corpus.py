@@ -16,8 +16,8 @@ from structdsl import sql
 from structdsl.lineage import TEXT_ROLES, chunking, held_apart
 from structdsl.lower.dedup import dedup, gone
 from structdsl.lower.planner import Planner
-from structdsl.lower.asked import chunks_are_asked_for
 from structdsl.lower.read import corpus_columns
+from structdsl.passes.places import call_span
 from structdsl.plan import (
     Chunk,
     ChunkSections,
@@ -50,6 +50,8 @@ def refine_corpus(corpus: Declaration, tokenizer: str | None, planner: Planner) 
     """Token counts, verdicts, the views that users query, and the chunks that training reads."""
     name, values = corpus.address, corpus.values
     made = Progress(documents=f"{name}_read", counts=f"{name}_counts")
+    if f"{name}_unsplit" in planner.owners:
+        made.dropped.append(f"{name}_unsplit")
     _count(corpus, tokenizer, planner)
     _keep(corpus, made, planner)
     dedup(corpus, made, tokenizer, planner)
@@ -60,7 +62,7 @@ def refine_corpus(corpus: Declaration, tokenizer: str | None, planner: Planner) 
     if not apart:
         _documents(corpus, name, "", made, planner)
         _dropped(corpus, made, planner)
-        if values.role in TEXT_ROLES - {"probe"} or chunks_are_asked_for(corpus, planner.unit):
+        if _is_cut(corpus, planner):
             _chunk(corpus, name, f"{name}_chunks", tokenizer, planner)
         return
     _documents(corpus, f"{name}_kept", "kept", made, planner)
@@ -71,6 +73,14 @@ def refine_corpus(corpus: Declaration, tokenizer: str | None, planner: Planner) 
     made.dropped.append(f"{name}_screened")
     _documents(corpus, name, "", made, planner)
     _dropped(corpus, made, planner)
+
+
+def _is_cut(corpus: Declaration, planner: Planner) -> bool:
+    """Text is; text that is only measured where it says how, or where something reads its chunks."""
+    values = corpus.values
+    if values.role == "probe":
+        return values.chunk is not None or f"{corpus.address}_chunks" in planner.read
+    return values.role in TEXT_ROLES
 
 
 def _count(corpus: Declaration, tokenizer: str | None, planner: Planner) -> None:
@@ -128,13 +138,13 @@ def _keep(corpus: Declaration, made: Progress, planner: Planner) -> None:
         )
         made.gone.append(f"{name}_verdicts")
         made.dropped.append(f"{name}_verdicts")
-    bundles = [entry for entry in corpus.values.keep if isinstance(entry, Quality)]
-    for bundle in bundles:
+    bundles = [(index, entry) for index, entry in enumerate(corpus.values.keep) if isinstance(entry, Quality)]
+    for index, bundle in bundles:
         table = f"{name}_{bundle.rules}"
         planner.add(
             f"{name}.{bundle.rules}",
             JudgeQuality(rules=bundle.rules, words=bundle.words),
-            at=corpus.span_of("keep"),
+            at=call_span(corpus, "keep", index),
             inputs={"documents": planner.owners[made.documents]}
             | {f"gone_{number}": planner.owners[left] for number, left in enumerate(made.gone)},
             outputs={"verdicts": Output(table=table, columns=DROPPED, doc="Documents that break one of its rules.")},

@@ -10,9 +10,11 @@ from sqlglot import exp
 from structdsl import sql
 from structdsl.lower.asked import asked_model
 from structdsl.lower.planner import Planner
+from structdsl.passes.places import call_span
 from structdsl.plan import DedupLines, DedupMinhash, DedupSemantic, Operation, Output
 from structdsl.promised import CLUSTERS, DROPPED, columns
 from structdsl.schema.cleaning import Deduplication, Exact, Lines, Minhash
+from structdsl.syntax.tree import Span
 from structdsl.unit import Declaration
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ def dedup(corpus: Declaration, made: Progress, tokenizer: str | None, planner: P
             "duplicates_dropped",
             f"{name}_duplicates{suffix}",
             DROPPED,
-            at=corpus.span_of("dedup"),
+            at=_place(corpus, suffix),
             tables={"clusters": clusters, "documents": made.documents},
             view=True,
         )
@@ -67,6 +69,11 @@ def dedup(corpus: Declaration, made: Progress, tokenizer: str | None, planner: P
         )
 
 
+def _place(corpus: Declaration, suffix: str) -> Span:
+    """The entry of `dedup` whose tables have this suffix."""
+    return call_span(corpus, "dedup", int(suffix.removeprefix("_") or 1) - 1)
+
+
 def _exact(corpus: Declaration, method: Exact, clusters: str, suffix: str, made: Progress, planner: Planner) -> None:
     template = "duplicates_exact_against" if method.against else "duplicates_exact"
     relations: dict[str, sql.Relation] = {"documents": made.documents, "gone": gone(made.gone)}
@@ -79,7 +86,7 @@ def _exact(corpus: Declaration, method: Exact, clusters: str, suffix: str, made:
         sql.fill(template, relations),
         clusters,
         CLUSTERS,
-        at=corpus.span_of("dedup"),
+        at=_place(corpus, suffix),
         reads=(made.documents, *made.gone, *method.against),
         purpose=sql.purpose(template),
     )
@@ -105,7 +112,7 @@ def _cluster(
     planner.add(
         f"{corpus.address}.dedup{suffix}",
         operation,
-        at=corpus.span_of("dedup"),
+        at=_place(corpus, suffix),
         inputs=inputs,
         outputs={"clusters": Output(table=clusters, columns=CLUSTERS, doc="Documents that are alike.")},
     )
@@ -124,7 +131,7 @@ def _lines(
     planner.add(
         f"{name}.dedup{suffix}",
         DedupLines(at_least=method.at_least),
-        at=corpus.span_of("dedup"),
+        at=_place(corpus, suffix),
         inputs=inputs,
         outputs={
             "documents": Output(

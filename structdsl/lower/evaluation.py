@@ -170,7 +170,7 @@ def _require(evaluation: Declaration, planner: Planner) -> None:
         at=evaluation.span_of("require"),
         tables={"gates": table},
         holes={},
-        helps=(f"look at them: SELECT * FROM {table}",),
+        helps=(f"look at them: SELECT * FROM {table}",),  # noqa: S608 - for people
     )
     planner.query(
         f"{name}.gate",
@@ -187,7 +187,8 @@ def _gates(evaluation: Declaration) -> Iterator[exp.Query]:
     models = evaluation.values.models
     for gate in evaluation.values.require:
         task = evaluation.values.tasks[gate.task]
-        metric = gate.metric or task.METRICS[0]
+        metric = _harness_metric(evaluation, gate.task) if isinstance(task, schema.LmEval) else task.METRICS[0]
+        metric = gate.metric or metric
         model, reference = gate.of or models[-1], None
         if isinstance(gate, schema.AtLeast):
             found, least = "100 * value", _bound(gate.value)

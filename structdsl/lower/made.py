@@ -7,13 +7,13 @@ from sqlglot import exp
 
 from structdsl import sql
 from structdsl.lower.asked import asked_model
+from structdsl.lower.languages import identify_language, unidentified_table
 from structdsl.lower.mixture import quotas
 from structdsl.lower.model import seed_of
 from structdsl.lower.planner import Planner
-from structdsl.lower.read import documents_columns
-from structdsl.passes.places import item_span
+from structdsl.lower.read import documents_columns, split_conversations
 from structdsl.plan import Column, MapPython, Output, Synthesise
-from structdsl.promised import DROPPED
+from structdsl.promised import DROPPED, converses
 from structdsl.schema.corpus import Synthetic
 from structdsl.unit import Analysed, Declaration
 
@@ -29,6 +29,7 @@ def make_corpus(corpus: Declaration, planner: Planner) -> None:
         _map(corpus, planner)
     else:
         _select(corpus, planner)
+    identify_language(corpus, planner)
 
 
 def _select(corpus: Declaration, planner: Planner) -> None:
@@ -39,22 +40,29 @@ def _select(corpus: Declaration, planner: Planner) -> None:
     found = {column.name.lower(): column.name for column in query.columns}
     selected = [exp.alias_(_column(column, corpus, found), column.name) for column in documents]
     head = sql.text(exp.select(*selected))
-    body = f"SELECT *, {_text(corpus, query)} AS text_ FROM (\n{query.sql.strip().removesuffix(';')}\n) AS made"  # noqa: S608 - analysed
+    body = (
+        f"SELECT *, {_text(corpus, query, planner)} AS text_ FROM (\n{query.sql.strip().removesuffix(';')}\n) AS made"  # noqa: S608 - analysed
+    )
+    made, split = unidentified_table(corpus, planner), converses(corpus, planner.unit)
     planner.select(
         f"{name}.select",
         f"{head}\nFROM (\n{body}\n) AS documents",
-        f"{name}_read",
+        f"{name}_source" if split else made,
         documents,
         at=corpus.span_of("select"),
         reads=query.reads,
         purpose="The rows of the query as documents.",
         doc=corpus.block.doc,
     )
+    if split:
+        split_conversations(corpus, f"{name}_source", made, documents, planner)
 
 
-def _text(corpus: Declaration, query: Analysed) -> str:
+def _text(corpus: Declaration, query: Analysed, planner: Planner) -> str:
     if any(column.name.lower() == "text" for column in query.columns):
         return "text"
+    if converses(corpus, planner.unit):
+        return "CAST(NULL AS VARCHAR)"
     first, second = TEXTS[corpus.values.role]
     return f"{first} || chr(10) || {second}"
 
@@ -79,7 +87,7 @@ def _map(corpus: Declaration, planner: Planner) -> None:
         f"{name}.python",
         MapPython(corpus=corpus.name, role=values.role, function=values.python, function_version=values.version),
         at=corpus.span_of("python"),
-        inputs={table: planner.reference(table, item_span(corpus, "over", table)) for table in values.over},
+        inputs={table: planner.owners[table] for table in values.over},
         outputs=_outputs(corpus, "What the function yields.", planner),
         doc=corpus.block.doc,
     )
@@ -110,6 +118,8 @@ def _write(corpus: Declaration, planner: Planner) -> None:
 
 def _outputs(corpus: Declaration, doc: str, planner: Planner) -> dict[str, Output]:
     return {
-        "documents": Output(table=f"{corpus.address}_read", columns=documents_columns(corpus, planner), doc=doc),
+        "documents": Output(
+            table=unidentified_table(corpus, planner), columns=documents_columns(corpus, planner), doc=doc
+        ),
         "faults": Output(table=f"{corpus.address}_faults", columns=DROPPED, doc="Rows that are no documents, and why."),
     }

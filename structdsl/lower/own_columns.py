@@ -14,7 +14,7 @@ from sqlglot import exp
 from structdsl import sql
 from structdsl.lower.planner import Planner
 from structdsl.plan import Column
-from structdsl.promised import PROMISED, UNTYPED, columns_of
+from structdsl.promised import UNTYPED, columns_of, promised_columns
 from structdsl.unit import Declaration
 
 TYPES = ("VARCHAR", "DOUBLE", "BOOLEAN")
@@ -23,7 +23,8 @@ MOST = 6  # columns whose types are tried together
 
 def own_columns(corpus: Declaration, planner: Planner) -> tuple[Column, ...]:
     """The columns of a corpus that its role does not promise, with their types."""
-    own = [c for c in columns_of(corpus.address, planner.unit) or () if c.name not in PROMISED[corpus.values.role]]
+    promised = {column.name for column in promised_columns(corpus, planner.unit)}
+    own = [c for c in columns_of(corpus.address, planner.unit) or () if c.name not in promised]
     untyped = [column.name for column in own if column.type == UNTYPED]
     types = _types(corpus, untyped, planner)
     return tuple(Column(name=c.name, type=types.get(c.name, c.type)) for c in own)
@@ -36,14 +37,14 @@ def _types(corpus: Declaration, names: list[str], planner: Planner) -> Mapping[s
     import duckdb  # noqa: PLC0415 - only specs that use such columns pay for it
 
     used = [name for name in names if any(name in predicate for predicate in predicates)][:MOST]
-    promised = PROMISED[corpus.values.role]
+    promised = {column.name: column.type for column in promised_columns(corpus, planner.unit)}
     with duckdb.connect(config={"enable_external_access": False}) as connection:
         for tried in itertools.product(TYPES, repeat=len(used)):
             types = dict.fromkeys(names, "VARCHAR") | dict(zip(used, tried, strict=True))
             row = exp.select(
                 *(
                     exp.alias_(exp.cast(exp.null(), type_, dialect=sql.DIALECT), name, quoted=True)
-                    for name, type_ in (dict(promised) | types).items()
+                    for name, type_ in (promised | types).items()
                 )
             )
             query = exp.select(*(sql.condition(text) for text in predicates)).from_(row.subquery("documents"))
@@ -55,10 +56,10 @@ def _types(corpus: Declaration, names: list[str], planner: Planner) -> Mapping[s
     return dict.fromkeys(names, "VARCHAR")
 
 
-def add_own_columns(corpus: Declaration, documents: str, own: tuple[Column, ...], planner: Planner) -> None:
-    """The documents with the fields of `meta` that the spec uses as columns of their own."""
+def add_own_columns(corpus: Declaration, documents: str, table: str, own: tuple[Column, ...], planner: Planner) -> None:
+    """The documents with the fields of `meta` that the spec uses as columns of their own, as `table`."""
     name = corpus.address
-    promised = tuple(Column(name=n, type=t) for n, t in PROMISED[corpus.values.role].items() if n != "n_tokens")
+    promised = tuple(column for column in promised_columns(corpus, planner.unit) if column.name != "n_tokens")
     fields = [
         exp.alias_(
             exp.TryCast(
@@ -82,7 +83,7 @@ def add_own_columns(corpus: Declaration, documents: str, own: tuple[Column, ...]
     planner.select(
         f"{name}.columns",
         sql.text(query),
-        f"{name}_read",
+        table,
         (*promised, *own),
         at=corpus.span_of("columns", "keep"),
         reads=(documents,),

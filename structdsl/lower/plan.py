@@ -10,6 +10,7 @@ from structdsl.lineage import counting_model, examined, trained_corpora, used_mo
 from structdsl.lower.check import lower_check
 from structdsl.lower.corpus import refine_corpus
 from structdsl.lower.evaluation import lower_evaluation
+from structdsl.lower.languages import languages_asked_for
 from structdsl.lower.made import make_corpus
 from structdsl.lower.mixture import lower_mixture
 from structdsl.lower.model import load_model, tokenizer_of
@@ -18,8 +19,9 @@ from structdsl.lower.planner import Planner
 from structdsl.lower.read import read_corpus
 from structdsl.lower.stage import graph_node, lower_stage
 from structdsl.lower.taxonomy import lower_taxonomy
-from structdsl.plan import Graph, Note, Plan
+from structdsl.plan import Graph, Note, Placement, Plan
 from structdsl.schema.corpus import Corpus
+from structdsl.syntax.tree import Span
 from structdsl.unit import Declaration, Unit
 
 
@@ -27,10 +29,12 @@ def lower(unit: Unit, sink: Sink) -> Unit:
     """The plan of a spec without errors; a spec with errors has none."""
     if sink.failed:
         return unit
-    planner = Planner(unit, read=tables_read(unit))
+    planner = Planner(unit, read=tables_read(unit), languages=languages_asked_for(unit))
     for corpus in unit.of_kind("corpus"):
         if isinstance(corpus.values, Corpus):
+            planner.placed = _placed(corpus, unit)
             read_corpus(corpus, planner)
+    planner.placed = None
     owner = counting_model(unit)
     tokenizer = tokenizer_of(owner, planner) if owner is not None else None
     for model in used_models(unit):
@@ -40,6 +44,7 @@ def lower(unit: Unit, sink: Sink) -> Unit:
         circle.into(sink, unit.source)
         return unit
     for block in ordered:
+        planner.placed = _placed(block, unit)
         _lower(block, tokenizer, planner)
     for collision in planner.collisions:
         collision.into(sink, unit.source)
@@ -52,6 +57,7 @@ def lower(unit: Unit, sink: Sink) -> Unit:
         name=unit.source.path.stem,
         spec=unit.source.path.name,
         parameters=dict(sorted(unit.parameters.items())),
+        profile=unit.profile,
         steps=tuple(planner.steps.values()),
         training=Graph(
             nodes=tuple(node for node, _ in nodes), edges=tuple(edge for _, edges in nodes for edge in edges)
@@ -60,6 +66,14 @@ def lower(unit: Unit, sink: Sink) -> Unit:
         notes=tuple(_notes(unit, planner)),
     )
     return dataclasses.replace(unit, plan=plan)
+
+
+def _placed(block: Declaration, unit: Unit) -> tuple[Placement, Span] | None:
+    """Where the steps of a block of data run; a stage and an evaluation tell each step themselves."""
+    if block.kind not in {"corpus", "taxonomy", "mixture"} or block.values.cluster is None:
+        return None
+    cluster = unit.blocks[block.values.cluster].values
+    return Placement(nodes=cluster.nodes, processes=cluster.world), block.span_of("cluster")
 
 
 def _lower(block: Declaration, tokenizer: str | None, planner: Planner) -> None:

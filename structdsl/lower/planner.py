@@ -8,19 +8,7 @@ from dataclasses import dataclass, field
 from structdsl import sql
 from structdsl.identity import effective, fingerprint
 from structdsl.passes.finding import Finding
-from structdsl.plan import (
-    Column,
-    Guard,
-    Operation,
-    Output,
-    Place,
-    Placement,
-    PromisedTable,
-    Query,
-    Step,
-    View,
-)
-from structdsl.promised import columns_of, maker_of
+from structdsl.plan import Column, Guard, Operation, Output, Place, Placement, Query, Step, View
 from structdsl.syntax.tree import Span
 from structdsl.unit import Unit
 
@@ -33,7 +21,8 @@ class Planner:
     makers: dict[str, str] = field(default_factory=dict)  # casefolded table -> address of the step that makes it
     collisions: list[Finding] = field(default_factory=list)
     read: set[str] = field(default_factory=set)  # tables that some block refers to
-    placement: Placement | None = None  # of the steps that are being added
+    languages: Mapping[str, Span] = field(default_factory=dict)  # corpora whose language is asked for, and where
+    placed: tuple[Placement, Span] | None = None  # where the steps that are being added run, and who says so
 
     def place(self, span: Span) -> Place:
         file, local = self.unit.source.locate(span)
@@ -69,6 +58,7 @@ class Planner:
                 "sources": sources,
             }
         )
+        at_own_place = dict(places or {}) | ({"cluster": self.placed[1]} if self.placed is not None else {})
         self.steps[address] = Step(
             address=address,
             operation=operation,
@@ -78,8 +68,8 @@ class Planner:
             guards=guards,
             recipe=recipe,
             place=self.place(at),
-            places={name: self.place(span) for name, span in (places or {}).items()},
-            placement=self.placement,
+            places={name: self.place(span) for name, span in at_own_place.items()},
+            placement=self.placed[0] if self.placed is not None else None,
             doc=doc,
         )
         for name, output in outputs.items():
@@ -145,26 +135,11 @@ class Planner:
             address,
             View(sql=text) if view else Query(sql=text),
             at=at,
-            inputs={name: self.reference(name, at) for name in dict.fromkeys(reads)},
+            inputs={name: self.owners[name] for name in dict.fromkeys(reads)},
             outputs={"rows": Output(table=table, columns=columns, doc="\n".join(filter(None, (doc, purpose))))},
             guards=guards,
             doc=doc,
         )
-
-    def reference(self, table: str, at: Span) -> str:
-        """The "address:output" of a table; one that the language promises and no step makes gets a step here."""
-        if table not in self.owners:
-            maker, promised = maker_of(table, self.unit), columns_of(table, self.unit)
-            assert maker is not None, "checked: a table is of a block"
-            assert promised is not None, "checked: a table that is read is promised"
-            suffix = table.removeprefix(f"{maker.address}_").replace(".", "_")
-            self.add(
-                f"{maker.address}.{suffix}",
-                PromisedTable(table=table),
-                at=at,
-                outputs={"rows": Output(table=table, columns=promised, doc="Not made yet.")},
-            )
-        return self.owners[table]
 
     def guard(
         self,

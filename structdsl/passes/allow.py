@@ -69,9 +69,9 @@ def _allowances(item: Block | Parameter | Attribute, unit: Unit, sink: Sink) -> 
     for decorator in item.decorators:
         if decorator.name.text != "allow":
             near = nearest(decorator.name.text, ["allow"])
-            message, label = f"unknown annotation `@{decorator.name.text}`", "the only one is `@allow`"
+            message, label = f"unknown annotation `@{decorator.name.text}`", "no annotation of this name"
             fixes = respelling(decorator.name.span, decorator.name.text, near)
-            _report(unit, sink, message, decorator.name.span, label, did_you_mean(near), fixes)
+            _report(unit, sink, message, decorator.name.span, label, ('write `@allow(W0501, reason = "…")`',), fixes)
             continue
         for code, place in _codes(decorator, unit, sink):
             whole = unit.source.locate(_removable(decorator, place))[1]
@@ -93,9 +93,10 @@ def _codes(decorator: Decorator, unit: Unit, sink: Sink) -> Iterator[tuple[str, 
             reason = isinstance(argument.value, Text) and bool(argument.value.value.strip())
         elif argument.name is not None:
             message = f"unknown argument of `@allow`: `{argument.name.text}`"
-            span, label, near = argument.name.span, "no argument of this name", ["reason"]
+            span, label, near = argument.name.span, "no argument of this name", nearest(argument.name.text, ["reason"])
+            reason = reason or bool(near)
             fixes = respelling(span, argument.name.text, near)
-            _report(unit, sink, message, span, label, did_you_mean(near), fixes)
+            _report(unit, sink, message, span, label, did_you_mean(["reason"]), fixes)
         else:
             code = choice_word(argument.value) or ""
             if code in diagnostics.CODES and code.startswith("W"):
@@ -105,10 +106,10 @@ def _codes(decorator: Decorator, unit: Unit, sink: Sink) -> Iterator[tuple[str, 
             else:
                 near = nearest(code.upper(), [known for known in diagnostics.CODES if known.startswith("W")])
                 message, fixes = f"no warning has the code `{code}`", respelling(argument.span, code, near)
-                _report(unit, sink, message, argument.span, "unknown", did_you_mean(near), fixes)
+                _report(unit, sink, message, argument.span, "no code of a warning", did_you_mean(near), fixes)
     if not reason:
         helps = ('write `@allow(W0501, reason = "…")`',)
-        _report(unit, sink, "`@allow` needs a `reason`", decorator.span, "says no why", helps)
+        _report(unit, sink, "`@allow` needs a `reason`", decorator.span, "without a reason", helps)
     elif not decorator.arguments[1:]:
         _report(unit, sink, "`@allow` names no warning", decorator.span, "allows nothing")
     yield from found if reason else ()

@@ -19,7 +19,7 @@ from structdsl.passes.sql.reads import circles
 from structdsl.passes.sql.result import fitted
 from structdsl.passes.sql.written import Written
 from structdsl.plan import Column
-from structdsl.promised import CHUNKS, PROMISED, columns_of, maker_of
+from structdsl.promised import CHUNKS, MESSAGES, PROMISED, columns_of, maker_of
 from structdsl.schema.check import Holds
 from structdsl.schema.corpus import Corpus, HfDataset, Table
 from structdsl.syntax.tree import Sql
@@ -123,15 +123,14 @@ class _Analysis:
     def _documents(self, corpus: Declaration, columns: tuple[Column, ...]) -> Rows:
         pin = self.unit.lock.pins.get(f"{corpus.address}.read") if self.unit.lock is not None else None
         locked = tuple(pin.columns or ()) if isinstance(pin, HubDataset) else ()
-        mapped = set(getattr(corpus.values, "columns", ()))
         return Rows(
             what="keep",
             one="document",
             table=corpus.address,
             columns=columns,
             source="" if locked else _source(corpus),
+            mapped=isinstance(corpus.values, Corpus),
             locked=locked,
-            unfilled=frozenset({"lang"} if isinstance(corpus.values, Corpus) else ()) - mapped,
             unless="leave `keep` out to keep every document",
         )
 
@@ -143,7 +142,8 @@ class _Analysis:
         analysed, tree = found
         wanted = {"chunk_id": "VARCHAR", "path": "VARCHAR"} if site.block.kind == "taxonomy" else {}
         if site.block.kind == "corpus":
-            wanted = dict(PROMISED[site.block.values.role])
+            role = site.block.values.role
+            wanted = dict(PROMISED[role]) | ({MESSAGES.name: MESSAGES.type} if role == "instruction" else {})
         columns = fitted(written, tree, analysed.columns, wanted)
         return dataclasses.replace(analysed, columns=columns) if columns is not None else None
 
@@ -169,6 +169,8 @@ class _Analysis:
 
 def _source(corpus: Declaration) -> str:
     """The source of a corpus, if only reading it shows what columns it has."""
+    if (function := getattr(corpus.values, "python", None)) is not None:
+        return f"the rows of `{function}`"
     match getattr(corpus.values, "source", None):
         case HfDataset() as source:
             return f"`{source.id}`"

@@ -72,13 +72,22 @@ class _Applier:
             self._add("E0402", "`defaults` needs the name of a kind", label, helps=("write `defaults corpus { … }`",))
             return
         near = nearest(block.name.text, list(KINDS))
+        taken = {other.name.text for other in self._beside(block) if other.name is not None}
         self._add(
             "E0203",
             f"unknown kind `{block.name.text}`",
             Label(span=block.name.span, text="no kind of this name"),
             helps=did_you_mean(near),
-            fixes=respelling(block.name.span, block.name.text, near),
+            fixes=respelling(block.name.span, block.name.text, near, taken),
         )
+
+    def _beside(self, block: Block) -> Iterator[Block]:
+        """All defaults of the file that a block stands in."""
+        assert self.unit.tree is not None
+        index = self.unit.source.index
+        for other in self.unit.tree.blocks:
+            if other.kind.text == "defaults" and index(other.span.start) == index(block.span.start):
+                yield other
 
     def _has(self, kind: str, item: Attribute) -> bool:
         """Whether some variant of the kind has the attribute, or one that it may be a misspelling of."""
@@ -174,4 +183,5 @@ def _fits(item: Attribute | Block, block: Block, schema: type[Schema]) -> bool:
         return item.kind.text in schema.nested()
     role = next((i.value for i in block.body if isinstance(i, Attribute) and i.name.text == "role"), None)
     useless = USELESS.get((block.kind.text, item.name.text), frozenset())
-    return item.name.text in _names(schema) and (choice_word(role) if role is not None else None) not in useless
+    own = {choice_word(role) if role is not None else None, block.variant.text if block.variant else None}
+    return item.name.text in _names(schema) and not own & useless

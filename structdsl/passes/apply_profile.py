@@ -118,7 +118,9 @@ class _Overlay:
             if isinstance(item, Block):
                 continue
             if not isinstance(item.value, Mapping):
-                self._report("E0301", "`set` expects a map, such as `{ param.budget: 2M tokens }`", item.value.span, "")
+                self._report(
+                    "E0301", "`set` expects a map, such as `{ param.budget: 2M tokens }`", item.value.span, "not a map"
+                )
                 continue
             for pair in item.value.pairs:
                 if isinstance(pair.key, Reference):

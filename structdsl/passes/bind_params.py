@@ -140,7 +140,15 @@ def _call(name: str, type_name: str, call: Call, unit: Unit, sink: Sink) -> Expr
             pass
         case Call(name=Name(text="env")):
             helps = ('write `env("NAME")`',)
-            _report(unit.source, sink, "E0301", "`env` takes the name of a variable", call.span, "", helps)
+            _report(
+                unit.source,
+                sink,
+                "E0301",
+                "`env` takes the name of a variable",
+                call.span,
+                "not the name of one variable",
+                helps,
+            )
             return None
         case Call(name=Name(text="secret")):
             message = f"`param {name}` cannot be a secret: params are recorded and shown"
@@ -183,8 +191,8 @@ def _text_of(value: Expression) -> str:
     match value:
         case Quantity():
             amount = amount_of(value)
-            unit = "" if amount.dimension in {NUMBER, RATIO, BYTES, DURATION} else f" {amount.dimension}"
-            return plain(amount.value) + unit
+            units = {NUMBER: "", RATIO: "", BYTES: "", DURATION: "ns"}
+            return plain(amount.value) + units.get(amount.dimension, f" {amount.dimension}")
         case Negation(operand=Quantity() as operand):
             return f"-{_text_of(operand)}"
         case Text():

@@ -12,7 +12,7 @@ from structdsl.lineage import MEASURED_ROLES, TEXT_ROLES, bpe_corpora, corpora_b
 from structdsl.passes.finding import Finding
 from structdsl.passes.patterns import wrong_pattern
 from structdsl.passes.places import call_span, item_span, key_span, taken_out
-from structdsl.promised import PROMISED
+from structdsl.promised import MESSAGES, PROMISED, converses
 from structdsl.schema.chunking import Chunking, Tokens
 from structdsl.schema.cleaning import Minhash
 from structdsl.schema.corpus import Corpus, Derived
@@ -73,6 +73,7 @@ def mapped_columns_exist(unit: Unit) -> Iterator[Finding]:
     """A name that is close to one that the role reads is taken for a slip; any other is a column of its own."""
     for corpus in unit.of_kind("corpus"):
         known = [name for name in PROMISED[corpus.values.role] if name not in COMPUTED]
+        known += [MESSAGES.name] if corpus.values.role == "instruction" else []
         for name in corpus.values.columns:
             found = nearest(name, known) if name not in known else []
             if name in COMPUTED:
@@ -95,6 +96,15 @@ def mapped_columns_exist(unit: Unit) -> Iterator[Finding]:
                 helps=did_you_mean(found),
                 fixes=respelling(span, name, found, corpus.values.columns),
             )
+
+
+def conversations_say_it_all(unit: Unit) -> Iterator[Finding]:
+    for corpus in unit.of_kind("corpus"):
+        for name in ("question", "answer", "text") if converses(corpus, unit) else ():
+            if name in corpus.values.columns:
+                message = f"`{name}` follows from `messages`, and is not read beside them"
+                helps = (f"map `{name}` or `messages`",)
+                yield Finding("E0403", message, key_span(corpus, "columns", name), "has no use here", helps=helps)
 
 
 def numbers_fit_together(unit: Unit) -> Iterator[Finding]:
@@ -203,10 +213,11 @@ def derived_queries_yield_documents(unit: Unit) -> Iterator[Finding]:
             continue
         span = corpus.span_of("select")
         found = {column.name.lower() for column in query.columns}
-        for name in ("doc_id", *NEEDED[corpus.values.role]):
+        for name in ("doc_id", *(() if MESSAGES.name in found else NEEDED[corpus.values.role])):
             if name not in found:
                 message = f"the query of `{corpus.address}` yields no column `{name}`"
                 needs = ", ".join(("doc_id", *NEEDED[corpus.values.role]))
+                needs += ", or doc_id, messages" if corpus.values.role == "instruction" else ""
                 notes = (f"a corpus of role {corpus.values.role} needs {needs}", f"columns: {', '.join(sorted(found))}")
                 yield Finding("E0504", message, span, f"no `{name}` in its SELECT", notes=notes)
         for table in query.reads:

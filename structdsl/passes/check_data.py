@@ -20,6 +20,7 @@ def check_data(unit: Unit, sink: Sink) -> Unit:
 CHECKS: tuple[Callable[[Unit], Iterator[Finding]], ...] = (
     check_corpora.roles_fit_attributes,
     check_corpora.mapped_columns_exist,
+    check_corpora.conversations_say_it_all,
     check_corpora.numbers_fit_together,
     check_corpora.redaction_patterns_work,
     check_corpora.against_is_something_else,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from structdsl.diagnostics import did_you_mean, nearest
+from structdsl.diagnostics import did_you_mean, nearest, respelling_inside
 from structdsl.lineage import TEXT_ROLES, asked_only, root_model
 from structdsl.passes.check_models import same_tokenizer
 from structdsl.passes.finding import Finding
@@ -97,23 +97,40 @@ def requirements_are_measured(unit: Unit) -> Iterator[Finding]:
     for evaluation in unit.of_kind("evaluation"):
         for index, gate in enumerate(evaluation.values.require):
             span = call_span(evaluation, "require", index)
-            yield from _required(gate, evaluation, span)
+            yield from _required(gate, evaluation, span, unit)
 
 
-def _required(gate: Requirement, evaluation: Declaration, span: Span) -> Iterator[Finding]:
+def harness_tasks_have_one_metric(unit: Unit) -> Iterator[Finding]:
+    for evaluation in unit.of_kind("evaluation"):
+        asked: dict[str, str] = {}
+        for index, gate in enumerate(evaluation.values.require):
+            task = evaluation.values.tasks.get(gate.task)
+            if not isinstance(task, LmEval) or gate.metric is None:
+                continue
+            first = asked.setdefault(gate.task, gate.metric)
+            if gate.metric != first:
+                message = f"`{gate.task}` is measured by one metric, `{first}` or `{gate.metric}`"
+                helps = (f'give the other a task of its own: `{gate.task}_2: lm_eval("{task.name}")`',)
+                span = call_span(evaluation, "require", index)
+                yield Finding("E0702", message, span, "asks for another", helps=helps)
+
+
+def _required(gate: Requirement, evaluation: Declaration, span: Span, unit: Unit) -> Iterator[Finding]:
     tasks, models = evaluation.values.tasks, evaluation.values.models
     task = tasks.get(gate.task)
     if task is None:
-        helps = did_you_mean(nearest(gate.task, list(tasks)))
+        near = nearest(gate.task, list(tasks))
+        helps, fixes = did_you_mean(near), respelling_inside(unit.source, span, gate.task, near)
         notes = (f"tasks: {', '.join(tasks)}",)
         message = f"`{evaluation.address}` has no task `{gate.task}`"
-        yield Finding("E0702", message, span, "asks for what is not measured", notes=notes, helps=helps)
+        yield Finding("E0702", message, span, "asks for what is not measured", notes=notes, helps=helps, fixes=fixes)
         return
     if gate.metric is not None and not isinstance(task, LmEval) and gate.metric not in task.METRICS:
         notes = (f"metrics of it: {', '.join(task.METRICS)}",)
-        helps = did_you_mean(nearest(gate.metric, task.METRICS))
+        near = nearest(gate.metric, task.METRICS)
+        helps, fixes = did_you_mean(near), respelling_inside(unit.source, span, gate.metric, near)
         message = f"`{_word(task)}` has no metric `{gate.metric}`"
-        yield Finding("E0702", message, span, "asks for what is not measured", notes=notes, helps=helps)
+        yield Finding("E0702", message, span, "asks for what is not measured", notes=notes, helps=helps, fixes=fixes)
     named = [gate.of or models[-1]]
     if not isinstance(gate, AtLeast):
         named.append(gate.over or models[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from structdsl.diagnostics import did_you_mean, nearest
+from structdsl.diagnostics import did_you_mean, nearest, respelling_inside
 from structdsl.lineage import TEXT_ROLES
 from structdsl.passes.check_corpora import COMPUTED
 from structdsl.passes.finding import Finding
@@ -14,6 +14,7 @@ from structdsl.passes.places import call_span, item_span, key_span, row_span
 from structdsl.promised import PROMISED, columns_of, finds_clusters, maker_of
 from structdsl.schema.check import Between, Distribution, In, Matches, RowExpectation, Rows, Share, TableExpectation
 from structdsl.schema.taxonomy import Structurise
+from structdsl.syntax.source import Sources
 from structdsl.syntax.tree import Span
 from structdsl.unit import Declaration, Unit
 
@@ -50,6 +51,8 @@ def _made(table: str, span: Span, unit: Unit) -> Iterator[Finding]:
             missing = "it looks for no documents that are alike", f"write `dedup = exact` in `{block.address}`"
         case "corpus", "matches" if not isinstance(values.decontaminate, tuple):
             missing = "it is held against nothing", f"write `decontaminate = ngrams(13)` in `{block.address}`"
+        case "stage", _ if table.startswith("teacher.") and columns_of(table, unit) is None:
+            missing = "it keeps nothing of a teacher", "write `distill = lssd(cache = topk(64))`"
         case "taxonomy", "titles" | "attempts" if not any(isinstance(r, Structurise) for r in values.rules.values()):
             missing = "none of its rules asks a model", f"`{block.address}` has the titles of its nodes"
     if missing is not None:
@@ -81,8 +84,16 @@ def _column(name: str, table: str, span: Span, unit: Unit) -> Iterator[Finding]:
     if columns is None or name.casefold() in {column.name.casefold() for column in columns}:
         return
     known = [column.name for column in columns]
-    notes, helps = (f"columns of `{table}`: {', '.join(known)}",), did_you_mean(nearest(name, known))
-    yield Finding("E0602", f"unknown column `{name}`", span, f"not a column of `{table}`", notes=notes, helps=helps)
+    near = nearest(name, known)
+    yield Finding(
+        "E0602",
+        f"unknown column `{name}`",
+        span,
+        f"not a column of `{table}`",
+        notes=(f"columns of `{table}`: {', '.join(known)}",),
+        helps=did_you_mean(near),
+        fixes=respelling_inside(unit.source, span, name, near),
+    )
 
 
 def _bounded(expectation: RowExpectation | TableExpectation, span: Span) -> Iterator[Finding]:
@@ -109,11 +120,12 @@ def fixtures_fit_their_tables(unit: Unit) -> Iterator[Finding]:
         for name, rows in test.values.given.items():
             corpus = unit.blocks[name]
             if corpus.values is not None:
-                yield from _rows(test, "given", name, rows, _readable(corpus))
+                yield from _rows(test, "given", name, rows, _readable(corpus), unit.source)
         for name, rows in test.values.expect.items():
             columns = columns_of(name, unit)
             if columns is not None:
-                yield from _rows(test, "expect", name, rows, {column.name: column.type for column in columns})
+                types = {column.name: column.type for column in columns}
+                yield from _rows(test, "expect", name, rows, types, unit.source)
 
 
 def _readable(corpus: Declaration) -> dict[str, str]:
@@ -123,15 +135,27 @@ def _readable(corpus: Declaration) -> dict[str, str]:
 
 
 def _rows(
-    test: Declaration, attribute: str, table: str, rows: tuple[dict[str, Any], ...], types: dict[str, str]
+    test: Declaration,
+    attribute: str,
+    table: str,
+    rows: tuple[dict[str, Any], ...],
+    types: dict[str, str],
+    source: Sources,
 ) -> Iterator[Finding]:
     for number, row in enumerate(rows):
         for name, value in row.items():
             span = row_span(test, attribute, table, number, name)
             if name not in types:
-                notes, helps = (f"columns: {', '.join(types)}",), did_you_mean(nearest(name, list(types)))
-                label = f"not a column of `{table}`"
-                yield Finding("E0602", f"unknown column `{name}`", span, label, notes=notes, helps=helps)
+                near = nearest(name, list(types))
+                yield Finding(
+                    "E0602",
+                    f"unknown column `{name}`",
+                    span,
+                    f"not a column of `{table}`",
+                    notes=(f"columns: {', '.join(types)}",),
+                    helps=did_you_mean(near),
+                    fixes=respelling_inside(source, span, name, near, row),
+                )
             elif not _fits(value, types[name]):
                 message = f"`{name}` of `{table}` is of type {types[name]}"
                 yield Finding("E0519", message, span, f"this is {_called(value)}")

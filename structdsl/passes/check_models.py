@@ -15,6 +15,7 @@ from structdsl.lineage import (
     used_models,
 )
 from structdsl.passes.finding import Finding
+from structdsl.passes.places import taken_out
 from structdsl.schema.model import Bpe, Chatml, Jinja, Of, Own, Scratch, Template
 from structdsl.schema.stage import Fas
 from structdsl.syntax.tree import Span
@@ -30,7 +31,8 @@ def models_hold_together(unit: Unit) -> Iterator[Finding]:
         for name in ("tokenizer", "template", "trust_remote_code"):
             if asked_only(model) and model.attribute(name) is not None:
                 message = f"`{name}` of `{model.address}` would change nothing: a server has it on its side"
-                yield Finding("E0403", message, model.span_of(name), "of an endpoint")
+                helps, fixes = (f"remove `{name}`",), taken_out(unit, model, name)
+                yield Finding("E0403", message, model.span_of(name), "of an endpoint", helps=helps, fixes=fixes)
         if isinstance(model.values.tokenizer, Bpe):
             yield from _trained_on(model, model.values.tokenizer, unit)
 
@@ -84,8 +86,9 @@ def one_tokenizer_counts(unit: Unit) -> Iterator[Finding]:
     """Stages of several tokenizers need the project to say which of them counts."""
     project = unit.blocks.get("project")
     if project is not None and (project.values is None or project.values.tokenizer is not None):
-        if project.values is not None and counting_model(unit) is None:
-            message = f"`{project.values.tokenizer}` has no tokenizer to count with"
+        named = unit.blocks.get(project.values.tokenizer) if project.values is not None else None
+        if named is not None and named.values is not None and counting_model(unit) is None:
+            message = f"`{named.address}` has no tokenizer to count with"
             yield Finding("E0403", message, project.span_of("tokenizer"), "counts nothing")
         return
     owners = [(model, tokenizer_owner(model, unit)) for model in staged_models(unit)]

@@ -38,4 +38,5 @@ CHECKS: tuple[Callable[[Unit], Iterator[Finding]], ...] = (
     check_evaluations.tasks_fit_their_corpora,
     check_evaluations.tasks_fit_their_models,
     check_evaluations.requirements_are_measured,
+    check_evaluations.harness_tasks_have_one_metric,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import posixpath
-from collections.abc import Collection
+from collections.abc import Collection, Container
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -68,7 +68,8 @@ class _Checker:
         for index, argument in enumerate(call.arguments):
             if argument.name is None:
                 if index >= len(fields):
-                    at.report("E0301", f"`{name}` takes at most {len(fields)} arguments", argument.span, "one too many")
+                    most = f"at most {len(fields)} argument{'s' * (len(fields) != 1)}" if fields else "no arguments"
+                    at.report("E0301", f"`{name}` takes {most}", argument.span, "one too many")
                     values["?"] = ERROR
                     continue
                 field = fields[index]
@@ -81,7 +82,7 @@ class _Checker:
                     continue
                 field = known
             if not self._repeated(written, field, seen):
-                reader = dataclasses.replace(at, attribute=field, hints={})
+                reader = dataclasses.replace(at, attribute=field, hints={}, beside=frozenset())
                 values[field] = type_of(schema.model_fields[names[field]]).read(argument.value, reader)
         result = self._filled(schema, values, seen, call.span, f"`{name}`")
         return ERROR if result is None else result
@@ -126,6 +127,8 @@ class _Checker:
 
     def _as_block(self, item: Attribute) -> tuple[Edit, ...]:
         """A map as the block that was meant: `deepspeed = { zero: 3 }` as `deepspeed { zero = 3 }`."""
+        if text_at(self.unit.source, item.name.span) != item.name.text:  # the key of a profile
+            return ()
         if not isinstance(item.value, Mapping) or not all(isinstance(p.key, Reference) for p in item.value.pairs):
             return ()
         text, at = " ", item.value.span.start
@@ -155,9 +158,16 @@ class _Checker:
             helps=(f"`{name.text}` belongs to {', '.join(f'`{v}`' for v in others)}",)
             if others
             else did_you_mean(found),
-            fixes=respelling(name.span, name.text, found, written | schema.PLANNED | schema.nested().keys()),
+            fixes=self._respelling(name, found, written | schema.PLANNED | schema.nested().keys()),
         )
         return found[0] if found and found[0] in names else None
+
+    def _respelling(self, name: Name, found: list[str], refused: Container[str]) -> tuple[Edit, ...]:
+        """A name respelt where it stands: that of an attribute may be the end of a key of a profile."""
+        if not text_at(self.unit.source, name.span).endswith(name.text):
+            return ()
+        end = name.span.end
+        return respelling(Span(end - len(name.text), end), name.text, found, refused)
 
     def _repeated(self, written: Name, name: str, seen: dict[str, Span]) -> bool:
         if name in seen:
@@ -188,7 +198,7 @@ class _Checker:
                 "misplaced block",
                 notes=(f"blocks here: {', '.join(nested) or 'none'}",),
                 helps=did_you_mean(found),
-                fixes=respelling(block.kind.span, word, found, values),
+                fixes=self._respelling(block.kind, found, values),
             )
             return
         field, place = nested[word]
@@ -238,7 +248,7 @@ class _Checker:
             "no variant of this name",
             notes=() if found else (f"known: {', '.join([*names, *place.planned])}",),
             helps=did_you_mean(found),
-            fixes=respelling(block.variant.span, block.variant.text, found, place.planned),
+            fixes=self._respelling(block.variant, found, place.planned),
         )
         return found[0] if found and found[0] in names else "?"
 
@@ -253,8 +263,8 @@ class _Checker:
         ]
         for name in missing:
             info = next(i for n, i in schema.model_fields.items() if (i.alias or n) == name)
-            helps = (f"`{name}`: {info.description}",) if info.description else ()
-            self._report("E0401", f"{what} needs `{name}`", place, f"no `{name}` here", helps=helps)
+            notes = (f"`{name}`: {_as_note(info.description)}",) if info.description else ()
+            self._report("E0401", f"{what} needs `{name}`", place, f"no `{name}` here", notes=notes)
         nested_failed = any(isinstance(v, dict) and None in v.values() for v in values.values())
         if missing or nested_failed or ERROR in values.values():
             return None
@@ -282,3 +292,9 @@ class _Checker:
                 fixes=fixes,
             )
         )
+
+
+def _as_note(description: str) -> str:
+    """The description of an attribute in the voice of messages: lower-case, without a full stop."""
+    first, rest = description[:1], description[1:]
+    return ((first if rest[:1].isupper() else first.lower()) + rest).removesuffix(".")

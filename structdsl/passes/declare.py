@@ -78,7 +78,7 @@ def _variant(block: Block, word: str, kind: Kind, unit: Unit, sink: Sink) -> str
     if block.variant is None:
         if None in kind.variants:
             return None
-        help_ = f"`{word} {block.name.text if block.name else 'name'}: {names[0]} {{ … }}`"
+        help_ = f"write `{word} {block.name.text if block.name else 'name'}: {names[0]} {{ … }}`"
         _report(
             unit, sink, "E0205", f"`{word}` needs a variant: {', '.join(names)}", block.head, "no variant", help_=help_
         )
@@ -87,7 +87,7 @@ def _variant(block: Block, word: str, kind: Kind, unit: Unit, sink: Sink) -> str
         before = block.name.span.end if block.name else block.kind.span.end
         fixes = (Edit(span=Span(before, block.variant.span.end), text=""),)
         message, help_ = f"`{word}` has no variants", f"remove `: {block.variant.text}`"
-        _report(unit, sink, "E0205", message, block.variant.span, "no variant of anything", help_=help_, fixes=fixes)
+        _report(unit, sink, "E0205", message, block.variant.span, f"`{word}` has none", help_=help_, fixes=fixes)
         return None
     return _known(block.variant, f"variant of `{word}`", "E0205", names, (), unit, sink) or _UNKNOWN
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from structdsl.diagnostics import Diagnostic, Edit, Label, Sink, did_you_mean, nearest, readdressing
+from structdsl.diagnostics import Diagnostic, Edit, Label, Sink, did_you_mean, nearest_address, readdressing
 from structdsl.passes.merge import marked, merged
 from structdsl.passes.reach import pruned
 from structdsl.syntax.source import SourceMap
@@ -84,7 +84,7 @@ class _Heir:
         assert block.base is not None
         kind = block.kind.text
         wanted = written if "." in written else f"{kind}.{written}"
-        found = nearest(
+        found = nearest_address(
             wanted, [name for name in self.blocks if name.startswith(f"{kind}.") and name != _address(block)]
         )
         if self.damaged and not found:

@@ -76,9 +76,21 @@ class _Loader:
             name, span = import_.alias.text, import_.alias.span
             if name in HEADS:
                 help_ = "choose another name after `as`"
-                self.report("E0213", f"`{name}` is a word of the language, and no name of an import", span, help_)
+                self.report(
+                    "E0213",
+                    f"`{name}` is a word of the language, and no name of an import",
+                    span,
+                    help_,
+                    label="a word of the language",
+                )
             elif name in found:
-                self.report("E0202", f"two imports are called `{name}`", span, "choose another name after `as`")
+                self.report(
+                    "E0202",
+                    f"two imports are called `{name}`",
+                    span,
+                    "choose another name after `as`",
+                    label="second time",
+                )
             else:
                 found[name] = f"{prefix}{name}_"
         return found
@@ -112,11 +124,25 @@ class _Loader:
             helps = did_you_mean([PREFIX + each for each in near])
             fixes = tuple(Edit(span=span, text=f'"{PREFIX}{edit.text}"') for edit in respelling(span, name, near))
             notes = () if helps else (f"the library holds: {', '.join(PREFIX + each for each in known)}",)
-            self.report("E0210", f"no spec `{target}` in the standard library", span, *helps, notes=notes, fixes=fixes)
+            self.report(
+                "E0210",
+                f"no spec `{target}` in the standard library",
+                span,
+                *helps,
+                label="no spec of this name",
+                notes=notes,
+                fixes=fixes,
+            )
             return None
         if "://" in target or any(mark in target for mark in "*?[") or not target.endswith(".adapt"):
             help_ = 'write a relative path, `import "./lib/clinical.adapt" as clinical`, or `"std:…"`'
-            self.report("E0210", f"`{target}` is no file that can be imported", span, help_)
+            self.report(
+                "E0210",
+                f"`{target}` is no file that can be imported",
+                span,
+                help_,
+                label="neither a relative path nor `std:…`",
+            )
             return None
         return Path(posixpath.normpath((by.path.parent / target).as_posix()))
 
@@ -127,10 +153,15 @@ class _Loader:
             std = str(path).startswith(PREFIX)
             return Source(path, read_std(str(path).removeprefix(PREFIX)) if std else self.unit.read(path))
         except OSError as error:
-            self.report("E0210", f"`{target}` cannot be read: {(error.strerror or str(error)).lower()}", span)
+            self.report(
+                "E0210",
+                f"`{target}` cannot be read: {(error.strerror or str(error)).lower()}",
+                span,
+                label="imported here",
+            )
         except UnicodeDecodeError as error:
             byte = f"byte {error.start} is {error.object[error.start]:#04x}"
-            self.report("E0210", f"`{target}` is not UTF-8: {byte}", span)
+            self.report("E0210", f"`{target}` is not UTF-8: {byte}", span, label="imported here")
         return None
 
     def report(
@@ -209,7 +240,13 @@ class _Renamer:
             if len(rest) > 1 and rest[0] in HEADS:
                 return (rest[0], self.aliases[head] + rest[1], *rest[2:])
             help_ = f"name the kind as well, as in `{head}.corpus.{rest[-1]}`"
-            self.loader.report("E0211", f"`{'.'.join(parts)}` names no kind of the import `{head}`", span, help_)
+            self.loader.report(
+                "E0211",
+                f"`{'.'.join(parts)}` names no kind of the import `{head}`",
+                span,
+                help_,
+                label="a name without its kind",
+            )
             return None
         if len(rest) > 1 and rest[0] in HEADS and head not in HEADS:
             if not self.damaged:

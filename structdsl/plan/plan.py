@@ -124,6 +124,7 @@ class Plan(Record):
     name: str  # of the spec: its file name without suffix
     spec: str  # its file name
     parameters: dict[str, str]  # as resolved, in canonical form
+    profile: str | None = None  # that was laid over the spec
     steps: tuple[Step, ...]
     training: Graph
     reports: tuple[str, ...]  # score tables that a finished run prints

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from structdsl.diagnostics import Edit, did_you_mean, nearest, readdressing, respelling
+from structdsl.diagnostics import Edit, did_you_mean, nearest, nearest_address, readdressing, respelling
 from structdsl.schema.reader import ERROR, Reader, Type, choice_word, kind_of, not_built
-from structdsl.schema.tables import INNER_TABLES, PROMISED_TABLES
+from structdsl.schema.tables import INNER_TABLES, OTHER_KINDS, PROMISED_TABLES, RECORDS
+from structdsl.schema.texts import bare
 from structdsl.syntax.tree import (
     Call,
     Expression,
@@ -37,6 +40,9 @@ class RefTo:
         if not isinstance(value, Reference):
             return at.mismatch(self, value)
         address = str(value)
+        schema, _, name = address.partition(".")
+        if self.tables and schema in OTHER_KINDS and f"{OTHER_KINDS[schema]}.{name}" in at.blocks:
+            return address
         if address in at.blocks:
             if value.parts[0] in self.kinds:
                 return address
@@ -64,11 +70,16 @@ class RefTo:
                     f"this is a table of `{owner}`",
                     helps=(f"write `{owner}`",) if kind in self.kinds and not self.tables else (),
                 )
+        if value.parts[0] in RECORDS and len(value.parts) == 2:
+            message = f"`{address}` is a record of runs"
+            helps = (f'ask with `structdsl query "FROM {address}"`',)
+            notes = ("no step makes it: it grows while the steps run",)
+            return at.report("E0301", message, value.span, "not a table of the spec", notes=notes, helps=helps)
         kind = value.parts[0] if len(value.parts) > 1 else self.kinds[0]
         same = [known for known in at.blocks if known.partition(".")[0] in self.kinds]
         tables = [f"{b}_{s}" for b in same for s in self.tables if s in PROMISED_TABLES.get(b.partition(".")[0], ())]
         wanted = address if len(value.parts) > 1 else f"{self.kinds[0]}.{address}"
-        found = nearest(wanted, same + tables) or nearest(wanted, list(at.blocks))
+        found = nearest_address(wanted, same + tables) or nearest_address(wanted, list(at.blocks))
         if at.damaged and not found:
             return ERROR
         names = " or ".join(f"`{name}`" for name in found)
@@ -86,7 +97,7 @@ class RefTo:
 
     @staticmethod
     def _respelt(value: Reference, wanted: str, found: list[str], at: Reader) -> tuple[Edit, ...]:
-        if not found:
+        if not found or found[0] in at.beside:
             return ()
         owner, suffix = (found[0], "") if found[0] in at.blocks else _owner(found[0], at)
         if owner is None:
@@ -119,8 +130,9 @@ class ListOf:
 
     def read(self, value: Expression, at: Reader) -> Any:
         if not isinstance(value, Sequence):
-            return at.mismatch(self, value)
-        items = [self.item.read(item, at) for item in value.items]
+            return at.mismatch(self, value, helps=(f"write `[{value}]`",) if isinstance(value, Reference) else ())
+        one = dataclasses.replace(at, beside=_names(value.items)) if self.unique else at
+        items = [self.item.read(item, one) for item in value.items]
         if self.unique and ERROR not in items and _repeats(items, value, at):
             return ERROR
         if not items and not self.empty:
@@ -129,6 +141,10 @@ class ListOf:
 
     def describe(self) -> str:
         return "a list, such as `[…, …]`"
+
+
+def _names(written: Iterable[Expression]) -> frozenset[str]:
+    return frozenset(str(each) for each in written if isinstance(each, Reference))
 
 
 def _repeats(items: list[Any], value: Sequence, at: Reader) -> bool:
@@ -165,7 +181,7 @@ class Names:
     def read(self, value: Expression, at: Reader) -> Any:
         if not isinstance(value, Sequence):
             return at.mismatch(self, value)
-        names = [choice_word(item) or at.mismatch(self, item) for item in value.items]
+        names = [choice_word(item) or bare(self, item, at) for item in value.items]
         return ERROR if ERROR in names or _repeats(names, value, at) else tuple(names)
 
     def describe(self) -> str:
@@ -187,8 +203,9 @@ class MapOf:
             return at.report("E0301", f"`{at.attribute}` expects at least one entry", value.span, "this map is empty")
         result: dict[Any, Any] = {}
         failed = False
+        one = dataclasses.replace(at, beside=_names(pair.key for pair in value.pairs))
         for pair in value.pairs:
-            key = self.key.read(pair.key, at) if self.key else self._name(pair.key, at)
+            key = self.key.read(pair.key, one) if self.key else self._name(pair.key, at)
             if key is not ERROR and _folded(key) in {_folded(known) for known in result}:
                 at.report("E0208", f"`{key}` stands twice in `{at.attribute}`", pair.key.span, "second time")
                 failed = True

@@ -18,7 +18,7 @@ from structdsl.schema.reader import ERROR, Reader, Type
 from structdsl.schema.scalars import Choice, Count, Integer, Literal, Predicate, Ratio, String
 from structdsl.schema.tables import PROMISED_TABLES
 from structdsl.schema.texts import FilePath, PythonFunction, Query, Secret
-from structdsl.syntax.tree import Expression, Keyword, Mapping, Sql
+from structdsl.syntax.tree import Call, Expression, Keyword, Mapping, Reference, Sql
 
 ROLES = ("domain", "replay", "instruction", "preference", "exam", "probe")
 TABLES = tuple(dict.fromkeys(suffix for suffixes in PROMISED_TABLES.values() for suffix in suffixes))
@@ -91,7 +91,8 @@ class Documents(Schema):
         default=None, description="The title of the whole, root of its taxonomy [its name]."
     )
     keep: Annotated[
-        tuple[Sql | Quality, ...], OneOrMany(OneOf(((Sql, Predicate()), (object, CallOf({"quality": Quality})))))
+        tuple[Sql | Quality, ...],
+        OneOrMany(OneOf(((Sql, Predicate()), ((Call, Reference), CallOf({"quality": Quality}))))),
     ] = Field(
         default=(),
         description="A condition that a document must meet, as SQL or as a bundle such as `quality(gopher)`; with"
@@ -115,6 +116,9 @@ class Documents(Schema):
     )
     chunk: Annotated[Chunking | None, CallOf(CHUNKINGS)] = Field(
         default=None, description="How documents are cut for training [`paragraphs(max = 1024 tokens)`]."
+    )
+    cluster: Annotated[str | None, RefTo(("cluster",))] = Field(
+        default=None, description="Where its documents are worked on [one process of this machine]."
     )
 
     @property

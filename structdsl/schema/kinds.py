@@ -57,8 +57,10 @@ USELESS: dict[tuple[str, str], frozenset[str | None]] = {
     ("corpus", "decontaminate"): _MEASURED,
     ("corpus", "holdout"): _MEASURED,
     ("corpus", "chunk"): _MEASURED | _ROWS,
+    ("stage", "distill"): frozenset({"sft", "ssft", "dpo"}),
 }
-"""(kind, attribute) -> roles whose corpora pass over it in `defaults`: what is only measured is left as it is."""
+"""(kind, attribute) -> roles or variants whose blocks pass over it in `defaults`: what is only measured is left as it
+is, and a teacher is heard over plain text alone."""
 
 HINTS: dict[tuple[str, str], dict[str, str]] = {
     ("mixture", "budget"): {"docs": "`budget` counts tokens; a document cap is `limit` of the corpus"},

@@ -106,3 +106,6 @@ class Mixture(Schema):
     seed: Annotated[int | None, Integer(maximum=2**32 - 1)] = Field(
         default=None, description="Of the draw [the project's]."
     )
+    cluster: Annotated[str | None, RefTo(("cluster",))] = Field(
+        default=None, description="Where it is drawn [one process of this machine]."
+    )

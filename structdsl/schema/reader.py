@@ -57,6 +57,7 @@ class Reader:
     blocks: Table[str, Any]  # address -> declaration
     damaged: bool = False  # whether some of the file could not be read, so that blocks may be missing
     hints: dict[str, str] = field(default_factory=dict)  # unit -> help, for a value of another unit
+    beside: frozenset[str] = frozenset()  # names in the same list or map, none of which may stand there twice
     read_call: Callable[[Call, dict[str, Any], Reader], Any]
     resolve: Callable[[str, Span], str] = as_written  # a path, as seen from the folder of the spec
 

@@ -228,7 +228,7 @@ class Choice:
                 "no such choice",
                 notes=(f"choices: {', '.join(self.names + self.planned)}",),
                 helps=did_you_mean(near),
-                fixes=respelling(value.span, word, near, self.planned),
+                fixes=respelling(value.span, word, near, {*self.planned, *at.beside}),
             )
         return word
 

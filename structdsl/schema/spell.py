@@ -8,6 +8,7 @@ from typing import Any
 
 from structdsl.schema.block import Nested, Schema, type_of
 from structdsl.schema.containers import CallOf, ListOf, OneOf, OneOrMany
+from structdsl.schema.optimizer import WarmUp
 from structdsl.schema.quantities import plain
 from structdsl.schema.reader import Type
 from structdsl.schema.scalars import Boolean, Bytes, Choice, Count, Duration, Integer, Number, Ratio, String
@@ -27,7 +28,7 @@ def default_text(schema: type[Schema], field: str) -> str | None:
     return written(info.get_default(call_default_factory=True, validated_data={}), type_of(info))
 
 
-def written(value: Any, type_: Type | Nested) -> str | None:  # noqa: C901 - one case a form
+def written(value: Any, type_: Type | Nested) -> str | None:  # noqa: C901, PLR0912 - one case a form
     """A value as the text that its type reads; none for what is absent (`None`, nothing in a list or map)."""
     if value is None or value in ((), {}) or isinstance(type_, Nested):
         return None
@@ -47,15 +48,17 @@ def written(value: Any, type_: Type | Nested) -> str | None:  # noqa: C901 - one
                 return next((f"{value // unit}{name}" for unit, name in TIMES if not value % unit), f"{value}ns")
             case Bytes(), int():
                 return next((f"{value // unit}{name}" for unit, name in SIZES if not value % unit), f"{value} bytes")
-            case Ratio(), Decimal():
+            case ((Ratio() | WarmUp()), Decimal()):
                 return f"{plain(value * 100)}%"
+            case WarmUp(), int():
+                return f"{value} steps"
             case Number(), Decimal():
-                return str(value).replace("E", "e")
+                return _number(value)
             case Choice(), str() if value in leaf.names:
                 return value
             case String(), str():
                 return quoted(value)
-            case (ListOf() | OneOrMany()), tuple():
+            case ((ListOf() | OneOrMany()), tuple()):
                 items = [written(item, leaf.item) for item in value]
                 return f"[{', '.join(item for item in items if item is not None)}]"
     return None
@@ -77,6 +80,17 @@ def _call(name: str, value: Schema) -> str:
         if (text := written(getattr(value, field), type_of(info))) is not None
     ]
     return f"{name}({', '.join(arguments)})"
+
+
+def _number(value: Decimal) -> str:
+    """`2e-5` for what is small, plain digits else."""
+    if not value or abs(value) >= Decimal("0.001"):
+        return plain(value)
+    sign, digits, exponent = value.normalize().as_tuple()
+    assert isinstance(exponent, int)
+    fraction = "".join(map(str, digits[1:]))
+    mantissa = f"{digits[0]}.{fraction}" if fraction else str(digits[0])
+    return f"{'-' * sign}{mantissa}e{exponent + len(digits) - 1}"
 
 
 def _counted(value: int) -> str:

@@ -15,6 +15,12 @@ PROMISED_TABLES: Mapping[str, tuple[str, ...]] = {
     "evaluation": ("scores",),
 }
 
+OTHER_KINDS: Mapping[str, str] = {"checks": "check", "teacher": "stage"}
+"""Schemas of tables that are called otherwise than the kind of block that makes them."""
+
+RECORDS = ("llm", "meta")
+"""Schemas of what runs write beside the work: `meta.steps` and the like, which no block may read."""
+
 INNER_TABLES: Mapping[str, tuple[str, ...]] = {
     "corpus": ("read", "faults", "counts", "verdicts", "headings", "redacted", "signals", "kept", "cut", "screened"),
     "taxonomy": ("nodes", "trees", "named", "outlined"),

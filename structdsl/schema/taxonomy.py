@@ -12,7 +12,7 @@ from structdsl.schema.chunking import CHUNKINGS, Chunking
 from structdsl.schema.containers import CallOf, ListOf, Names, OneOf, RefTo
 from structdsl.schema.scalars import Boolean, Choice, Integer, Predicate, Ratio, String
 from structdsl.schema.texts import FilePath, NodePath, Pattern, Query
-from structdsl.syntax.tree import Sequence, Sql
+from structdsl.syntax.tree import Call, Reference, Sequence, Sql
 
 
 class File(Schema):
@@ -34,7 +34,8 @@ class Keywords(Schema):
 
     path: Annotated[str, NodePath()] = Field(description="The node of a chunk that has the words.")
     terms: Annotated[
-        tuple[str, ...] | File, OneOf(((Sequence, ListOf(String(minimum=1))), (object, CallOf({"file": File}))))
+        tuple[str, ...] | File,
+        OneOf(((Sequence, ListOf(String(minimum=1))), ((Call, Reference), CallOf({"file": File})))),
     ] = Field(description="Words or phrases, found whole and whatever their case: a list, or a file with one a line.")
     at_least: Annotated[int, Integer(minimum=1)] = Field(
         default=1, description="How many different terms a chunk must have."
@@ -149,6 +150,9 @@ class Taxonomy(Schema):
     )
     merge: Annotated[Literal["none", "by_path"], Choice(("none", "by_path"))] = Field(
         default="none", description="Whether equal paths of several trees become one node."
+    )
+    cluster: Annotated[str | None, RefTo(("cluster",))] = Field(
+        default=None, description="Where its rules are asked [one process of this machine]."
     )
     rules: Annotated[dict[str, Rule], Nested("rule", dict(RULES), many=True)] = Field(
         default={}, description="Rules, in the order in which they are asked."

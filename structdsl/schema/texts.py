@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from structdsl.diagnostics import Edit
-from structdsl.schema.reader import ERROR, Reader, choice_word
+from structdsl.schema.reader import ERROR, Reader, Type, choice_word
 from structdsl.schema.scalars import String
 from structdsl.syntax.tree import Call, Expression, Keyword, Sql, Text
 
@@ -89,6 +89,12 @@ class Secret:
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
+def bare(type_: Type, value: Expression, at: Reader) -> Any:
+    """Report what should have been a bare name; a string that is one only has to lose its quotes."""
+    helps = (f"write `{value.value}`",) if isinstance(value, Text) and value.value.isidentifier() else ()
+    return at.mismatch(type_, value, helps=helps, fixes=at.unquoted(value) if helps else ())
+
+
 @dataclass(frozen=True, slots=True)
 class Word:
     """A bare name that is local to the block: a column of its table, a level, a task."""
@@ -98,7 +104,7 @@ class Word:
     def read(self, value: Expression, at: Reader) -> Any:
         if isinstance(value, Keyword):
             return at.mismatch(self, value)
-        return choice_word(value) or at.mismatch(self, value)
+        return choice_word(value) or bare(self, value, at)
 
     def describe(self) -> str:
         return self.what

@@ -132,6 +132,8 @@ def fill(name: str, tables: Mapping[str, Relation], **holes: Any) -> str:
         If the template has a hole that `holes` does not fill.
 
     """
+    if [] in holes.values():  # nothing in the place of columns: the comma goes with them
+        return text(tree(name, tables, **holes))
     given = frozenset(tables)
     filled: list[str] = []
     for piece, mark, indent in _layout(name, given):

@@ -137,6 +137,8 @@ def _close_line(repair: Repair, text: str, stack: list[int], opener: int, at: in
     else:
         fault = messages.mismatched(here, Span(at, at + 1), text[opener], text[at])
         repair.turned[at] = PARTNERS[text[opener]]
+        if text[at] in OPENERS:
+            fault = dataclasses.replace(fault, fixes=(Edit(span=Span(at, at + 1), text=PARTNERS[text[opener]]),))
         if text[at] == "}":  # what braces enclose holds lines: `corpus notes (`
             fault = dataclasses.replace(fault, fixes=(Edit(span=here, text="{"),))
             repair.turned = {**repair.turned, opener: "{", at: "}"}
@@ -185,11 +187,25 @@ def _close_other(repair: Repair, outline: Outline, stack: list[int], lines: Inde
         _partners(repair, stack.pop(), at)
     else:
         opener = stack.pop()
-        repair.faults.append(messages.mismatched(Span(opener, opener + 1), Span(at, at + 1), text[opener], closer))
+        fixes = (Edit(span=Span(at, at + 1), text=PARTNERS[text[opener]]),) if _in_place(text, opener, at) else ()
+        one, other = Span(opener, opener + 1), Span(at, at + 1)
+        repair.faults.append(messages.mismatched(one, other, text[opener], closer, fixes))
         begin = max(line_start(text, opener), stack[-1] + 1 if stack else 0)
         comma = COMMA.match(text, at + 1)
         repair.blanks.append(Span(begin, comma.end() if comma else at + 1))
         repair.damage.append(opener)
+
+
+def _in_place(text: str, opener: int, at: int) -> bool:
+    """Whether what stands around an opening bracket shows that it is the right one, and so the closing one is not."""
+    before, inside = text[:opener].rstrip(" \t")[-1:], text[opener + 1 : at]
+    match text[opener]:
+        case "(":
+            return text[opener - 1].isalnum() or text[opener - 1] == "_"
+        case "[":
+            return before in {*"=:,([{"} and ":" not in inside
+        case _:
+            return before in {*"=:"} and ":" in inside
 
 
 def _closers_ahead(outline: Outline, index: int) -> list[str]:

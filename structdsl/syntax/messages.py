@@ -112,7 +112,7 @@ def stray(span: Span, bracket: str) -> Diagnostic:
     )
 
 
-def mismatched(opener: Span, closer: Span, bracket: str, found: str) -> Diagnostic:
+def mismatched(opener: Span, closer: Span, bracket: str, found: str, fixes: tuple[Edit, ...] = ()) -> Diagnostic:
     return Diagnostic(
         code="E0102",
         message=f"`{bracket}` is closed by `{found}`",
@@ -120,6 +120,7 @@ def mismatched(opener: Span, closer: Span, bracket: str, found: str) -> Diagnost
             Label(span=closer, text=f"no {NAMES_OF_BRACKETS[found]} is open here"),
             Label(span=opener, text="opened here", primary=False),
         ),
+        fixes=fixes,
     )
 
 
@@ -216,12 +217,13 @@ def language_missing() -> Diagnostic:
     )
 
 
-def language_late(span: Span) -> Diagnostic:
+def language_late(span: Span, fixes: tuple[Edit, ...]) -> Diagnostic:
     return Diagnostic(
         code="E0106",
         message="`language` must be the first line",
         labels=(Label(span=span, text="comes after something else"),),
         helps=("move it to the top of the file",),
+        fixes=fixes,
     )
 
 
@@ -254,12 +256,13 @@ def import_form(span: Span, fixes: tuple[Edit, ...], *, short: bool) -> Diagnost
     )
 
 
-def import_late(span: Span) -> Diagnostic:
+def import_late(span: Span, fixes: tuple[Edit, ...]) -> Diagnostic:
     return Diagnostic(
         code="E0107",
         message="imports stand above all declarations",
         labels=(Label(span=span, text="comes after a declaration"),),
         helps=("move it up, right below `language 1`",),
+        fixes=fixes,
     )
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 
-from structdsl.diagnostics.diagnostic import Sink
+from structdsl.diagnostics.diagnostic import Edit, Sink
+from structdsl.diagnostics.edits import removal
 from structdsl.syntax import brackets, messages, outline
 from structdsl.syntax.reader import Reader, Top
 from structdsl.syntax.source import Source
@@ -73,19 +74,36 @@ def _prepare(source: Source, sink: Sink) -> outline.Outline | None:
 
 def _check_order(source: Source, sink: Sink, items: list[Top]) -> None:
     """`language 1`, then imports, then declarations."""
-    declared = False
+    declared = named = False
+    head = 0  # where imports belong: behind the line of the last item that stands where it should
     for index, item in enumerate(items):
         match item:
             case Quantity() if index > 0:
-                messages.report(sink, source, messages.language_late(item.span))
+                messages.report(sink, source, messages.language_late(item.span, _to_top(source, item, named=named)))
             case Quantity() if (item.number, item.suffix) != (EDITION, ""):
                 messages.report(sink, source, messages.language_unknown(item.span, item.number + item.suffix))
             case Import() if declared:
-                messages.report(sink, source, messages.import_late(item.span))
+                messages.report(sink, source, messages.import_late(item.span, _moved_to(source, item.span, head)))
             case Parameter() | Block():
                 declared = True
             case _:
                 pass
-    named = any(isinstance(item, Quantity) for item in items)
+        named = named or isinstance(item, Quantity)
+        if not declared:
+            head = source.data.find(b"\n", item.span.end) + 1
     if not named and not LANGUAGE.search(source.text):
         messages.report(sink, source, messages.language_missing())
+
+
+def _to_top(source: Source, edition: Quantity, *, named: bool) -> tuple[Edit, ...]:
+    """`language 1` moved to the first line, or only removed where there is one already."""
+    span = Span(source.data.rfind(b"language", 0, edition.span.start), edition.span.end)
+    if source.data[span.start : span.end].split() != [b"language", EDITION.encode()]:
+        return ()
+    return removal(source, span) if named else (Edit(span=Span(0, 0), text="language 1\n\n"), *removal(source, span))
+
+
+def _moved_to(source: Source, span: Span, to: int) -> tuple[Edit, ...]:
+    """A line moved up to another place."""
+    text = source.data[span.start : span.end].decode()
+    return Edit(span=Span(to, to), text=f"{text}\n"), *removal(source, span)

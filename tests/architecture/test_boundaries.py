@@ -75,17 +75,19 @@ def test_only_the_command_line_of_the_compiler_knows_the_runtime(path: Path) -> 
 
 
 COMMAND_LINE = {
-    "compile": {"spec", "-p", "--diagnostics", "--out"},
+    "compile": {"spec", "-p", "--profile", "--diagnostics", "--out"},
+    "diff": {"revisions", "spec", "-p", "--profile", "--diagnostics", "--exit-code", "--all", "--format"},
     "explain": {"code", "--list"},
-    "fix": {"spec", "-p", "--diagnostics", "--diff"},
+    "fix": {"spec", "-p", "--profile", "--diagnostics", "--diff"},
     "fmt": {"paths", "--check", "--diff"},
-    "graph": {"spec", "-p", "--diagnostics", "--training", "--format", "--out"},
+    "graph": {"spec", "-p", "--profile", "--diagnostics", "--training", "--format", "--out"},
     "init": {"folder"},
-    "lock": {"spec", "-p", "--diagnostics", "--check", "--offline"},
-    "plan": {"spec", "-p", "--diagnostics", "--exit-code", "--all"},
+    "inspect": {"address", "spec", "-p", "--profile", "--diagnostics", "--format"},
+    "lock": {"spec", "-p", "--profile", "--diagnostics", "--check", "--offline"},
+    "plan": {"spec", "-p", "--profile", "--diagnostics", "--exit-code", "--all", "--format"},
     "query": {"sql", "--spec", "--run", "--format", "--limit"},
-    "run": {"spec", "-p", "--diagnostics", "--select", "--locked"},
-    "test": {"spec", "-p", "--diagnostics", "--filter"},
+    "run": {"spec", "-p", "--profile", "--diagnostics", "--select", "--locked"},
+    "test": {"spec", "-p", "--profile", "--diagnostics", "--filter"},
 }
 
 

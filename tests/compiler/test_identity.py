@@ -8,14 +8,18 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from structdsl.compile import compile_text
 from structdsl.emit.build import artefacts
+from structdsl.identity import Effect, effective
 from structdsl.plan import Plan
+from structdsl.plan.operations import training
 
 SPEC = """\
 language 1
@@ -71,6 +75,11 @@ LABELS = {
     "one line": ("\n  role = domain\n", ", role = domain\n"),
     "explicit default": ("root = corpus", "root = corpus, resolve = first"),
     "params": ("language 1\n", "language 1\nparam unused: ratio = 5%\n"),
+    "nodes": ("processes = 1", "nodes = 2, gpus = 8, launcher = slurm"),
+    "checkpoint": ("processes = 1", "checkpoint { every = 30min, keep = 2 }"),
+    "offload": ("processes = 1", "deepspeed { offload = cpu, bucket = 1MB, overlap = true }"),
+    "track": ("cluster = cluster.here", "cluster = cluster.here, track = [wandb, tensorboard]"),
+    "default of an argument": ("lr = 1e-3", "lr = 1e-3, weight_decay = 0"),
 }
 
 
@@ -86,6 +95,9 @@ DATA = {
     "lr": ("1e-3", "2e-3", "stage.learn.train", "stage.learn.pack"),
     "depth": ("depth = 2", "depth = 1", "taxonomy.topics.nodes", "corpus.notes.chunk"),
     "seed": ("seed = 7", "seed = 8", "mixture.knowledge", "corpus.notes.chunk"),
+    "track": ("cluster = cluster.here", "track = [corpus.web]", "stage.learn.train", "stage.learn.pack"),
+    "adapter": ("cluster = cluster.here", "adapter = lora()", "stage.learn.train", "stage.learn.pack"),
+    "distill": ("cluster = cluster.here", "distill = lssd()", "stage.learn.train", "stage.learn.pack"),
     "source": ("web/*.md", "web/*.txt", "corpus.web.read", "corpus.notes.read"),
 }
 
@@ -111,6 +123,58 @@ def test_order_of_blocks_and_attributes_changes_no_recipe(chance: random.Random)
             lines = [*attributes, close]
         shuffled.append("\n".join([head, *lines]))
     assert recipes("language 1\n" + "\n".join(shuffled) + "\n") == BASE
+
+
+class Inner(BaseModel):
+    kind: str
+    size: int = 3
+
+
+class Toy(BaseModel):
+    op: str = "toy"
+    version: int = 1
+    threshold: float
+    method: str = "fast"
+    inner: Inner | None = None
+    workers: Annotated[int, Effect.COST] = 1
+    name: Annotated[str, Effect.LABEL] = ""
+
+
+def test_an_argument_at_its_default_is_left_out() -> None:
+    assert effective(Toy(threshold=0.5)) == {"op": "toy", "version": 1, "threshold": 0.5}
+    assert effective(Toy(threshold=0.5, method="fast", workers=8, name="x")) == effective(Toy(threshold=0.5))
+    assert effective(Toy(threshold=0.5, method="slow"))["method"] == "slow"
+    assert effective(Toy(threshold=0.5, inner=Inner(kind="a")))["inner"] == {"kind": "a"}
+    assert effective(Toy(threshold=0.5, inner=Inner(kind="a", size=4)))["inner"] == {"kind": "a", "size": 4}
+
+
+def test_a_field_that_is_added_with_a_default_changes_no_recipe() -> None:
+    class Later(Toy):
+        added: int | None = None
+
+    assert effective(Later(threshold=0.5)) == effective(Toy(threshold=0.5))
+
+
+def test_no_nested_value_of_the_plan_is_told_apart_by_a_default() -> None:
+    nested = [value for value in vars(training).values() if isinstance(value, type) and issubclass(value, BaseModel)]
+    for model in (m for m in nested if "op" not in m.model_fields):
+        for name in ("kind", "name", "method", "where", "shape"):
+            assert name not in model.model_fields or model.model_fields[name].is_required(), (model, name)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ('hf("a/b", token = secret("ONE"))', 'hf("a/b", token = secret("TWO"))', True),
+        ('hf("a/b", token = secret("ONE"))', 'hf("a/b")', True),
+        ('hf("a/b")', 'hf("a/b", revision = "v1")', False),
+    ],
+)
+def test_a_secret_is_a_label(one: str, other: str, same: bool) -> None:  # noqa: FBT001 - a case
+    tiny = SPEC.splitlines()[2]
+    found = [compiled(SPEC.replace(tiny, f"model tiny {{ source = {source} }}")) for source in (one, other)]
+    steps = [[(step.address, step.recipe) for step in plan.steps] for plan in found]
+    assert (steps[0] == steps[1]) is same
 
 
 def test_artefacts_are_the_same_bytes_everywhere(tmp_path: Path) -> None:

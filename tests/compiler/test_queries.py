@@ -33,7 +33,7 @@ taxonomy topics {
   rule asked:   structurise { model = model.writer, max_calls = 10 }
 }
 mixture m { budget = 1M tokens, weights = { corpus.notes: 100% } }
-stage learn: cpt { from = model.tiny, data = mixture.m }
+stage learn: cpt { from = model.tiny, data = mixture.m, distill = lssd(cache = topk(8)) }
 evaluation board { models = [stage.learn], tasks = { exam: closed_book(corpus.exams) } }
 """
 

@@ -19,7 +19,7 @@ LIBRARY = """language 1
 param most: docs = 7 docs
 param unused: string
 defaults corpus { license = "CC0" }
-corpus base { source = files("texts/*.md"), role = domain, limit = param.most, title = "Base", chunk = paragraphs(max = 9 tokens) }
+corpus base { source = files("texts/*.md"), role = domain, limit = param.most, title = "Base", chunk = paragraphs(9) }
 corpus other { source = files("other/*.md"), role = domain, keep = sql "n_chars > ${param.most}" }
 corpus faulty { role = domain, source = files(3) }
 """
@@ -62,12 +62,12 @@ def entry(unit: Unit, address: str, name: str) -> Entry:
     ("address", "name", "value", "origin"),
     [
         ("corpus.own", "limit", "5 docs", "spec.adapt:7, param.most"),
-        ("corpus.heir", "limit", "7 docs", "folder/lib/library.adapt:5, extends corpus.lib_base, param.most"),
+        ("corpus.heir", "limit", "7 docs", "lib/library.adapt:5, extends corpus.lib_base, param.most"),
         ("corpus.heir", "title", '"Heir"', "spec.adapt:8"),
-        ("corpus.heir", "source", 'files("lib/texts/*.md")', "folder/lib/library.adapt:5, extends corpus.lib_base"),
+        ("corpus.heir", "source", 'files("lib/texts/*.md")', "lib/library.adapt:5, extends corpus.lib_base"),
         ("corpus.heir", "keep", 'sql "n_chars > 1"', "spec.adapt:4, defaults corpus"),
         ("corpus.plain", "limit", "3 docs", "spec.adapt:4, defaults corpus"),
-        ("corpus.lib_other", "license", '"CC0"', "folder/lib/library.adapt:4, defaults corpus"),
+        ("corpus.lib_other", "license", '"CC0"', "lib/library.adapt:4, defaults corpus"),
         ("stage.learn", "length", "2Ki tokens", "default"),
     ],
 )

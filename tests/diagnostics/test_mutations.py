@@ -77,8 +77,7 @@ def swap_lines(chance: random.Random, text: str) -> str:
 
 
 def misspell(chance: random.Random, text: str) -> str:
-    names = list(re.finditer(r"[A-Za-z_]{3,}", text))
-    name = chance.choice(names)
+    name = chance.choice(list(re.finditer(r"[A-Za-z_]{3,}", text)))
     letters = list(name[0])
     at = chance.randrange(len(letters) - 1)
     if chance.random() < 0.5:
@@ -90,7 +89,7 @@ def misspell(chance: random.Random, text: str) -> str:
 
 def flip_bracket(chance: random.Random, text: str) -> str:
     places = [match.start() for match in re.finditer(r"[()\[\]{}]", text)]
-    at = chance.choice(places)
+    at = chance.choice(places) if places else 0
     return text[:at] + chance.choice(BRACKETS.replace(text[at], "") + " ") + text[at + 1 :]
 
 
@@ -124,7 +123,9 @@ def mutant(number: int) -> tuple[Path, str]:
     (path,) = chance.choices(SPECS, weights=[1 / path.stat().st_size for path in SPECS])  # as much time for each
     text = path.read_text(encoding="utf-8")
     for _ in range(chance.choice([1, 1, 1, 2, 3])):
-        text = chance.choice(MUTATIONS)(chance, text) or "language 1"
+        text = chance.choice(MUTATIONS)(chance, text)
+        if len(text) < 100:  # too little is left to be damaged
+            break
     return path, text
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
+from structdsl.cli.common import Request
 from structdsl.cli.sweep import Combination, Finished, combinations, compare, compile_all, single
 from structdsl.plan import Graph, Output, Place, Plan, Query, Step
 from structdsl_runtime.executor import run
@@ -67,7 +68,7 @@ def test_too_many() -> None:
     with pytest.raises(click.UsageError, match="more than 1000 combinations"):
         combinations(["a=1..100", "b=1..100"])
     with pytest.raises(click.UsageError, match="has several values"):
-        single(["a=1,2"], "compile")
+        single(Request(spec=None, params=("a=1,2",)), "compile")
 
 
 def test_all_are_compiled_before_the_first_is_run(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,9 @@ import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from structdsl.cli.main import cli
 from structdsl.compile import compile_text
 from structdsl.emit.build import artefacts
 from structdsl.plan import Plan
@@ -74,3 +76,20 @@ def test_golden(path: Path, *, update_golden: bool) -> None:
 
 def test_no_folder_is_left_over() -> None:
     assert {folder.name for folder in HERE.iterdir() if folder.is_dir()} - {"__pycache__"} == {p.stem for p in SPECS}
+
+
+def test_what_the_readme_of_std_says_to_write_compiles() -> None:
+    text = (ROOT / "specs" / "std" / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```adapt\n(.*?)```", text, re.DOTALL)
+    plan, sink = compile_text(example, Path("mine.adapt"))
+    assert [diagnostic.message for diagnostic in sink] == []
+    assert plan is not None
+
+
+@pytest.mark.parametrize(
+    "spec", [path for path in SPECS if "\ntest " in path.read_text(encoding="utf-8")], ids=lambda path: path.stem
+)
+def test_the_tests_of_a_shipped_spec_pass(spec: Path) -> None:
+    result = CliRunner().invoke(cli, ["test", str(spec)])
+    assert result.exit_code == 0, result.output
+    assert " passed" in result.output

@@ -16,7 +16,9 @@ import pytest
 
 from structdsl.compile import compile_text
 
-FENCE = re.compile(r"^```(?P<kind>adapt prelude|adapt|says)(?P<file>[ ][\w/]+\.adapt)?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(
+    r"^```(?P<kind>adapt prelude|adapt|says)(?P<file>[ ][\w/]+\.adapt)?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 
 
 @dataclass(frozen=True)

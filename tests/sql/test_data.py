@@ -413,3 +413,82 @@ def test_a_warning_has_no_gate(connection: duckdb.DuckDBPyConnection) -> None:
     )
     assert made.column("SELECT count(*) FROM checks.it") == [4]
     assert made.failed == []
+
+
+def test_a_language_is_identified_only_where_it_is_asked_for(connection: duckdb.DuckDBPyConnection) -> None:
+    made = tables(
+        connection,
+        'corpus web { source = files("w/*"), role = replay, keep = sql "lang = \'en\'" }\n'
+        'corpus rest { source = files("r/*"), role = replay, keep = sql "meta->>\'lang\' IS NULL" }\n'
+        'corpus told { source = files("t/*"), role = replay, columns = { lang: "l" }, keep = sql "lang = \'en\'" }',
+        corpus__web_unidentified=[{"doc_id": "a", "lang": "en"}, {"doc_id": "b"}, {"doc_id": "c"}],
+        corpus__web_languages=[{"doc_id": "a", "lang": "de"}, {"doc_id": "b", "lang": "en"}],
+    )
+    assert made.column("SELECT doc_id FROM corpus.web ORDER BY 1") == ["a", "b"]
+    assert made.column("SELECT reason FROM corpus.web_dropped") == ["unknown"]
+    found = "SELECT table_name FROM information_schema.tables WHERE table_name LIKE '%languages'"
+    assert made.column(found) == ["web_languages"]
+
+
+@pytest.mark.parametrize(
+    ("query", "keep", "identified"),
+    [
+        ("SELECT * FROM ${corpus.web}", "lang = 'en'", {"web"}),
+        ("SELECT doc_id, text FROM ${corpus.web}", "lang = 'en'", {"d"}),
+        ("SELECT doc_id, text, 'en' AS lang FROM ${corpus.web}", "lang = 'en'", set()),
+        ("SELECT doc_id, text FROM ${corpus.web} AS w WHERE w.LANG = 'x'", "true", {"web"}),
+        ("SELECT doc_id, 'lang' AS text FROM ${corpus.web}", "text = 'lang'", set()),
+    ],
+)
+def test_who_needs_a_language(query: str, keep: str, identified: set[str]) -> None:
+    spec = (
+        'language 1\ncorpus web { source = files("w/*"), role = replay }\n'
+        f'corpus d: derived {{ over = [corpus.web], role = replay, keep = sql "{keep}", select = sql "{query}" }}\n'
+    )
+    plan, sink = compile_text(spec, Path("spec.adapt"))
+    assert plan is not None, [diagnostic.message for diagnostic in sink]
+    found = {step.address for step in plan.steps if step.operation.op == "identify_language"}
+    assert found == {f"corpus.{name}.identify" for name in identified}
+
+
+def test_where_a_step_runs_is_in_the_plan_and_in_no_recipe() -> None:
+    spec = (
+        'language 1\ncluster farm {{ nodes = 2, gpus = 8 }}\ncorpus web {{ source = files("w/*"), role = replay{0} }}\n'
+        "taxonomy t {{ over = [corpus.web], rule h: headings {{ }}{0} }}\n"
+        "mixture m {{ budget = 5k, weights = {{ corpus.web: 100% }}{0} }}\n"
+    )
+    here, _ = compile_text(spec.format(""), Path("spec.adapt"))
+    there, _ = compile_text(spec.format(", cluster = cluster.farm"), Path("spec.adapt"))
+    assert here is not None
+    assert there is not None
+    assert [step.recipe for step in here.steps] == [step.recipe for step in there.steps]
+    assert {step.placement for step in here.steps} == {None}
+    assert {(step.placement.nodes, step.placement.processes) for step in there.steps if step.placement} == {(2, 16)}
+    assert all(step.placement is not None and "cluster" in step.places for step in there.steps)
+
+
+def test_a_costly_rule_knows_what_headings_leave(connection: duckdb.DuckDBPyConnection) -> None:
+    made = tables(
+        connection,
+        'corpus notes { source = files("n/*"), role = domain }\n'
+        "taxonomy t { over = [corpus.notes], root = corpus, rule h: headings { }, rule c: cohesion { } }",
+        corpus__notes_chunks=CHUNKS,
+        corpus__notes_headings=HEADINGS,
+        taxonomy__t_outlined=TREE,
+        taxonomy__t_c_found=[{"chunk_id": "notes/2", "path": "doses", "score": 1.0}],
+    )
+    assert made.column("SELECT chunk_id FROM taxonomy.t_h ORDER BY 1") == ["notes/0", "notes/1"]
+    assert made.ask("SELECT chunk_id, path, rule FROM taxonomy.t_links ORDER BY 1") == [
+        {"chunk_id": "notes/0", "path": "heart", "rule": "h"},
+        {"chunk_id": "notes/1", "path": "heart", "rule": "h"},
+        {"chunk_id": "notes/2", "path": "doses", "rule": "c"},
+    ]
+
+
+def test_text_that_is_only_measured_is_cut_where_its_chunks_are_read() -> None:
+    spec = 'language 1\ncorpus p { source = files("p/*"), role = probe }\n'
+    check = "check c: rows { over = corpus.p_chunks, expect = unique(chunk_id) }\n"
+    for text, cut in ((spec, False), (spec + check, True)):
+        plan, _ = compile_text(text, Path("spec.adapt"))
+        assert plan is not None
+        assert any(step.address == "corpus.p.chunk" for step in plan.steps) is cut

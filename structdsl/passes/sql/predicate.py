@@ -23,8 +23,8 @@ class Rows:
     table: str  # whose rows they are
     columns: tuple[Column, ...]
     source: str = ""  # what else may have columns, which nobody can know before it is read
+    mapped: bool = True  # whether `columns` could say that it has them
     locked: tuple[str, ...] = ()  # what else has columns, as the lock says
-    unfilled: frozenset[str] = frozenset()  # columns that are NULL where the source has none of this name
     unless: str = ""  # help for an empty predicate
 
     @property
@@ -47,7 +47,6 @@ class _Judge:
     written: Written
     rows: Rows
     found: tuple[str, ...] = ()  # columns that nobody can know yet
-    warned: tuple[str, ...] = ()
 
     def canonical(self) -> tuple[str, tuple[str, ...]] | None:
         written = self.written
@@ -168,12 +167,6 @@ class _Judge:
 
     def _column(self, name: str, where: tuple[int, int] | None) -> bool:
         written, rows = self.written, self.rows
-        if name.lower() in rows.unfilled and name.lower() not in self.warned:
-            self.warned += (name.lower(),)
-            label = "NULL where the source has no column of this name"
-            helps = (f'map a column of the source to it: `columns = {{ {name.lower()}: "…" }}`',)
-            message = f"nothing fills `{name.lower()}` of `{rows.table}` but its source"
-            written.report("W0604", message, label, where, notes=("languages are not identified",), helps=helps)
         if name.lower() in rows.names or name in self.found:
             return True
         if name in rows.locked:
@@ -187,7 +180,7 @@ class _Judge:
         if rows.source and not near:
             self.found += (name,)
             notes = (f"columns that are promised: {', '.join(rows.names)}",)
-            helps = (f'name it in `columns`: `{name}: "…"`',)
+            helps = (f'name it in `columns`: `{name}: "…"`',) if rows.mapped else ()
             message = f"whether `{rows.table}` has a column `{name}` is not known yet"
             written.report("W0603", message, f"looked for in {rows.source} when it is first read", place, notes=notes,
                            helps=helps)  # fmt: skip

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from structdsl.diagnostics import Edit, nearest, readdressing
+from structdsl.diagnostics import Edit, nearest_address, readdressing
 from structdsl.passes.sql.written import Hole, Written
 from structdsl.plan import Column
-from structdsl.promised import OTHER_KINDS, RECORDS, maker_of, promised_tables
+from structdsl.promised import RECORDS, maker_of, promised_tables
 from structdsl.schema.kinds import KINDS
-from structdsl.schema.tables import INNER_TABLES
+from structdsl.schema.tables import INNER_TABLES, OTHER_KINDS
 
 Columns = Callable[[str], tuple[Column, ...] | None]
 """Columns of a table, by its name; none where they are unknown or there is no such table."""
@@ -45,14 +45,15 @@ def _unknown(hole: Hole, written: Written) -> None:
         label = "a table inside the pipeline" if suffix in INNER_TABLES.get(kind, ()) else "not a table"
         message = f"`{maker.address}` promises no table `{name}`" if name != maker.address else f"`{name}` is no table"
         notes = (f"tables of `{maker.address}`: {', '.join(own)}",) if own else (f"a {kind} makes no table",)
-        found = nearest(name, own)
+        found = nearest_address(name, own)
         helps = (f"did you mean {' or '.join(f'`${{{table}}}`' for table in found)}?",) if found else ()
+        suffix = kind if kind in OTHER_KINDS else suffix
         if suffix in WITHOUT:
             label, helps = "not made", (WITHOUT[suffix].format(block=maker.address),)
         fixes = () if suffix in WITHOUT else readdressed(written, where, name, found)
         written.report("E0201", message, label, where, notes=notes, helps=helps, fixes=fixes)
         return
-    found = nearest(name, [table for table in tables if table.partition(".")[0] == kind]) or nearest(name, tables)
+    found = nearest_address(name, tables)
     assert unit.tree is not None
     if unit.tree.damaged and not found:
         return
@@ -79,5 +80,6 @@ WITHOUT = {
     "chunks": "rows of questions are not cut: read `${{{block}}}`",
     "titles": "only a `structurise` rule makes it; titles are in `${{{block}}}`",
     "attempts": "only a `structurise` rule makes it",
+    "teacher": "let `{block}` keep what its teacher says: `distill = lssd(cache = topk(64))`",
 }
 """What to do about a table that a block does not always make."""

@@ -26,9 +26,12 @@ def fitted(
     """The columns of a result, each with a name of its own and the type that is wanted of it; none after a report."""
     seen: set[str] = set()
     settled: list[Column] = []
+    twice: list[str] = []  # names of columns that come from a `*`
     for index, column in enumerate(columns):
         name, where = column.name, _item(written, tree, index, len(columns))
-        if name.casefold() in seen:
+        if name.casefold() in seen and where is None:
+            twice.append(name)
+        elif name.casefold() in seen:
             helps = ("give one of them another name with AS, or leave it out",)
             written.report("E0605", f"the query yields two columns `{name}`", "the second", where, helps=helps)
         seen.add(name.casefold())
@@ -41,6 +44,11 @@ def fitted(
             help_ = "take text out of JSON with `->>`, not with `->`"
         message = f"`{name}` must be of type {type_}, not {column.type}"
         written.report("E0605", message, f"of type {column.type}", where, helps=(help_,))
+    if twice:
+        names = ", ".join(f"`{name}`" for name in twice)
+        what = f"two columns {names}" if len(twice) == 1 else f"{len(twice)} names for two columns each: {names}"
+        helps = ("name the columns that are wanted, or write `* EXCLUDE (…)`",)
+        written.report("E0605", f"the query yields {what}", "once from each relation", helps=helps)
     return None if written.reported else tuple(settled)
 
 

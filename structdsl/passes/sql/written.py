@@ -204,6 +204,8 @@ def _literal(name: str, unit: Unit) -> str | None:
             return "'" + value.replace("'", "''") + "'"
         case "bool":
             return value
+        case "duration":
+            return f"to_microseconds({int(value.removesuffix('ns')) // 1000})"
         case "ratio" if "." not in value:
             return f"{value}.0"
     number = value.partition(" ")[0]

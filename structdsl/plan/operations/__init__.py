@@ -23,7 +23,6 @@ from structdsl.plan.operations.data import (
     IdentifyLanguage,
     JudgeQuality,
     MapPython,
-    PromisedTable,
     Query,
     ReadDataset,
     ReadFiles,
@@ -104,7 +103,6 @@ Operation = Annotated[
     | IdentifyLanguage
     | JudgeQuality
     | MapPython
-    | PromisedTable
     | ReadDataset
     | ReadObjects
     | ReadStructure
@@ -173,7 +171,6 @@ __all__ = [
     "Optimizer",
     "Pack",
     "Perplexity",
-    "PromisedTable",
     "Query",
     "ReadDataset",
     "ReadFiles",

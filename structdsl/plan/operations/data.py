@@ -269,14 +269,6 @@ class BuildOutline(Arguments):
     titles: tuple[tuple[str, str], ...]  # each corpus of `over`, in its order, and the title of its root
 
 
-class PromisedTable(Arguments):
-    """A table of the language that no step fills yet, where something of the spec reads it."""
-
-    op: Literal["promised_table"] = "promised_table"
-    version: Literal[1] = 1
-    table: str
-
-
 class Fixture(Arguments):
     """The rows that a test gives, in place of what a step would have made; other outputs are empty."""
 

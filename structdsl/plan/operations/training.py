@@ -168,8 +168,8 @@ class Training(Arguments):
     deepspeed: Annotated[dict[str, Any], Effect.COST]
     checkpoint: Annotated[Checkpoint | None, Effect.COST] = None
     trackers: Annotated[tuple[str, ...], Effect.LABEL] = ()
-    probes: Annotated[tuple[str, ...], Effect.LABEL] = ()  # inputs whose loss is followed
-    evaluate_every: Annotated[int | None, Effect.LABEL] = None  # optimizer steps
+    probes: tuple[str, ...] = ()  # inputs whose loss is followed: a result of the step, like its weights
+    evaluate_every: int | None = None  # optimizer steps
 
 
 class Train(Training):

@@ -10,7 +10,8 @@ from structdsl.plan import Guard, Plan
 from structdsl_runtime.executor import run
 from structdsl_runtime.explain import preview
 from structdsl_runtime.lock import StoreUnusable
-from tests.runtime.core.toy_plan import KEEP, OPERATIONS, PLACE, plan
+from structdsl_runtime.sizes import sizes
+from tests.runtime.core.toy_plan import KEEP, OPERATIONS, PLACE, STATS, plan
 
 
 @pytest.fixture
@@ -112,3 +113,30 @@ def test_a_file_where_the_store_should_be(root: Path, store: Path, name: str) ->
     for use in (lambda: preview(plan(), root=root, store=store), lambda: run(plan(), root=root, store=store)):
         with pytest.raises(StoreUnusable, match="cannot be used"):
             use()
+
+
+def test_chains_lead_to_what_was_changed(root: Path, full: Path) -> None:
+    (root / "data" / "a.txt").write_text("alpha!", encoding="utf-8")
+    entries = {entry.address: entry for entry in preview(plan(stats=STATS + " "), root=root, store=full)}
+    read, keep, count, stats = (entries[f"corpus.x.{name}"] for name in ("read", "keep", "count", "stats"))
+    assert (read.own, read.chain) == (("source files changed: +0 ~1 -0 (a.txt)",), ())
+    assert (keep.own, keep.chain, keep.origins) == ((), ("corpus.x.read",), ("corpus.x.read",))
+    assert count.chain == ("corpus.x", "corpus.x.read")
+    assert (stats.own, stats.chain) == (("its SQL changed",), ("corpus.x", "corpus.x.read"))
+
+
+def test_several_causes(root: Path, full: Path) -> None:
+    entries = {entry.address: entry for entry in preview(plan(keep=KEEP + " ", hidden=16), root=root, store=full)}
+    count = entries["corpus.x.count"]
+    assert count.chain == ("model.m.load",)
+    assert count.origins == ("corpus.x.keep", "model.m.load")
+
+
+def test_sizes_of_what_was_made(root: Path, full: Path) -> None:
+    wanted = plan(keep=KEEP + " ")
+    found = {size.table: size for size in sizes(wanted, preview(wanted, root=root, store=full), full)}
+    assert (found["corpus.x_read"].current, found["corpus.x_verdicts"].current) == (True, False)
+    assert found["corpus.x_read"].rows >= found["corpus.x_counts"].rows > 0
+    assert (found["corpus.x_read"].tokens, found["corpus.x_counts"].supervised) == (None, None)
+    assert found["corpus.x_counts"].tokens
+    assert "corpus.x" not in found

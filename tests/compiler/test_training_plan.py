@@ -1,0 +1,242 @@
+"""Training and evaluation as a plan: who waits for whom, what DeepSpeed is told, what the gates ask."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from structdsl.compile import compile_text
+from structdsl.emit.build import artefacts
+from structdsl.plan import CacheTeacher, Dpo, MergeModels, Plan, Query, RenderChat, ScoreSamples, Step, Train, View
+from structdsl.plan.operations import Cache, Distill, Lora, Swap
+
+SPEC = """\
+language 1
+param passes: epochs = 2
+model base { source = hf("org/base", token = secret("HF_TOKEN")) }
+corpus notes { source = files("notes/*.md"), role = domain }
+corpus web { source = files("web/*.md"), role = replay, holdout = 1% }
+corpus asked { source = files("q/*.jsonl"), role = instruction }
+corpus rated { source = files("r/*.jsonl"), role = preference }
+corpus exam { source = files("e/*.jsonl"), role = exam }
+mixture m { budget = 1M tokens, weights = { corpus.notes: 80%, corpus.web: rest } }
+cluster node {
+  nodes = 2
+  gpus = 8
+  precision = bf16
+  launcher = pdsh(hostfile = "my hosts")
+  deepspeed { zero = 3, offload = nvme("/fast"), overlap = true, bucket = 8MB, extra = { "fp16": { "loss_scale": 0 } } }
+  checkpoint { every = 30min, keep = 3 }
+}
+## Knowledge first.
+stage inject: cpt {
+  from    = model.base
+  data    = mixture.m
+  distill = lssd(weight = 40%, swap = top(5), on = [domain], cache = topk(64))
+  cluster = cluster.node
+}
+stage soft: merge { base = model.base, tuned = stage.inject, weight = 70% }
+stage style: sft {
+  from     = stage.soft
+  data     = easiest(corpus.asked, take = 10)
+  template = chatml
+  adapter  = lora(rank = 8)
+  epochs   = param.passes
+}
+stage more: sft { from = stage.style, data = corpus.asked, adapter = continue }
+stage align: dpo { from = stage.more, data = fas(corpus.rated, take = 5), template = own, optimizer = adamw(lr = 5e-7) }
+evaluation board {
+  models  = [model.base, stage.align]
+  tasks   = {
+    exam:  closed_book(corpus.exam)
+    pick:  multiple_choice(corpus.exam)
+    drift: divergence(corpus.web_heldout, from = model.base)
+    mmlu:  lm_eval("mmlu")
+  }
+  require = [
+    gain(exam, at_least = 5 points),
+    drop(mmlu, at_most = 1 points),
+    drop(drift, at_most = 0.05),
+    at_least(pick, 40 points, of = model.base),
+  ]
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    found, sink = compile_text(SPEC, Path("town.adapt"))
+    assert found is not None, [diagnostic.message for diagnostic in sink]
+    return found
+
+
+def step(plan: Plan, address: str) -> Step:
+    return next(step for step in plan.steps if step.address == address)
+
+
+def test_the_graph_says_who_needs_whom(plan: Plan) -> None:
+    edges = {(edge.source, edge.relation, edge.target) for edge in plan.training.edges}
+    assert edges == {
+        ("model.base", "from", "stage.inject"),
+        ("model.base", "teacher", "stage.inject"),
+        ("mixture.m", "data", "stage.inject"),
+        ("model.base", "from", "stage.soft"),
+        ("stage.inject", "from", "stage.soft"),
+        ("stage.soft", "from", "stage.style"),
+        ("corpus.asked", "data", "stage.style"),
+        ("stage.style", "from", "stage.more"),
+        ("corpus.asked", "data", "stage.more"),
+        ("stage.more", "from", "stage.align"),
+        ("corpus.rated", "data", "stage.align"),
+    }
+    nodes = {node.stage: node for node in plan.training.nodes}
+    assert [nodes[f"stage.{name}"].trainer for name in ("inject", "soft", "align")] == ["train", "merge_models", "dpo"]
+    assert nodes["stage.inject"].teacher == "model.base.load:model"
+    assert (nodes["stage.inject"].world, nodes["stage.inject"].nodes) == (16, 2)
+    assert nodes["stage.style"].outputs["adapter"] == "stage.style.train:adapter"
+    assert nodes["stage.soft"].data is None
+
+
+def test_steps_come_after_what_they_read(plan: Plan) -> None:
+    seen: set[str] = set()
+    for each in plan.steps:
+        assert seen.issuperset(each.upstream), each.address
+        seen.add(each.address)
+
+
+def test_a_teacher_is_asked_once_and_its_answers_are_read(plan: Plan) -> None:
+    teacher, train = step(plan, "stage.inject.teacher"), step(plan, "stage.inject.train")
+    assert isinstance(teacher.operation, CacheTeacher)
+    assert teacher.outputs["targets"].table == "teacher.inject"
+    assert set(train.inputs) == {"model", "packed", "samples", "targets"}
+    assert isinstance(train.operation, Train)
+    assert train.operation.distill == Distill(
+        weight=0.4, swap=Swap(where="top", k=5), roles=("domain",), cache=Cache(method="topk", n=64)
+    )
+
+
+def test_rows_are_chosen_by_the_nearest_stage_that_read_text(plan: Plan) -> None:
+    for name in ("style", "align"):
+        scores = step(plan, f"stage.{name}.difficulty")
+        assert isinstance(scores.operation, ScoreSamples)
+        assert scores.inputs["model"] == "stage.inject.train:model"
+    assert isinstance(step(plan, "stage.style.render").operation, RenderChat)
+    assert step(plan, "stage.style.rows").inputs == {"stage.style_chosen": "stage.style.chosen:rows"}
+
+
+def test_an_adapter_goes_on_where_it_stopped(plan: Plan) -> None:
+    first, second = step(plan, "stage.style.train"), step(plan, "stage.more.train")
+    assert isinstance(first.operation, Train)
+    assert first.operation.adapter == Lora(rank=8, alpha=8.0)
+    assert first.inputs["model"] == second.inputs["model"] == "stage.soft.merge:model"
+    assert second.inputs["adapter"] == "stage.style.train:adapter"
+    assert isinstance(step(plan, "stage.soft.merge").operation, MergeModels)
+    align = step(plan, "stage.align.train")
+    assert isinstance(align.operation, Dpo)
+    assert align.inputs["model"] == "stage.more.train:model"
+
+
+def test_no_secret_is_written_but_its_name(plan: Plan) -> None:
+    text = artefacts(plan)["plan.json"]
+    assert text.count("HF_TOKEN") == 2
+
+
+def test_deepspeed_is_told_what_the_cluster_says(plan: Plan) -> None:
+    told = json.loads(artefacts(plan)["training/inject/deepspeed.json"])
+    device = {"device": "nvme", "nvme_path": "/fast", "pin_memory": True}
+    assert told == {
+        "train_batch_size": 32,
+        "train_micro_batch_size_per_gpu": "auto",
+        "gradient_accumulation_steps": "auto",
+        "gradient_clipping": 1.0,
+        "bf16": {"enabled": True},
+        "fp16": {"loss_scale": 0},
+        "zero_optimization": {
+            "stage": 3,
+            "offload_optimizer": device,
+            "offload_param": device,
+            "overlap_comm": True,
+            "reduce_bucket_size": 4_000_000,
+            "stage3_prefetch_bucket_size": 4_000_000,
+        },
+    }
+
+
+LAUNCH = """\
+#!/usr/bin/env bash
+# Trains the stages of town.adapt, each after what it starts from; what is in the store is not done again.
+# Start it on the first node: a stage on several is handed to the launcher that its cluster names.
+set -euo pipefail
+cd "${SPEC_FOLDER:-$(dirname "$0")/../../..}"
+spec=town.adapt
+
+# 1. stage.inject (cpt) from model.base
+#    32 rows of 2,048 positions a step, 16 processes on 2 nodes, ZeRO-3
+#    learns from model.base as well
+#    by: deepspeed --launcher pdsh --hostfile 'my hosts' --num_nodes 2 --num_gpus 8 --module \
+structdsl_runtime.training.worker JOB
+structdsl run "$spec" -p passes=2 --select stage.inject
+
+# 2. stage.soft (merge): weights between two models
+structdsl run "$spec" -p passes=2 --select stage.soft
+"""
+
+
+def test_the_script_trains_one_stage_after_the_other(plan: Plan) -> None:
+    script = artefacts(plan)["training/launch.sh"]
+    assert script.startswith(LAUNCH)
+    assert script.count("structdsl run") == 5
+
+
+def test_scores_are_judged_by_what_is_required(plan: Plan) -> None:
+    scores = {
+        ("exam", "exact_match"): (Decimal("0.50"), Decimal("0.55")),
+        ("pick", "accuracy"): (Decimal("0.30"), Decimal("0.90")),
+        ("mmlu", "acc"): (Decimal("0.62"), Decimal("0.61")),
+        ("drift", "divergence"): (Decimal(0), Decimal("0.06")),
+    }
+    gates, gate = step(plan, "evaluation.board.gates"), step(plan, "evaluation.board.gate")
+    assert isinstance(gates.operation, Query)
+    with duckdb.connect() as connection:
+        connection.execute("CREATE SCHEMA evaluation")
+        connection.execute("CREATE TABLE evaluation.board_scores (model TEXT, task TEXT, metric TEXT, value DOUBLE)")
+        for (task, metric), values in scores.items():
+            for model, value in zip(("model.base", "stage.align"), values, strict=True):
+                row = [model, task, metric, value]
+                connection.execute("INSERT INTO evaluation.board_scores VALUES (?, ?, ?, ?)", row)
+        connection.execute(f"CREATE TABLE evaluation.board_gates AS {gates.operation.sql}")
+        found = connection.sql("SELECT gate, found, unit, passed FROM evaluation.board_gates").fetchall()
+        failed = connection.sql(gate.guards[0].sql).fetchall()
+    assert found == [
+        ("gain(exam, at_least = 5 points)", 5.0, "points", True),
+        ("drop(mmlu, at_most = 1 points)", -1.0, "points", True),
+        ("drop(drift, at_most = 0.05)", -0.06, "divergence", False),
+        ("at_least(pick, 40 points, of = model.base)", 30.0, "points", False),
+    ]
+    assert failed == [
+        ("`drop(drift, at_most = 0.05)` is not met: it came out at -0.06 divergence",),
+        ("`at_least(pick, 40 points, of = model.base)` is not met: it came out at 30 points",),
+    ]
+
+
+def test_the_queries_of_the_plan_fit_together(plan: Plan) -> None:
+    """Every query runs over empty tables of the promised columns, and yields the columns that the plan says."""
+    with duckdb.connect() as connection:
+        for schema in ("corpus", "mixture", "stage", "teacher", "evaluation"):
+            connection.execute(f"CREATE SCHEMA {schema}")
+        for each in plan.steps:
+            for output in (output for output in each.outputs.values() if output.table):
+                schema, _, table = str(output.table).partition(".")
+                columns = ", ".join(f'"{column.name}" {column.type}' for column in output.columns)
+                if isinstance(each.operation, Query | View):
+                    connection.execute(f'CREATE TABLE {schema}."{table}" AS {each.operation.sql}')
+                    made = connection.sql(f'DESCRIBE {schema}."{table}"').fetchall()
+                    assert [row[:2] for row in made] == [(c.name, c.type) for c in output.columns], output.table
+                else:
+                    connection.execute(f'CREATE TABLE {schema}."{table}" ({columns})')
+            for guard in each.guards:
+                assert connection.sql(guard.sql).columns == ["message"]
