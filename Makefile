@@ -20,7 +20,7 @@ quickstart: setup ## adapt a small model to an invented world, in a few minutes 
 	cd examples/quickstart && ../../$(BIN)/structdsl run quickstart.adapt
 
 test: setup ## run the tests (no network, no GPU)
-	$(BIN)/python -m pytest
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n auto
 
 stress: setup ## compile ten thousand damaged specs: none may raise, hang, or say what is not so (MUTANTS=n for another number)
 	MUTANTS=$${MUTANTS:-10000} $(BIN)/python -m pytest tests/diagnostics/test_mutations.py
@@ -33,8 +33,9 @@ lint: setup ## check style and types
 docs: setup ## write what is generated from the code: docs/language, plan.schema.json
 	$(BIN)/python -m docs.generate
 
-bench: setup ## measure what a user waits for: help, compile, plan, a run with nothing to do, a query
+bench: setup ## measure what a user waits for: help, compile, plan, a run with nothing to do, a query; specs of any size
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python -m benchmarks.compile.run
 
 clean: ## remove what builds and runs left (not .venv)
 	rm -rf build dist .structdsl .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -25,7 +25,6 @@ from pathlib import Path
 
 from benchmarks.compile.project import spec
 from benchmarks.compile.sqlmesh_project import write
-
 from structdsl.compile import compile_text
 
 HERE = Path(__file__).parent

@@ -27,10 +27,8 @@ def block_of(address: str) -> str:
 
 def block_diagram(plan: Plan, labels: Shares | None = None) -> Diagram:
     """The blocks of a plan, by kind and then in the order of the plan; `labels` are words for some of the edges."""
-    steps: dict[str, list[Step]] = {}
-    for step in plan.steps:
-        steps.setdefault(block_of(step.address), []).append(step)
-    nodes = [_node(address, own, plan) for address, own in steps.items()]
+    variants = {node.stage: node.variant for node in plan.training.nodes}
+    nodes = [_node(address, steps, variants.get(address)) for address, steps in steps_by_block(plan).items()]
     nodes.sort(key=lambda node: KINDS.index(node.kind) if node.kind in KINDS else len(KINDS))
     return Diagram(
         title=plan.name,
@@ -54,15 +52,22 @@ def shares(unit: Unit) -> dict[tuple[str, str], str]:
     return found
 
 
-def _node(address: str, steps: list[Step], plan: Plan) -> Node:
+def steps_by_block(plan: Plan) -> dict[str, list[Step]]:
+    """The steps of each block, in the order of the plan."""
+    steps: dict[str, list[Step]] = {}
+    for step in plan.steps:
+        steps.setdefault(block_of(step.address), []).append(step)
+    return steps
+
+
+def _node(address: str, steps: list[Step], variant: str | None) -> Node:
     """What a box says of its block; all of it stands in the plan."""
-    variants = {node.stage: node.variant for node in plan.training.nodes}
     tasks = dict.fromkeys(task for step in steps if (task := getattr(step.operation, "task", None)))
     main = next((step for step in steps if step.address == address), steps[0])
     return Node(
         id=address,
         kind=address.partition(".")[0],
-        role=variants.get(address) or role_of(address, steps),
+        role=variant or role_of(address, steps),
         facts=(", ".join(tasks),) if tasks else (),
         doc=main.doc or next((step.doc for step in steps if step.doc), ""),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from structdsl.graph.blocks import block_of, role_of
+from structdsl.graph.blocks import role_of, steps_by_block
 from structdsl.graph.diagram import KINDS, Carries, Diagram, Edge, Node
 from structdsl.plan import GraphNode, Plan, Step
 from structdsl.plan.operations.training import Training
@@ -17,7 +17,8 @@ def training_diagram(plan: Plan) -> Diagram:
     others = dict.fromkeys(
         end for edge in plan.training.edges for end in (edge.source, edge.target) if end not in stages
     )
-    nodes = [_source(address, plan) for address in others]
+    behind = steps_by_block(plan)
+    nodes = [_source(address, behind.get(address, [])) for address in others]
     nodes += [_stage(node, steps) for node in plan.training.nodes]
     nodes.sort(key=lambda node: KINDS.index(node.kind) if node.kind in KINDS else len(KINDS))
     return Diagram(
@@ -41,8 +42,7 @@ def _relations(plan: Plan) -> dict[tuple[str, str], list[str]]:
     return found
 
 
-def _source(address: str, plan: Plan) -> Node:
-    steps = [step for step in plan.steps if block_of(step.address) == address]
+def _source(address: str, steps: list[Step]) -> Node:
     return Node(
         id=address,
         kind=address.partition(".")[0],
