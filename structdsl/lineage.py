@@ -7,6 +7,7 @@ from typing import Any
 
 from structdsl.promised import maker_of
 from structdsl.schema.chunking import Chunking, Paragraphs
+from structdsl.schema.corpus import Synthetic
 from structdsl.schema.evaluation import Divergence
 from structdsl.schema.model import Bpe, Endpoint, Hf, Of, Path
 from structdsl.unit import Declaration, Unit
@@ -55,6 +56,15 @@ def data_of(stage: Declaration) -> str | None:
     chosen = selection(stage)
     address: str | None = chosen.corpus if chosen is not None else getattr(stage.values, "data", None)
     return address
+
+
+def structure_of(stage: Declaration, unit: Unit) -> str | None:
+    """The address of the taxonomy of a scpt or ssft: as it says, else the one that its synthetic corpus is over."""
+    stated: str | None = stage.values.structure
+    data = unit.blocks.get(data_of(stage) or "")
+    if stated is None and data is not None and isinstance(data.values, Synthetic):
+        return data.values.over
+    return stated
 
 
 def scorer(stage: Declaration, unit: Unit) -> str:
@@ -166,11 +176,6 @@ def trained_corpora(unit: Unit) -> set[str]:
         else:
             found.update(mixed_corpora(data, unit))
     return found
-
-
-def owner_of(table: str, unit: Unit) -> Declaration | None:
-    """The block that a reference to it, or to one of its tables, leads to."""
-    return maker_of(table, unit)
 
 
 def corpora_behind(corpus: Declaration, unit: Unit) -> set[str]:

@@ -82,7 +82,8 @@ def _param_origin(parameter: Parameter, unit: Unit) -> str:
 def section(declaration: Declaration, unit: Unit) -> Section:
     """A block as it is compiled."""
     block = declaration.block
-    kind = f"{declaration.kind} {declaration.name}".strip()
+    name = declaration.name or (block.name.text if block.name else "")
+    kind = f"{declaration.kind} {name}".strip()
     head = f"{kind}: {declaration.variant}" if declaration.variant else kind
     return Section(head=head, doc=block.doc, entries=tuple(_entries(block, declaration.schema, unit)))
 

@@ -90,6 +90,8 @@ class Warned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished:
+    """The end of a run; views are in none of the numbers, for nothing is computed for them."""
+
     run_id: str
     status: Status
     ran: int

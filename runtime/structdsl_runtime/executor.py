@@ -276,12 +276,13 @@ class _Execution:
             self.workshop.close()
         self.sources.save()
         self._refresh(force=True)
+        told = {step.address for step in self.steps if step.operation.op != "view"}
         finished = RunFinished(
             run_id=self.journal.state.run_id,
             status=status,
-            ran=len(self.ran),
-            reused=len(self.reused),
-            left=len(self._left(after_current=status == "failed")),
+            ran=len(told.intersection(self.ran)),
+            reused=len(told.intersection(self.reused)),
+            left=len(told.intersection(self._left(after_current=status == "failed"))),
             seconds=self._seconds,
         )
         self._tell(finished)

@@ -90,6 +90,12 @@ def spec_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
+def format_option(first: str, *others: str, text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`--format`, of the command's own output; the first is what a person reads."""
+    choice = click.Choice([first, *others])
+    return click.option("--format", "format_", type=choice, default=first, show_default=True, help=text)
+
+
 def find_spec(request: Request) -> Place:
     """The spec that was named, else the only one in the current folder."""
     from structdsl.diagnostics import Diagnostic  # noqa: PLC0415
@@ -160,6 +166,11 @@ def unreadable(path: Path, error: OSError | UnicodeDecodeError) -> Diagnostic:
     return Diagnostic(code="E0802", message=message)
 
 
+def unwritable(path: Path, error: OSError) -> click.UsageError:
+    """What to raise where a file or a folder that the command line names cannot be written."""
+    return click.UsageError(f"`{shown(path)}` cannot be written: {(error.strerror or str(error)).lower()}")
+
+
 def _lock_text(place: Place, style: str) -> str | None:
     """The text of the lock beside a spec, where there is one."""
     from structdsl.lock import lock_path  # noqa: PLC0415
@@ -179,13 +190,19 @@ def build(unit: Unit, plan: Plan, folder: Path) -> list[Path]:
         message = f"`{shown(folder)}` holds files that no compile wrote; empty it, or have it written elsewhere"
         raise click.UsageError(message) from None
     except OSError as error:
-        message = f"`{shown(folder)}` cannot be written: {(error.strerror or str(error)).lower()}"
-        raise click.UsageError(message) from None
+        raise unwritable(folder, error) from None
 
 
 def shown(path: Path) -> Path:
     """A path as messages name it: relative to the current folder where it lies below."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def counted(number: int, noun: str) -> str:
+    """As in `1 query`, `12 queries`."""
+    if number != 1:
+        noun = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}{'es' if noun.endswith('x') else 's'}"
+    return f"{number} {noun}"
 
 
 def report(diagnostics: list[Diagnostic], style: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from structdsl.cli.common import Request, build, compile_spec, find_spec, shown, spec_options
+from structdsl.cli.common import Request, build, compile_spec, counted, find_spec, shown, spec_options
 from structdsl.cli.sweep import single
 
 
@@ -24,5 +24,6 @@ def compile_command(request: Request, out: Path | None) -> None:
     folder = out or place.build
     written = build(unit, plan, folder)
     queries = sum(path.suffix == ".sql" for path in written)
-    counts = f"{len(plan.steps)} steps, {queries} queries, {len(plan.training.nodes)} training stages"
+    numbers = {"step": len(plan.steps), "query": queries, "training stage": len(plan.training.nodes)}
+    counts = ", ".join(counted(number, noun) for noun, number in numbers.items())
     click.echo(f"{place.spec}: {counts} → {shown(folder)}/")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from structdsl.cli.common import Request, failure, find_spec, report, shown, spec_options, unreadable
+from structdsl.cli.common import Request, failure, find_spec, format_option, report, shown, spec_options, unreadable
 from structdsl.cli.git import NoRepository, Repository, UnknownRevision, repository
 from structdsl.cli.sweep import single
 
@@ -32,12 +32,12 @@ PLAIN = GONE | {"its description changed"}  # reasons that many steps share
 TREE = "working tree"
 
 
-@click.command("diff")
+@click.command("diff", short_help="Compare the plans of a spec at two revisions of git.")
 @click.argument("revisions", required=False, metavar="[A..B]")
 @spec_options
 @click.option("--exit-code", is_flag=True, help="Exit with 3 where a step would be recomputed.")
 @click.option("--all", "everything", is_flag=True, help="Show every step, not a line for each block.")
-@click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@format_option("table", "json", text="Lines for people, or JSON for programs.")
 def diff_command(
     revisions: str | None,
     request: Request,
@@ -59,7 +59,7 @@ def diff_command(
     if units == [None, None]:
         from structdsl.diagnostics import Diagnostic  # noqa: PLC0415
 
-        message = f"`{path}` is neither in {before.name} nor in {after.name}"
+        message = f"`{path}` is neither in `{before.name}` nor in {after.shown}"
         raise failure([Diagnostic(code="E0822", message=message)], request.style)
     found = _compared(*units)
     if format_ == "json":
@@ -77,6 +77,10 @@ class Side:
     name: str  # as the user named it
     repository: Repository
     commit: str | None = None
+
+    @property
+    def shown(self) -> str:
+        return "the working tree" if self.commit is None else f"`{self.name}`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

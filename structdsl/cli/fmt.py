@@ -35,7 +35,7 @@ class Outcome:
         return ", ".join(f"{_files(number)} {what}" for number, what in counts if number) or "no spec found"
 
 
-@click.command("fmt")
+@click.command("fmt", short_help="Bring specs into the one style of the language.")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 where a file would change.")
 @click.option("--diff", is_flag=True, help="Write nothing; show what would change.")

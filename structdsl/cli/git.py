@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class NoRepository(Exception):  # noqa: N818 - a state of affairs
-    """A folder in no git repository, or no git; the message says which."""
+    """No git, no repository around a folder, or none with a commit; the message says which."""
 
 
 class UnknownRevision(Exception):  # noqa: N818 - the same
@@ -24,9 +24,11 @@ class Repository:
     root: Path
 
     def commit(self, name: str) -> str:
-        """The commit that a name stands for; raises `UnknownRevision`."""
+        """The commit that a name stands for; raises `UnknownRevision`, and `NoRepository` before the first commit."""
         done = _git(self.root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
         if done.returncode or name.startswith("-"):
+            if _git(self.root, "rev-parse", "--verify", "--quiet", "HEAD").returncode:
+                raise NoRepository(f"`{self.root}` has no commit yet")
             names = _git(self.root, "for-each-ref", "--format=%(refname:short)").stdout.decode(errors="replace")
             raise UnknownRevision(name, ("HEAD", *names.split()))
         return done.stdout.decode().strip()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from structdsl.cli.common import Request, compile_spec, find_spec, shown, spec_options
+from structdsl.cli.common import Request, compile_spec, counted, find_spec, shown, spec_options, unwritable
 from structdsl.cli.sweep import single
 
 
@@ -45,6 +45,7 @@ def graph_command(  # one parameter an option
     try:
         out.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
-        message = f"`{shown(out)}` cannot be written: {(error.strerror or str(error)).lower()}"
-        raise click.UsageError(message) from None
-    click.echo(f"{place.spec}: {len(diagram.nodes)} boxes, {len(diagram.edges)} arrows → {shown(out)}")
+        raise unwritable(out, error) from None
+    click.echo(
+        f"{place.spec}: {counted(len(diagram.nodes), 'box')}, {counted(len(diagram.edges), 'arrow')} → {shown(out)}"
+    )

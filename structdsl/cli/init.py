@@ -18,7 +18,7 @@ no text in `{folder}`: put documents there first, then ask again
   texts.jsonl       a row each: {{"text": "…"}}"""
 
 
-@click.command("init")
+@click.command("init", short_help="Write a first spec for the documents of a folder.")
 @click.argument("folder", default=".", type=click.Path(path_type=Path, exists=True, file_okay=False))
 def init_command(folder: Path) -> None:
     """Write a first spec for the documents of a folder; it runs as it stands, on a CPU.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from structdsl.cli.common import Request, compile_spec, find_spec, spec_options
+from structdsl.cli.common import Request, compile_spec, find_spec, format_option, spec_options
 from structdsl.cli.sweep import single
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from structdsl.unit import Unit
 
 
-@click.command("inspect")
+@click.command("inspect", short_help="Show the values of a block, and where each came from.")
 @click.argument("address", required=False)
 @spec_options
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@format_option("text", "json", text="Text for people, or JSON for programs.")
 def inspect_command(request: Request, address: str | None, format_: str) -> None:
     """Show the values of a block, such as stage.learn, each with where it came from.
 
@@ -38,14 +38,12 @@ def inspect_command(request: Request, address: str | None, format_: str) -> None
         found = {name: {"entries": _entries(each), "steps": _steps(name, unit)} for name, each in sections.items()}
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))
         return
-    if address is None:
-        for lines in parameters(unit):
-            click.echo("\n".join(lines))
-        click.echo()
-    for name, each in sections.items():
-        click.echo(shown(each))
-        for step in _steps(name, unit) if address is not None else ():
-            click.echo(f"{step['recipe'][:12]}  {step['address']}")
+    if address is not None:
+        parts = [shown(sections[addresses[0]]), _listed(_steps(addresses[0], unit))]
+    else:
+        declared = "\n".join(line for lines in parameters(unit) for line in lines)
+        parts = [declared, *(shown(each) for each in sections.values())]
+    click.echo("\n\n".join(filter(None, parts)) or "no params and no blocks")
 
 
 def _known(address: str, unit: Unit) -> str:
@@ -71,6 +69,12 @@ def _entries(section: Section) -> dict[str, Any]:
         else _entries(entry)
         for entry in section.entries
     }
+
+
+def _listed(steps: list[dict[str, str]]) -> str:
+    """The steps of a block, each with what its result is kept under."""
+    lines = [f"  {step['recipe'][:12]}  {step['address']}" for step in steps]
+    return "\n".join(["steps, each after the start of its recipe:", *lines]) if lines else ""
 
 
 def _steps(address: str, unit: Unit) -> list[dict[str, str]]:

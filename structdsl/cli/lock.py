@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from structdsl.cli.common import EXIT_STEP, Place, Request, compile_spec, failure, find_spec, shown, spec_options
+from structdsl.cli.common import (
+    EXIT_STEP,
+    Place,
+    Request,
+    compile_spec,
+    counted,
+    failure,
+    find_spec,
+    shown,
+    spec_options,
+    unwritable,
+)
 from structdsl.cli.sweep import single
 
 if TYPE_CHECKING:
@@ -61,9 +72,8 @@ def lock_command(
         if not unchanged:
             path.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
-        message = f"`{shown(path)}` cannot be written: {(error.strerror or str(error)).lower()}"
-        raise click.UsageError(message) from None
-    click.echo(f"{shown(path)}: {len(gathered.lock.pins)} pins{', unchanged' if unchanged else ''}")
+        raise unwritable(path, error) from None
+    click.echo(f"{shown(path)}: {counted(len(gathered.lock.pins), 'pin')}{', unchanged' if unchanged else ''}")
 
 
 def require_lock(plan: Plan, place: Place, style: str, *, asking: Asking, params: bool) -> None:

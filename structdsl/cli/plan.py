@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from structdsl.cli.ability import located, refuse_missing
-from structdsl.cli.common import Place, Request, compile_spec, find_spec, shown, spec_options
+from structdsl.cli.common import Place, Request, compile_spec, find_spec, format_option, shown, spec_options
 from structdsl.cli.sweep import combinations, compile_all
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ SIGNS = {"run": "+", "maybe": "~", "reuse": "="}
 PLAIN = frozenset({"never run"})  # reasons that many steps share
 
 
-@click.command("plan")
+@click.command("plan", short_help="Show which steps would run, why, and what that costs.")
 @spec_options
 @click.option("--exit-code", is_flag=True, help="Exit with 3 where a run would do something.")
 @click.option("--all", "everything", is_flag=True, help="Show every step, those that are up to date as well.")
-@click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@format_option("table", "json", text="Lines for people, or JSON for programs.")
 def plan_command(
     request: Request,
     exit_code: bool,  # noqa: FBT001 - a flag of the command line

@@ -7,21 +7,29 @@ from pathlib import Path
 
 import click
 
-from structdsl.cli.common import failure
+from structdsl.cli.common import failure, format_option
 from structdsl.cli.table import FORMATS
+
+TABLES = """
+SELECT schema_name || '.' || table_name AS "table", string_agg(column_name, ', ' ORDER BY column_index) AS columns
+FROM duckdb_columns()
+WHERE NOT internal
+GROUP BY ALL
+ORDER BY "table"
+"""
 
 
 @click.command("query")
-@click.argument("sql")
+@click.argument("sql", required=False)
 @click.option("--spec", "name", help="The spec, where the store holds several.")
 @click.option("--run", "run", help="Another run than the latest, by its id (see meta.runs).")
-@click.option("--format", "format_", type=click.Choice(list(FORMATS)), default="table", show_default=True)
+@format_option(*FORMATS, text="A table for people (long cells are cut), or every value for programs.")
 @click.option("--limit", type=click.IntRange(min=1), help="Rows to print [100 for a table, else all].")
-def query_command(sql: str, name: str | None, run: str | None, format_: str, limit: int | None) -> None:
+def query_command(sql: str | None, name: str | None, run: str | None, format_: str, limit: int | None) -> None:
     """Ask the tables of the latest run, read-only.
 
-    The store is looked for in the current folder, then in its parents. SHOW ALL TABLES lists what there is;
-    `-` reads the query from standard input.
+    The store is looked for in the current folder, then in its parents. Without SQL, the tables and their columns are
+    listed; `-` reads the query from standard input.
     """
     from structdsl.diagnostics import Diagnostic  # noqa: PLC0415
     from structdsl_runtime.ask import QueryError, query  # noqa: PLC0415
@@ -29,14 +37,15 @@ def query_command(sql: str, name: str | None, run: str | None, format_: str, lim
     store = _store(name)
     if sql == "-":
         sql = sys.stdin.read()
-    if limit is None and format_ == "table":
+    if limit is None and format_ == "table" and sql is not None:
         limit = 100
     try:
-        answer = query(store, sql, run=run, limit=limit)
+        answer = query(store, TABLES if sql is None else sql, run=run, limit=limit)
     except QueryError as error:
         first, *others = [line for line in str(error).splitlines() if line.strip()]
         notes = ("\n".join(others),) if others else ()
-        raise failure([Diagnostic(code="E0807", message=first, notes=notes)], "full") from None
+        helps = ("`structdsl query` lists the tables",) if first.startswith("Catalog Error") else ()
+        raise failure([Diagnostic(code="E0807", message=first, notes=notes, helps=helps)], "full") from None
     click.echo(FORMATS[format_](answer.columns, answer.rows))
     if answer.more:
         click.echo("… more rows; --limit shows them, --format csv shows all", err=True)

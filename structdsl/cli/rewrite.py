@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-import click
+from structdsl.cli.common import unwritable
 
 
 def difference(path: Path, before: str, after: str) -> str:
@@ -28,5 +28,4 @@ def write(path: Path, text: str) -> None:
         draft.replace(target)
     except OSError as error:
         draft.unlink(missing_ok=True)
-        message = f"`{path}` cannot be written: {(error.strerror or str(error)).lower()}"
-        raise click.UsageError(message) from None
+        raise unwritable(path, error) from None

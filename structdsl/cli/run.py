@@ -23,6 +23,7 @@ from structdsl.cli.common import (
     spec_options,
 )
 from structdsl.cli.lock import require_lock
+from structdsl.cli.outline import block_of
 from structdsl.cli.sweep import REPORT, Finished, combinations, compare, compile_all, heading
 from structdsl.cli.table import show
 
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 DATA_PACKAGES = ("numpy", "pyarrow", "tokenizers")  # of the `runtime` extra: what steps over tables import
 MODEL_PACKAGES = ("accelerate", "deepspeed", "safetensors", "torch", "transformers")
+TREE = "SELECT depth, title, n_chunks, n_tokens FROM {table} ORDER BY position LIMIT 12"
+MIX = "SELECT * FROM {table}"
+WRONG = "SELECT model, prompt, parsed, answer, path FROM {table} WHERE score = 0 LIMIT 10"
 MODEL_OPERATIONS = frozenset({"scratch_model", "train", "closed_book", "perplexity"})
 
 
@@ -75,7 +79,7 @@ def run_command(
         reports = tuple(table for table in plan.reports if table in tables)
         finished.append(Finished(combination=combination, run_id=result.run_id, reports=reports))
         if result.ran and not combination.varied:
-            _print_scores(place, reports, tables)
+            _print_scores(plan, place, tables)
     if asked[0].varied:
         compare(place.store, finished)
 
@@ -108,7 +112,7 @@ def _execute(unit: Unit, plan: Plan, place: Place, style: str, addresses: list[s
     if result.failure is not None:
         if result.failure.code in GATES:
             tables = _tables(plan, {*result.ran, *result.reused})
-            _print_scores(place, tuple(table for table in plan.reports if table in tables), tables)
+            _print_scores(plan, place, tables)
         raise _blamed(result.failure, unit.source, style)
     return result
 
@@ -168,8 +172,9 @@ def _tables(plan: Plan, steps: set[str]) -> list[str]:
     ]
 
 
-def _print_scores(place: Place, reports: Sequence[str], tables: Sequence[str]) -> None:
+def _print_scores(plan: Plan, place: Place, tables: Sequence[str]) -> None:
     """The score tables that a run made, and queries to go on with."""
+    reports = [table for table in plan.reports if table in tables]
     if not reports:
         return
     from structdsl_runtime.ask import query  # noqa: PLC0415
@@ -179,22 +184,18 @@ def _print_scores(place: Place, reports: Sequence[str], tables: Sequence[str]) -
         click.echo()
         click.echo(show(answer.columns, answer.rows))
     click.echo("\nlook further with `structdsl query`:")
-    for suggestion in suggestions(tables):
+    for suggestion in suggestions(plan, tables):
         click.echo(f'  structdsl query "{suggestion}"')
 
 
-def suggestions(tables: Sequence[str]) -> list[str]:
-    """Three queries to these tables: structure, mix, answers."""
-    found = []
-    for suffix, text in (
-        ("taxonomy.", "SELECT depth, title, n_chunks, n_tokens FROM {} ORDER BY position LIMIT 12"),
-        ("mixture.", "SELECT * FROM {}"),
-        ("evaluation.", "SELECT model, prompt, parsed, answer, path FROM {} WHERE score = 0 LIMIT 10"),
-    ):
-        names = [name for name in tables if name.startswith(suffix)]
-        if suffix == "mixture.":
-            names = [name for name in names if name.endswith("_summary")]
-        elif names:
-            names = [min(names, key=len)]
-        found += [text.format(name) for name in names[-1:]]
-    return found
+def suggestions(plan: Plan, tables: Sequence[str]) -> list[str]:
+    """Queries to go on with: the structure, the mix, the questions that were answered wrong."""
+    steps = {output.table: step for step in plan.steps for output in step.outputs.values()}
+    asked = {block_of(step.address) for step in plan.steps if step.operation.op == "closed_book"}
+    whole = [table for table in tables if steps[table].address == table]
+    found = [
+        (TREE, [table for table in whole if table.startswith("taxonomy.")]),
+        (MIX, [table for table in tables if table.startswith("mixture.") and table.endswith("_summary")]),
+        (WRONG, [table for table in whole if table in asked]),
+    ]
+    return [text.format(table=names[-1]) for text, names in found if names] + ["SELECT * FROM meta.steps"]

@@ -96,7 +96,7 @@ def compile_all(asked: Sequence[Combination], compile_one: Callable[[tuple[str, 
             compiled.append(compile_one(combination.assignments))
         except click.exceptions.Exit:
             if combination.varied:
-                click.echo(f"nothing was run: these are the errors with {combination}", err=True)
+                click.echo(f"these are the errors with {combination}; no combination was begun", err=True)
             raise
     return compiled
 

@@ -32,7 +32,7 @@ def respelling(span: Span, word: str, found: Sequence[str], refused: Container[s
     found
         What `nearest` found.
     refused
-        Names that the next message would be about, such as those that are not built yet.
+        Names that the next message would be about, such as those that stand beside it already.
 
     """
     if len(found) != 1 or found[0] in refused or not _same_but_misspelt(word, found[0]):

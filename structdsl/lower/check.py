@@ -35,7 +35,7 @@ def lower_check(check: Declaration, planner: Planner) -> None:
         doc=check.block.doc,
     )
     if check.values.severity == "error":
-        _gate(check, table, over[0], planner)
+        _gate(check, table, planner)
 
 
 def _tables(check: Declaration, planner: Planner) -> tuple[str, ...]:
@@ -67,14 +67,14 @@ def _failing(check: Declaration, planner: Planner) -> str:
     return planner.unit.queries[f"{check.address}.violations"].sql
 
 
-def _gate(check: Declaration, table: str, over: str, planner: Planner) -> None:
+def _gate(check: Declaration, table: str, planner: Planner) -> None:
     """Its guard is asked before anything that is downstream of the table."""
     most = getattr(check.values, "at_most", 0)
     share = isinstance(most, Decimal)
     relations: dict[str, str | tuple[str, ...]] = {"failing": table}
     holes: dict[str, object] = {"check": check.address, "most": exp.Literal.number(plain(Decimal(most)))}
     if isinstance(most, Decimal):
-        relations["checked"] = over
+        relations["checked"] = check.values.over  # a share is of the rows of a table, and one of rows alone
         holes["percent"] = plain(most * 100)
     guard = planner.guard(
         "E0520",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 
 import structdsl
 from structdsl.diagnostics import Sink
@@ -19,8 +20,10 @@ from structdsl.lower.planner import Planner
 from structdsl.lower.read import read_corpus
 from structdsl.lower.stage import graph_node, lower_stage
 from structdsl.lower.taxonomy import lower_taxonomy
+from structdsl.passes.places import task_span
 from structdsl.plan import Graph, Note, Placement, Plan
 from structdsl.schema.corpus import Corpus
+from structdsl.schema.evaluation import LmEval
 from structdsl.syntax.tree import Span
 from structdsl.unit import Declaration, Unit
 
@@ -96,10 +99,22 @@ def _lower(block: Declaration, tokenizer: str | None, planner: Planner) -> None:
 
 def _notes(unit: Unit, planner: Planner) -> list[Note]:
     """What a run should say before it starts."""
+    notes: list[Note] = []
     exams = examined(unit)
     trained = [unit.blocks[name] for name in sorted(trained_corpora(unit))]
-    if not exams or all(corpus.values.decontaminate is not None for corpus in trained):
-        return []
-    names = ", ".join(f"`{name}`" for name in exams)
-    message = f"decontamination is not built yet: what is trained on was not held against {names}"
-    return [Note(code="W0502", message=message, place=planner.place(unit.of_kind("evaluation")[0].block.head))]
+    exposed = [corpus.address for corpus in trained if corpus.values.decontaminate is None]
+    if exams and exposed:
+        some = f"{_listed(exposed)} {'was' if len(exposed) == 1 else 'were'}"
+        what = some if len(exposed) < len(trained) else "what is trained on was"
+        message = f"decontamination is not built yet: {what} not held against {_listed(exams)}"
+        notes.append(Note(code="W0502", message=message, place=planner.place(unit.of_kind("evaluation")[0].block.head)))
+    for evaluation in unit.of_kind("evaluation"):
+        for name, task in evaluation.values.tasks.items():
+            if isinstance(task, LmEval) and trained:
+                message = f"no decontamination covers `lm_eval`: nothing was held against what `{name}` asks"
+                notes.append(Note(code="W0502", message=message, place=planner.place(task_span(evaluation, name))))
+    return notes
+
+
+def _listed(addresses: Iterable[str]) -> str:
+    return ", ".join(f"`{address}`" for address in addresses)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
-from structdsl.lineage import chunking, data_of, root_model, scorer, selection
+from structdsl.lineage import chunking, data_of, root_model, scorer, selection, structure_of
 from structdsl.lower.asked import asked_model
 from structdsl.lower.model import seed_of, tokenizer_of
 from structdsl.lower.planner import Planner
@@ -110,7 +110,7 @@ def _asked(stage: Declaration, root: Declaration, tokenizer: str, planner: Plann
 
 
 def _ssft(stage: Declaration, root: Declaration, tokenizer: str, planner: Planner) -> None:
-    name, taxonomy = stage.address, stage.values.structure
+    name, taxonomy = stage.address, structure_of(stage, planner.unit)
     questions = _chosen(stage, root, tokenizer, planner)
     planner.query(
         f"{name}.rows",
@@ -214,14 +214,14 @@ def _add_structured(
     inputs: Mapping[str, str] | None = None,
     sources: tuple[str, ...] = (),
 ) -> None:
-    name, taxonomy = stage.address, stage.values.structure
+    name, taxonomy = stage.address, structure_of(stage, planner.unit)
     guards: tuple[Guard, ...] = ()
     if isinstance(operation, RenderSsft) and operation.reveal != "none":
         guards = (
             planner.guard(
                 "E0706",
                 "ssft_unplaced",
-                at=stage.span_of("structure"),
+                at=stage.span_of("structure", "data"),
                 tables={"rows": f"{name}_rows"},
                 holes={"corpus": data_of(stage), "taxonomy": taxonomy},
                 helps=(
@@ -233,7 +233,7 @@ def _add_structured(
     planner.add(
         f"{name}.render",
         operation,
-        at=stage.span_of("structure"),
+        at=stage.span_of("structure", "data"),
         inputs={
             "rows": planner.owners[f"{name}_rows"],
             "nodes": planner.owners[f"{taxonomy}_nodes"],

@@ -63,8 +63,9 @@ class _Applier:
             )
             return None
         self.seen[key] = block
-        items = [item for item in block.body if isinstance(item, Block) or self._has(block.name.text, item)]
-        return dataclasses.replace(block, body=tuple(map(self._respelt, items, [block.name.text] * len(items))))
+        read = [item if isinstance(item, Block) else self._respelt(item, block.name.text) for item in block.body]
+        body = tuple(item for item in read if item is not None)
+        return dataclasses.replace(block, body=body, damaged=block.damaged or len(body) < len(read))
 
     def _no_kind(self, block: Block) -> None:
         if block.name is None:
@@ -89,11 +90,11 @@ class _Applier:
             if other.kind.text == "defaults" and index(other.span.start) == index(block.span.start):
                 yield other
 
-    def _has(self, kind: str, item: Attribute) -> bool:
-        """Whether some variant of the kind has the attribute, or one that it may be a misspelling of."""
+    def _respelt(self, item: Attribute, kind: str) -> Attribute | None:
+        """An attribute of some variant of the kind, under the name that was meant; none after a report."""
         known = list(dict.fromkeys(name for schema in KINDS[kind].variants.values() for name in _names(schema)))
         if item.name.text in known:
-            return True
+            return item
         near = nearest(item.name.text, known)
         self._add(
             "E0204",
@@ -103,17 +104,7 @@ class _Applier:
             helps=did_you_mean(near),
             fixes=respelling(item.name.span, item.name.text, near),
         )
-        return bool(near)
-
-    @staticmethod
-    def _respelt(item: Attribute | Block, kind: str) -> Attribute | Block:
-        """The attribute under the name that it was taken for."""
-        if isinstance(item, Block):
-            return item
-        known = list(dict.fromkeys(name for schema in KINDS[kind].variants.values() for name in _names(schema)))
-        if item.name.text in known:
-            return item
-        return dataclasses.replace(item, name=Name(nearest(item.name.text, known)[0], item.name.span))
+        return dataclasses.replace(item, name=Name(near[0], item.name.span)) if len(near) == 1 else None
 
     def apply(self, block: Block, defaults: Block) -> Block:
         """The block with the defaults that it has a use for below what it says itself."""
@@ -125,7 +116,8 @@ class _Applier:
         own = {item.name.text for item in block.body if isinstance(item, Attribute)}
         self.used.update(id(i) for i in fitting if isinstance(i, Block) or i.name.text not in own)
         via = f"defaults {block.kind.text}"
-        return dataclasses.replace(block, body=merged(marked(fitting, via), block.body))
+        body = merged(marked(fitting, via), block.body)
+        return dataclasses.replace(block, body=body, damaged=block.damaged or defaults.damaged)
 
     def unused(self, defaults: object) -> Iterator[Block]:
         """Defaults that no block took, reported; they are still to be checked, each in the variant that has it."""

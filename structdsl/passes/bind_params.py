@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from structdsl.diagnostics import Diagnostic, Edit, Label, Sink, did_you_mean, nearest, readdressing, respelling
+from structdsl.diagnostics.suggest import misspelt
 from structdsl.schema.quantities import BYTES, DURATION, NUMBER, RATIO, amount_of, plain
 from structdsl.schema.reader import ERROR, UNKNOWN, Reader, Type
 from structdsl.schema.scalars import Boolean, Bytes, Count, Duration, Integer, Number, Ratio, String
@@ -276,8 +277,9 @@ class _Binder:
         value = self.values.get(name)
         return UNKNOWN if value is None else dataclasses.replace(value, span=reference.span)
 
-    def _interpolate(self, text: Text) -> Text:
+    def _interpolate(self, text: Text) -> Expression:
         """`${param.x}` in a string; characters that come from a parameter keep the place of the hole."""
+        whole = True
         value, origins, end = "", [], 0
         for hole in _HOLE.finditer(text.value):
             span = Span(text.origins[hole.start()], text.origins[hole.end()])
@@ -288,18 +290,17 @@ class _Binder:
                 else None
             )
             if filled is None:
-                _report(
-                    self.source,
-                    self.sink,
-                    "E0209",
-                    f"`{hole[0]}` names no param",
-                    span,
-                    "only `${param.…}` stands in a string",
-                )
+                head, *rest = reference.parts
+                helps = did_you_mean([f"${{{'.'.join(('param', *rest))}}}"]) if rest and misspelt(head, "param") else ()
+                label = "only `${param.…}` stands in a string"
+                _report(self.source, self.sink, "E0209", f"`{hole[0]}` names no param", span, label, helps)
+            whole = whole and filled not in (None, UNKNOWN)
             inserted = _text_of(filled) if filled not in (None, UNKNOWN) else ""
             value += text.value[end : hole.start()] + inserted
             origins += [*text.origins[end : hole.start()], *[span.start] * len(inserted)]
             end = hole.end()
+        if not whole:
+            return UNKNOWN
         return dataclasses.replace(text, value=value + text.value[end:], origins=(*origins, *text.origins[end:]))
 
     def _check_sql(self, text: Text) -> None:

@@ -39,6 +39,7 @@ CHECKS: tuple[Callable[[Unit], Iterator[Finding]], ...] = (
     check_mixtures.budgets_fit_their_weights,
     check_mixtures.curricula_ask_models_that_can_score,
     check_expectations.tables_are_made,
+    check_expectations.checks_read_what_they_are_over,
     check_expectations.expectations_name_columns,
     check_expectations.fixtures_fit_their_tables,
 )

@@ -150,7 +150,8 @@ def _counted(gate: Requirement, share: bool, word: str, span: Span) -> Iterator[
     amount = gate.at_least if isinstance(gate, Gain) else gate.at_most if isinstance(gate, Drop) else gate.value
     if share and not isinstance(amount, Points):
         message = f"scores of `{word}` are shares, counted in points"
-        yield Finding("E0302", message, span, "no points", helps=(f"write `{plain(amount * 100)} points`",))
+        points = amount * 100 if abs(amount) < 1 else amount
+        yield Finding("E0302", message, span, "no points", helps=(f"write `{plain(points)} points`",))
     elif not share and isinstance(amount, Points):
         message = f"scores of `{word}` are no shares, and have no points"
         helps = ("write a number in the unit of the metric, such as `0.05`",)

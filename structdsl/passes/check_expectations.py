@@ -51,6 +51,8 @@ def _made(table: str, span: Span, unit: Unit) -> Iterator[Finding]:
             missing = "it looks for no documents that are alike", f"write `dedup = exact` in `{block.address}`"
         case "corpus", "matches" if not isinstance(values.decontaminate, tuple):
             missing = "it is held against nothing", f"write `decontaminate = ngrams(13)` in `{block.address}`"
+        case "stage", _ if block.variant == "merge":
+            missing = "it joins weights, and trains on nothing", "read a table of a stage that trains"
         case "stage", _ if table.startswith("teacher.") and columns_of(table, unit) is None:
             missing = "it keeps nothing of a teacher", "write `distill = lssd(cache = topk(64))`"
         case "taxonomy", "titles" | "attempts" if not any(isinstance(r, Structurise) for r in values.rules.values()):
@@ -58,6 +60,19 @@ def _made(table: str, span: Span, unit: Unit) -> Iterator[Finding]:
     if missing is not None:
         message = f"there is no table `{table}`: {missing[0]}"
         yield Finding("E0517", message, span, f"not made by `{block.address}`", helps=(missing[1],))
+
+
+def checks_read_what_they_are_over(unit: Unit) -> Iterator[Finding]:
+    """A check by query reads each table that it says it is over."""
+    for check in unit.of_kind("check"):
+        query = unit.queries.get(f"{check.address}.violations")
+        if query is None:
+            continue
+        for table in check.values.over:
+            if table not in query.reads:
+                message = f"`{check.address}` is over `{table}`, and its query does not read it"
+                helps = (f"take `{table}` out of `over`, or read `${{{table}}}`",)
+                yield Finding("E0503", message, item_span(check, "over", table), "not read", helps=helps)
 
 
 def expectations_name_columns(unit: Unit) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from structdsl.lineage import (
     needs,
     origin,
     root_model,
+    structure_of,
 )
 from structdsl.passes.check_models import same_tokenizer
 from structdsl.passes.finding import Finding
@@ -88,8 +89,16 @@ def structure_meets_data(unit: Unit) -> Iterator[Finding]:
     for stage in unit.of_kind("stage"):
         if stage.variant not in {"scpt", "ssft"}:
             continue
-        data, taxonomy = unit.blocks[data_of(stage) or ""], unit.blocks[stage.values.structure]
-        if data.values is None or taxonomy.values is None:
+        data, address = unit.blocks[data_of(stage) or ""], structure_of(stage, unit)
+        if data.values is None:
+            continue
+        if address is None:
+            notes = ("`structure`: the taxonomy that is revealed; a synthetic corpus brings its own",)
+            message = "`stage: ssft` needs `structure`"
+            yield Finding("E0401", message, stage.block.head, "no `structure` here", notes=notes)
+            continue
+        taxonomy = unit.blocks[address]
+        if taxonomy.values is None:
             continue
         if stage.variant == "scpt":
             yield from _mixed(stage, data, taxonomy, unit)

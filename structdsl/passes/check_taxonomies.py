@@ -61,11 +61,10 @@ def _sql_rule(unit: Unit, taxonomy: Declaration, name: str, rule: SqlRule) -> It
                 fixes = taken_out_of_nested(unit, taxonomy, "rule", name, attribute)
                 yield Finding("E0508", message, span, "beside `select`", helps=(f"remove `{attribute}`",), fixes=fixes)
         return
-    for attribute in ("path", "where"):
-        if getattr(rule, attribute) is None:
-            message = f"`rule {name}` does not say which chunks go where: it takes {forms}"
-            span = nested_span(taxonomy, "rule", name)
-            yield Finding("E0508", message, span, f"no `{attribute}`")
+    missing = [f"no `{attribute}`" for attribute in ("path", "where") if getattr(rule, attribute) is None]
+    if missing:
+        message = f"`rule {name}` does not say which chunks go where: it takes {forms}"
+        yield Finding("E0508", message, nested_span(taxonomy, "rule", name), ", ".join(missing))
 
 
 def rule_queries_yield_links(unit: Unit) -> Iterator[Finding]:

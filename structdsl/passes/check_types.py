@@ -9,9 +9,11 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from structdsl.diagnostics import Diagnostic, Edit, Label, Sink, did_you_mean, nearest, respelling, text_at
+from structdsl.passes.declare import as_variant
+from structdsl.passes.respell import is_respelt, strangers
 from structdsl.schema.block import Nested, Schema, type_of
 from structdsl.schema.kinds import HINTS, KINDS
-from structdsl.schema.reader import ERROR, Reader, not_built
+from structdsl.schema.reader import ERROR, Reader
 from structdsl.std import PREFIX
 from structdsl.syntax.tree import Attribute, Block, Call, Mapping, Name, Reference, Span
 from structdsl.unit import Unit
@@ -20,15 +22,20 @@ from structdsl.unit import Unit
 def check_types(unit: Unit, sink: Sink) -> Unit:
     blocks = {}
     paths: dict[Span, str] = {}
+    strange = strangers(unit.tree)
+    told: set[Span] = set()
     for address, declaration in unit.blocks.items():
-        checker = _Checker(unit, sink, declaration.kind, paths)
+        if declaration.schema is Schema:  # its variant is unknown
+            blocks[address] = declaration
+            continue
+        checker = _Checker(unit, sink, declaration.kind, paths, strange, told)
         what = f"`{declaration.kind}: {declaration.variant}`" if declaration.variant else f"`{declaration.kind}`"
         values = checker.block(declaration.block, declaration.schema, what)
         blocks[address] = dataclasses.replace(declaration, values=values)
     for shadow in unit.shadows:
         schema = KINDS[shadow.kind.text].variants.get(shadow.variant.text if shadow.variant else None)
         if schema is not None:
-            _Checker(unit, sink, shadow.kind.text, {}).block(shadow, schema, f"`{shadow.kind.text}`")
+            _Checker(unit, sink, shadow.kind.text, {}, strange, told).block(shadow, schema, f"`{shadow.kind.text}`")
     return dataclasses.replace(unit, blocks=blocks, paths=paths)
 
 
@@ -38,24 +45,33 @@ class _Checker:
     sink: Sink
     kind: str
     paths: dict[Span, str]  # filled as paths are read
+    strangers: frozenset[str]  # names of blocks of unknown kinds
+    told: set[Span]  # unknown names: what is inherited is read again, beside other names
 
     def block(self, block: Block, schema: type[Schema], what: str) -> Schema | None:
         """The values of a block, or none after a report."""
         fields = {info.alias or name: name for name, info in schema.attributes().items()}
         values: dict[str, Any] = {}
         seen: dict[str, Span] = {}
+        spoilt: dict[str, tuple[Span, Any]] = {}  # what stands under a misspelt name
+        strange = 0  # attributes that may be any of those that are missing
         for item in block.body:
             if isinstance(item, Block):
                 self._nested(item, schema, what, values)
                 continue
             name = self._attribute_name(item, schema, fields, what, block)
-            if name is None or self._repeated(item.name, name, seen):
+            if name is None:
+                strange += not self._variants_with(item.name.text)
                 continue
-            info = schema.model_fields[fields[name]]
-            values[name] = type_of(info).read(item.value, self._reader(name))
+            type_ = type_of(schema.model_fields[fields[name]])
+            if item.name.text != name or is_respelt(item.name, self.unit.source):
+                spoilt[name] = (item.name.span, type_.read(item.value, self._reader(name)))
+            elif not self._repeated(item.name, name, seen):
+                values[name] = type_.read(item.value, self._reader(name))
+        _add_spoilt(spoilt, seen, values)
         if block.base is not None or block.damaged:  # what is missing here may be inherited, or could not be read
             return None
-        return self._filled(schema, values, seen, block.head, what)
+        return self._filled(schema, values, seen, block.head, what, strange)
 
     def call(self, call: Call, schemas: dict[str, type[Schema]], at: Reader) -> Any:
         """The values of a call's arguments; positional ones come first, in the order of the schema."""
@@ -65,6 +81,8 @@ class _Checker:
         fields = list(names)
         values: dict[str, Any] = {}
         seen: dict[str, Span] = {}
+        spoilt: dict[str, tuple[Span, Any]] = {}
+        strange = 0
         for index, argument in enumerate(call.arguments):
             if argument.name is None:
                 if index >= len(fields):
@@ -79,12 +97,17 @@ class _Checker:
                 others = {other.name.text for other in call.arguments if other.name is not None}
                 known = self._known(written, fields, schema, f"argument of `{name}`", f"`{name}`", others)
                 if known is None:
+                    strange += 1
                     continue
                 field = known
-            if not self._repeated(written, field, seen):
-                reader = dataclasses.replace(at, attribute=field, hints={}, beside=frozenset())
-                values[field] = type_of(schema.model_fields[names[field]]).read(argument.value, reader)
-        result = self._filled(schema, values, seen, call.span, f"`{name}`")
+            reader = dataclasses.replace(at, attribute=field, hints={}, beside=frozenset())
+            type_ = type_of(schema.model_fields[names[field]])
+            if argument.name is not None and argument.name.text != field:
+                spoilt[field] = (written.span, type_.read(argument.value, reader))
+            elif not self._repeated(written, field, seen):
+                values[field] = type_.read(argument.value, reader)
+        _add_spoilt(spoilt, seen, values)
+        result = self._filled(schema, values, seen, call.span, f"`{name}`", strange)
         return ERROR if result is None else result
 
     def _reader(self, attribute: str) -> Reader:
@@ -97,6 +120,7 @@ class _Checker:
             hints=HINTS.get((self.kind, attribute), {}),
             read_call=self.call,
             resolve=self._path,
+            strangers=self.strangers,
         )
 
     def _path(self, path: str, span: Span) -> str:
@@ -141,26 +165,31 @@ class _Checker:
     def _known(
         self, name: Name, names: Collection[str], schema: type[Schema], what: str, where: str, written: AbstractSet[str]
     ) -> str | None:
-        """The name if it is known, or its neighbour after a report; `written` are the names beside it."""
+        """The name if it is known, or its one neighbour after a report; `written` are the names beside it."""
         if name.text in names:
             return name.text
-        if name.text in schema.PLANNED:
-            not_built(f"`{name.text}` of {where}", name.span, self._reader(name.text))
-            return None
-        others = [v for v, other in KINDS[self.kind].variants.items() if v and name.text in other.model_fields]
-        found = [] if others else nearest(name.text, [*names, *schema.PLANNED, *schema.nested()])
-        self._report(
-            "E0204",
-            f"unknown attribute `{name.text}` of {where}" if what == "attribute" else f"unknown {what}: `{name.text}`",
-            name.span,
-            f"no {what} of this name",
-            notes=() if found else (f"{where} has: {', '.join(names)}",),
-            helps=(f"`{name.text}` belongs to {', '.join(f'`{v}`' for v in others)}",)
-            if others
-            else did_you_mean(found),
-            fixes=self._respelling(name, found, written | schema.PLANNED | schema.nested().keys()),
-        )
-        return found[0] if found and found[0] in names else None
+        others = self._variants_with(name.text)
+        found = [] if others else nearest(name.text, [*names, *schema.nested()])
+        if name.span not in self.told:
+            self._report(
+                "E0204",
+                f"unknown attribute `{name.text}` of {where}"
+                if what == "attribute"
+                else f"unknown {what}: `{name.text}`",
+                name.span,
+                f"no {what} of this name",
+                notes=() if found else (f"{where} has: {', '.join(names)}",),
+                helps=(f"`{name.text}` belongs to {', '.join(f'`{v}`' for v in others)}",)
+                if others
+                else did_you_mean(found),
+                fixes=self._respelling(name, found, written | schema.nested().keys()),
+            )
+        self.told.add(name.span)
+        return found[0] if len(found) == 1 and found[0] in names else None
+
+    def _variants_with(self, name: str) -> list[str]:
+        """The variants of the kind that have an attribute."""
+        return [v for v, schema in KINDS[self.kind].variants.items() if v and name in schema.model_fields]
 
     def _respelling(self, name: Name, found: list[str], refused: Container[str]) -> tuple[Edit, ...]:
         """A name respelt where it stands: that of an attribute may be the end of a key of a profile."""
@@ -186,9 +215,6 @@ class _Checker:
         """A block inside a block goes to the field that takes it."""
         nested = schema.nested()
         word = block.kind.text
-        if word in schema.PLANNED:
-            not_built(f"`{word} {{ … }}`", block.kind.span, self._reader(word))
-            return
         if word not in nested:
             found = nearest(word, list(nested))
             self._report(
@@ -204,6 +230,7 @@ class _Checker:
         field, place = nested[word]
         variant = self._nested_variant(block, place)
         if variant not in place.variants:
+            values.setdefault(field, {})["?"] = None
             return
         result = self.block(block, place.variants[variant], f"`{word}`")
         if not place.many:
@@ -232,41 +259,43 @@ class _Checker:
         names = [name for name in place.variants if name is not None]
         if block.variant is None:
             if names:
-                self._report("E0205", f"`{place.word}` needs a variant: {', '.join(names)}", block.head, "no variant")
+                message = f"`{place.word}` needs a variant: {', '.join(names)}"
+                helps = (f"write `{as_variant(place.word, block.name, names)}`",)
+                self._report("E0205", message, block.head, "no variant", helps=helps)
                 return "?"
             return None
         if block.variant.text in names:
             return block.variant.text
-        if block.variant.text in place.planned:
-            not_built(f"`{place.word} …: {block.variant.text}`", block.variant.span, self._reader(place.word))
-            return "?"
-        found = nearest(block.variant.text, [*names, *place.planned])
+        found = nearest(block.variant.text, names)
         self._report(
             "E0205",
             f"unknown variant of `{place.word}` `{block.variant.text}`",
             block.variant.span,
             "no variant of this name",
-            notes=() if found else (f"known: {', '.join([*names, *place.planned])}",),
+            notes=() if found else (f"known: {', '.join(names)}",),
             helps=did_you_mean(found),
-            fixes=self._respelling(block.variant, found, place.planned),
+            fixes=self._respelling(block.variant, found, ()),
         )
         return found[0] if found and found[0] in names else "?"
 
     def _filled(
-        self, schema: type[Schema], values: dict[str, Any], seen: dict[str, Span], place: Span, what: str
+        self, schema: type[Schema], values: dict[str, Any], seen: dict[str, Span], place: Span, what: str, strange: int
     ) -> Schema | None:
-        """The schema with its values, or none if something is missing or could not be read."""
+        """The schema with its values, or none if something is missing or could not be read.
+
+        Each of the `strange` names that nobody knows may be meant for one that is missing, or change what others mean.
+        """
         missing = [
             info.alias or name
             for name, info in schema.model_fields.items()
             if info.is_required() and (info.alias or name) not in seen and name not in values
         ]
-        for name in missing:
+        for name in missing if len(missing) > strange else ():
             info = next(i for n, i in schema.model_fields.items() if (i.alias or n) == name)
             notes = (f"`{name}`: {_as_note(info.description)}",) if info.description else ()
             self._report("E0401", f"{what} needs `{name}`", place, f"no `{name}` here", notes=notes)
         nested_failed = any(isinstance(v, dict) and None in v.values() for v in values.values())
-        if missing or nested_failed or ERROR in values.values():
+        if missing or strange or nested_failed or ERROR in values.values():
             return None
         return schema.model_validate(values)
 
@@ -292,6 +321,13 @@ class _Checker:
                 fixes=fixes,
             )
         )
+
+
+def _add_spoilt(spoilt: dict[str, tuple[Span, Any]], seen: dict[str, Span], values: dict[str, Any]) -> None:
+    """Count what stands under misspelt names, but where the right name is written too, or inherited."""
+    for name, (span, value) in spoilt.items():
+        if name not in seen:
+            seen[name], values[name] = span, value
 
 
 def _as_note(description: str) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from structdsl.diagnostics import Diagnostic, Edit, Label, Sink, did_you_mean, nearest, respelling
-from structdsl.schema.kinds import KINDS, OVERLAYS, Kind
+from structdsl.diagnostics import Diagnostic, Edit, Label, Sink, nearest
+from structdsl.passes.respell import is_respelt
+from structdsl.schema.block import Schema
+from structdsl.schema.kinds import KINDS, Kind
 from structdsl.syntax.tree import Block, Name, Span
 from structdsl.unit import Declaration, Unit
 
@@ -20,6 +22,8 @@ def declare(unit: Unit, sink: Sink) -> Unit:
             continue
         if declaration.address.casefold() in known:
             first = known[declaration.address.casefold()].block
+            if is_respelt(block.kind, unit.source) or is_respelt(first.kind, unit.source):
+                continue  # perhaps it is of another kind
             labels = (
                 Label(span=(block.name or block.kind).span, text="declared again here"),
                 Label(span=(first.name or first.kind).span, text="first declared here", primary=False),
@@ -42,13 +46,11 @@ def declare(unit: Unit, sink: Sink) -> Unit:
 
 
 def _declaration(block: Block, unit: Unit, sink: Sink) -> Declaration | None:
-    word = _known(block.kind, "kind", "E0203", list(KINDS), OVERLAYS, unit, sink)
-    if word is None:
+    word = block.kind.text
+    if word not in KINDS:  # reported where kinds are respelt
         return None
     kind = KINDS[word]
     variant = _variant(block, word, kind, unit, sink)
-    if variant is _UNKNOWN:
-        return None
     if kind.many and block.name is None:
         _report(
             unit,
@@ -66,51 +68,36 @@ def _declaration(block: Block, unit: Unit, sink: Sink) -> Declaration | None:
         name=name if kind.many else "",
         variant=variant,
         block=block,
-        schema=kind.variants[variant],
+        schema=kind.variants.get(variant, Schema),
     )
 
 
-_UNKNOWN = "?"
-
-
 def _variant(block: Block, word: str, kind: Kind, unit: Unit, sink: Sink) -> str | None:
+    """The variant of a block; one that the kind does not have after a report."""
     names = [name for name in kind.variants if name is not None]
     if block.variant is None:
         if None in kind.variants:
             return None
-        help_ = f"write `{word} {block.name.text if block.name else 'name'}: {names[0]} {{ … }}`"
-        _report(
-            unit, sink, "E0205", f"`{word}` needs a variant: {', '.join(names)}", block.head, "no variant", help_=help_
-        )
-        return _UNKNOWN
+        if not block.damaged:  # else it may be that of a base that could not be found
+            help_ = f"write `{as_variant(word, block.name, names)}`"
+            message = f"`{word}` needs a variant: {', '.join(names)}"
+            _report(unit, sink, "E0205", message, block.head, "no variant", help_=help_)
+        return None
     if not names:
         before = block.name.span.end if block.name else block.kind.span.end
         fixes = (Edit(span=Span(before, block.variant.span.end), text=""),)
         message, help_ = f"`{word}` has no variants", f"remove `: {block.variant.text}`"
         _report(unit, sink, "E0205", message, block.variant.span, f"`{word}` has none", help_=help_, fixes=fixes)
         return None
-    return _known(block.variant, f"variant of `{word}`", "E0205", names, (), unit, sink) or _UNKNOWN
+    return block.variant.text
 
 
-def _known(
-    name: Name, what: str, code: str, names: list[str], others: tuple[str, ...], unit: Unit, sink: Sink
-) -> str | None:
-    """The name if it is known; a near neighbour after a report, so that what follows is still checked."""
-    if name.text in names:
-        return name.text
-    found = nearest(name.text, [*names, *others])
-    sink.add(
-        Diagnostic(
-            code=code,
-            message=f"unknown {what} `{name.text}`",
-            source=unit.source,
-            labels=(Label(span=name.span, text=f"no {what} of this name"),),
-            notes=() if found else (f"known: {', '.join([*names, *others])}",),
-            helps=did_you_mean(found),
-            fixes=respelling(name.span, name.text, found, others),
-        )
-    )
-    return found[0] if found and found[0] in names else None
+def as_variant(word: str, name: Name | None, variants: list[str]) -> str:
+    """How to write a block that lacks its variant; `rule headings { … }` lacks its name."""
+    meant = nearest(name.text, variants) if name else []
+    if name is None or meant:
+        return f"{word} name: {(meant or variants)[0]} {{ … }}"
+    return f"{word} {name.text}: {variants[0]} {{ … }}"
 
 
 def _refuse_names_of_tables(blocks: dict[str, Declaration], unit: Unit, sink: Sink) -> None:

@@ -7,6 +7,8 @@ import dataclasses
 from structdsl.diagnostics import Diagnostic, Edit, Label, Sink, did_you_mean, nearest_address, readdressing
 from structdsl.passes.merge import marked, merged
 from structdsl.passes.reach import pruned
+from structdsl.passes.respell import strangers
+from structdsl.schema.kinds import KINDS
 from structdsl.syntax.source import SourceMap
 from structdsl.syntax.tree import Block, Span
 from structdsl.unit import Unit
@@ -27,6 +29,7 @@ class _Heir:
         assert unit.tree is not None
         self.unit, self.sink = unit, sink
         self.damaged = unit.tree.damaged
+        self.strangers = strangers(unit.tree)
         self.blocks = {_address(block): block for block in unit.tree.blocks}
         self.done: dict[int, Block] = {}
         self.chain: list[Block] = []
@@ -60,6 +63,8 @@ class _Heir:
         base = self.blocks.get(written)
         if base is None:
             self._unknown(block, written)
+        elif not {base.kind.text, block.kind.text} <= KINDS.keys():
+            return None  # was reported
         elif base.kind.text != block.kind.text:
             self.report(
                 "E0215",
@@ -72,6 +77,8 @@ class _Heir:
             names = [_address(each) for each in self.chain[start:]]
             message = f"blocks extend each other: {' → '.join([*names, names[0]])}"
             self.report("E0216", message, block.base.span, "closes the circle")
+        elif not _has_variant(self.complete(base)):
+            return None
         elif block.variant is not None and _variant(self.complete(base)) != block.variant.text:
             of = _variant(self.complete(base))
             message = f"`{_address(block)}` and its base are of different variants"
@@ -82,6 +89,8 @@ class _Heir:
 
     def _unknown(self, block: Block, written: str) -> None:
         assert block.base is not None
+        if block.base.parts[-1] in self.strangers or block.kind.text not in KINDS:
+            return
         kind = block.kind.text
         wanted = written if "." in written else f"{kind}.{written}"
         found = nearest_address(
@@ -104,6 +113,12 @@ class _Heir:
 
 def _address(block: Block) -> str:
     return f"{block.kind.text}.{block.name.text}" if block.name else block.kind.text
+
+
+def _has_variant(block: Block) -> bool:
+    """Whether its variant is one of its kind; what else it may be is reported where it is declared."""
+    variants = KINDS[block.kind.text].variants
+    return _variant(block) in variants or not any(variants)
 
 
 def _variant(block: Block) -> str | None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from structdsl.diagnostics import Diagnostic, Edit, Label, Sink, did_you_mean, nearest, respelling, text_at
 from structdsl.passes.reach import HEADS, pruned
+from structdsl.passes.respell import respell
 from structdsl.schema.reader import UNKNOWN
 from structdsl.std import PREFIX, names, read_std
 from structdsl.syntax import parse as parse_text
@@ -109,7 +110,7 @@ class _Loader:
             self.report("E0212", f"a spec is made of at most {MOST} files", import_.path.span, label="one too many")
             return
         self.files.append(read)
-        self.take(parse_text(read, self.sink), prefix, (*chain, _identity(path)))
+        self.take(respell(parse_text(read, self.sink), read, self.sink), prefix, (*chain, _identity(path)))
 
     def _path(self, import_: Import, by: Source) -> Path | None:
         """The file that an import names, or none after a report."""

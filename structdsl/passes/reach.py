@@ -10,13 +10,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from structdsl.passes.respell import strangers
 from structdsl.schema.kinds import KINDS
+from structdsl.schema.tables import OTHER_KINDS
 from structdsl.syntax.tree import Block, Reference, Text
 from structdsl.syntax.walk import nodes
 from structdsl.unit import Unit
 
-TABLE_SCHEMAS = {"checks": "check", "teacher": "stage"}  # tables that are called otherwise than the block behind them
-HEADS = frozenset({*KINDS, *TABLE_SCHEMAS, "profile", "param"})
+HEADS = frozenset({*KINDS, *OTHER_KINDS, "profile", "param"})
 HOLE = re.compile(r"\$\{\s*([\w.]+)\s*\}")
 
 
@@ -28,7 +29,8 @@ def pruned(unit: Unit, *, bases: bool) -> Unit:
     for block in unit.tree.blocks:
         if block.kind.text == "defaults" and block.name is not None:
             defaults[unit.source.index(block.span.start), block.name.text].append(block)
-    waiting = [block for block in unit.tree.blocks if _own(block, unit)]
+    strange = strangers(unit.tree)
+    waiting = [block for block in unit.tree.blocks if _own(block, unit) or (block.name and block.name.text in strange)]
     kept = {id(block) for block in waiting}
     params: set[str] = set()
     while waiting:
@@ -75,7 +77,7 @@ def _address(block: Block) -> str:
 def _block(reference: tuple[str, str], blocks: dict[str, Block]) -> Block | None:
     """The block behind a name, which may be that of one of its tables."""
     head, name = reference
-    kind = TABLE_SCHEMAS.get(head, head)
+    kind = OTHER_KINDS.get(head, head)
     while True:
         if f"{kind}.{name}" in blocks:
             return blocks[f"{kind}.{name}"]

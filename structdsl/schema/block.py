@@ -1,13 +1,12 @@
 """How a kind of block is described: a pydantic model whose fields each carry their type in the language.
 
 `Annotated[int, Count("tokens")]` says both: what Python value results and how the text is read. The description
-of a field is its documentation. What belongs to the language and is not built yet stands in `PLANNED`, so that it
-is refused by name and never mistaken for a typo.
+of a field is its documentation.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
@@ -19,8 +18,6 @@ class Schema(BaseModel):
     """What the attributes of a block, or the arguments of a call, may be."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, defer_build=True)
-
-    PLANNED: ClassVar[frozenset[str]] = frozenset()  # attributes of the language that are not built yet
 
     @classmethod
     def attributes(cls) -> dict[str, FieldInfo]:
@@ -46,10 +43,7 @@ def type_of(info: FieldInfo) -> Type:
 class Nested:
     """Blocks inside a block: one unnamed (`deepspeed { … }`) or many named (`rule x: headings { … }`)."""
 
-    def __init__(
-        self, word: str, variants: dict[str | None, Any], *, many: bool, planned: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, word: str, variants: dict[str | None, Any], *, many: bool) -> None:
         self.word = word
         self.variants = variants
         self.many = many
-        self.planned = planned

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from structdsl.diagnostics import Edit, did_you_mean, nearest, nearest_address, readdressing, respelling
-from structdsl.schema.reader import ERROR, Reader, Type, choice_word, kind_of, not_built
+from structdsl.schema.reader import ERROR, Reader, Type, choice_word, kind_of
+from structdsl.schema.scalars import Choice
 from structdsl.schema.tables import INNER_TABLES, OTHER_KINDS, PROMISED_TABLES, RECORDS
 from structdsl.schema.texts import bare
 from structdsl.syntax.tree import (
@@ -80,7 +81,7 @@ class RefTo:
         tables = [f"{b}_{s}" for b in same for s in self.tables if s in PROMISED_TABLES.get(b.partition(".")[0], ())]
         wanted = address if len(value.parts) > 1 else f"{self.kinds[0]}.{address}"
         found = nearest_address(wanted, same + tables) or nearest_address(wanted, list(at.blocks))
-        if at.damaged and not found:
+        if (at.damaged and not found) or _strange(value, at):
             return ERROR
         names = " or ".join(f"`{name}`" for name in found)
         known_kind = kind if kind in {name.partition(".")[0] for name in at.blocks} | set(self.kinds) else "block"
@@ -109,6 +110,12 @@ class RefTo:
     def describe(self) -> str:
         kinds = " or ".join(f"`{kind}.…`" for kind in self.kinds)
         return f"{kinds}, or one of its tables" if self.tables else kinds
+
+
+def _strange(value: Reference, at: Reader) -> bool:
+    """Whether a name is that of a block of an unknown kind, or of one of its tables."""
+    name = value.parts[-1]
+    return name in at.strangers or any(name.startswith(f"{other}_") for other in at.strangers)
 
 
 def _owner(address: str, at: Reader) -> tuple[str | None, str]:
@@ -245,8 +252,16 @@ class OneOf:
     fits: tuple[tuple[type[Any] | tuple[type[Any], ...], Type], ...]
 
     def read(self, value: Expression, at: Reader) -> Any:
+        word = choice_word(value) if isinstance(value, Reference) else None
+        calls = [type_ for _, type_ in self.fits if isinstance(type_, CallOf)]
+        for call in calls:  # a call without arguments may drop its parentheses, whatever else may stand here
+            if word in call.schemas:
+                return call.read(value, at)
         for form, type_ in self.fits:
             if isinstance(value, form):
+                if isinstance(type_, Choice):
+                    known = tuple(name for call in calls for name in call.schemas)
+                    return dataclasses.replace(type_, calls=known).read(value, at)
                 return type_.read(value, at)
         return at.mismatch(self, value)
 
@@ -259,7 +274,6 @@ class CallOf:
     """A call of a closed set; its value is the schema of the call, filled. A bare name is a call without arguments."""
 
     schemas: dict[str, Any]  # name -> pydantic model
-    planned: tuple[str, ...] = ()
 
     def read(self, value: Expression, at: Reader) -> Any:
         if isinstance(value, Reference) and len(value.parts) == 1:
@@ -267,19 +281,16 @@ class CallOf:
         if not isinstance(value, Call):
             return at.mismatch(self, value)
         name = value.name.text
-        if name in self.planned:
-            return not_built(f"`{at.attribute} = {name}(…)`", value.name.span, at)
         if name not in self.schemas:
-            known = [*self.schemas, *self.planned]
-            near = nearest(name, known)
+            near = nearest(name, self.schemas)
             at.report(
                 "E0206",
                 f"unknown `{at.attribute}` `{name}`",
                 value.name.span,
                 "no call of this name",
-                notes=(f"calls here: {', '.join(known)}",),
+                notes=(f"calls here: {', '.join(self.schemas)}",),
                 helps=did_you_mean(near),
-                fixes=respelling(value.name.span, name, near, self.planned),
+                fixes=respelling(value.name.span, name, near),
             )
             return ERROR
         return at.read_call(value, self.schemas, at)

@@ -55,6 +55,7 @@ class Reader:
     sink: Sink
     attribute: str  # name of the attribute or argument being read
     blocks: Table[str, Any]  # address -> declaration
+    strangers: frozenset[str] = frozenset()  # names of blocks of unknown kinds, of which nothing is said again
     damaged: bool = False  # whether some of the file could not be read, so that blocks may be missing
     hints: dict[str, str] = field(default_factory=dict)  # unit -> help, for a value of another unit
     beside: frozenset[str] = frozenset()  # names in the same list or map, none of which may stand there twice
@@ -148,7 +149,3 @@ def choice_word(value: Expression) -> str | None:
             return word
         case _:
             return None
-
-
-def not_built(what: str, span: Span, at: Reader) -> Error:
-    return at.report("E0801", f"{what} is not built yet", span, "part of the language, not of this version", notes=())

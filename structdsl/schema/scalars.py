@@ -8,7 +8,7 @@ from typing import Any
 
 from structdsl.diagnostics import Edit, did_you_mean, nearest, respelling, text_at
 from structdsl.schema.quantities import BYTES, COUNT_UNITS, DURATION, NUMBER, RATIO, Amount, amount_of
-from structdsl.schema.reader import ERROR, Reader, choice_word, kind_of, not_built
+from structdsl.schema.reader import ERROR, Reader, choice_word, kind_of
 from structdsl.syntax.tree import Expression, Keyword, Negation, Quantity, Span, Sql, Text
 
 MOST = 2**63 - 1  # what a BIGINT holds
@@ -31,14 +31,11 @@ class Count:
 
     unit: str
     minimum: int = 1
-    planned: tuple[str, ...] = ()  # units that the language knows here and this version does not
 
     def read(self, value: Expression, at: Reader) -> Any:
         if not isinstance(value, Quantity):
             return at.mismatch(self, value)
         amount = amount_of(value)
-        if amount.dimension in self.planned:
-            return not_built(f"`{at.attribute}` in {amount.dimension}", value.span, at)
         if amount.dimension not in {NUMBER, self.unit}:
             found = value.unit or value.suffix
             helps = (at.hints[amount.dimension],) if amount.dimension in at.hints else ()
@@ -205,30 +202,29 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A bare name of a closed set; `planned` ones belong to the language and are not built yet."""
+    """A bare name of a closed set."""
 
     names: tuple[str, ...]
-    planned: tuple[str, ...] = ()
+    calls: tuple[str, ...] = ()  # what else may stand here, and a name may be a misspelling of
 
     def read(self, value: Expression, at: Reader) -> Any:
         word = choice_word(value)
         if word is None:
-            if isinstance(value, Text) and value.value in self.names + self.planned:
-                fixes = at.unquoted(value) if value.value in self.names else ()
-                return at.mismatch(self, value, (f"choices are bare names: `{value.value}`",), fixes)
+            if isinstance(value, Text) and value.value in self.names:
+                helps = (f"choices are bare names: `{value.value}`",)
+                return at.mismatch(self, value, helps, at.unquoted(value))
             return at.mismatch(self, value)
-        if word in self.planned:
-            return not_built(f"`{at.attribute} = {word}`", value.span, at)
         if word not in self.names:
-            near = nearest(word, self.names + self.planned)
+            near = nearest(word, (*self.names, *self.calls))
+            choices = (*self.names, *(f"{call}(…)" for call in self.calls))
             return at.report(
                 "E0206",
                 f"unknown `{at.attribute}` `{word}`",
                 value.span,
                 "no such choice",
-                notes=(f"choices: {', '.join(self.names + self.planned)}",),
+                notes=(f"choices: {', '.join(choices)}",),
                 helps=did_you_mean(near),
-                fixes=respelling(value.span, word, near, {*self.planned, *at.beside}),
+                fixes=respelling(value.span, word, near, at.beside),
             )
         return word
 

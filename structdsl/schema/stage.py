@@ -167,7 +167,9 @@ class Sft(Packed):
 class Ssft(Sft):
     """Structure-aware SFT: each question plain, and once more with its place in the taxonomy before the answer."""
 
-    structure: Annotated[str, RefTo(("taxonomy",))] = Field(description="The taxonomy that is revealed.")
+    structure: Annotated[str | None, RefTo(("taxonomy",))] = Field(
+        default=None, description="The taxonomy that is revealed [the one that a synthetic corpus is written along]."
+    )
     reveal: Annotated[Exactly["map", "path", "none"], Choice(("map", "path", "none"))] = Field(
         default="map", description="What precedes the answer."
     )

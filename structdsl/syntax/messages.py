@@ -217,6 +217,16 @@ def language_missing() -> Diagnostic:
     )
 
 
+def language_misspelt(span: Span, word: str) -> Diagnostic:
+    return Diagnostic(
+        code="E0106",
+        message=f"unknown word `{word}` before the edition",
+        labels=(Label(span=span, text="`language` belongs here"),),
+        helps=("did you mean `language`?",),
+        fixes=(Edit(span=span, text="language"),),
+    )
+
+
 def language_late(span: Span, fixes: tuple[Edit, ...]) -> Diagnostic:
     return Diagnostic(
         code="E0106",

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from structdsl.diagnostics.diagnostic import Diagnostic, Edit
+from structdsl.diagnostics.suggest import misspelt
 from structdsl.syntax import messages
 from structdsl.syntax.nesting import TOP, Item, Nesting
 from structdsl.syntax.outline import MARK
@@ -21,11 +22,13 @@ NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 VALUE_MISSING = re.compile(rf"({NAME}[ \t]*[=:])[ \t\r]*(?:#[^\n]*)?\n\s*{NAME}\s*\Z")
 DASH = re.compile(r"-[ \t]+[A-Za-z_\"]")
 CONTINUATION = re.compile(r"[{+\-*/:=.,]|extends\b")
+ADDRESS = re.compile(rf"(?:{NAME}\.?)*")
 BLANKS = re.compile(r"[ \t]*")
 SPACE = re.compile(r"[ \t\r\n]*")
 LONE_NAME = re.compile(rf"[\n{{,][ \t]*{NAME}(?:[ \t]+{NAME})?\Z")
 LANGUAGE = re.compile(r"language[ \t]*[:=]?[ \t]*\"?(1)\"?[ \t\r]*$", re.MULTILINE)
 IMPORT = re.compile(rf"import[ \t]+\"(?:[^\"\n]*[/:])?({NAME})(?:\.adapt)?\"(?=[ \t\r]*$)", re.MULTILINE)
+ELLIPSIS = "…".encode().decode("latin-1")  # as the text is read
 INVISIBLE = {"Zs", "Cf", "Cc", "Zl", "Zp"}
 WORDS = {
     "EQUAL": "`=`",
@@ -117,6 +120,15 @@ def head_of_file(stop: Stop) -> Mistake | None:
     if meant := IMPORT.match(stop.text, start):
         fixes = (Edit(span=Span(meant.end(), meant.end()), text=f" as {meant[1]}"),)
     return Mistake(messages.import_form(_place(stop), fixes, short=stop.kind == "_NL"))
+
+
+def misspelt_head(stop: Stop) -> Mistake | None:
+    """`langauge 1`."""
+    match = re.fullmatch(rf"({NAME})[ \t]+", stop.before)
+    if stop.inside != "top" or stop.kind != "NUMBER" or not match or not misspelt(match[1], "language"):
+        return None
+    start = stop.span.start - len(stop.before)
+    return Mistake(messages.language_misspelt(Span(start, start + len(match[1])), match[1]))
 
 
 def dash_list(stop: Stop) -> Mistake | None:
@@ -216,6 +228,8 @@ def map_without_equals(stop: Stop) -> Mistake | None:
     """`weights { corpus.web: 20% }`."""
     if stop.inside != "body" or stop.kind not in {"DOT", "NUMBER", "STRING"}:
         return None
+    if not re.fullmatch(rf"(?:{NAME})?\s*" if stop.kind == "DOT" else r"\s*", stop.before):
+        return None  # a pair begins with its key
     brace = stop.nesting.enclosing(stop.span.start)
     match = re.search(rf"(?:\A|[\n,{{])[ \t]*({NAME})([ \t]*)\Z", stop.text[max(brace - 200, 0) : brace])
     if not match:
@@ -237,13 +251,16 @@ def missing_equals(stop: Stop) -> Mistake | None:
     if stop.inside != "body":
         return None
     match = re.match(rf"({NAME})([ \t]+)(.*)\Z", stop.before + ("" if stop.kind == "_NL" else stop.found), re.DOTALL)
-    if not match or not re.match(rf"(?:{NAME}|[0-9\"\[].*)\s*\Z", match[3], re.DOTALL):
+    if not match or not re.match(rf"(?:{NAME}[.(]?|sql[ \t]+\".*|[0-9\"\[].*)\s*\Z", match[3], re.DOTALL):
         return None
-    if stop.kind not in {"_NL", "NUMBER", "STRING", "RAW", "BLOCK_STRING", "LSQB", "LPAR", "COMMA"}:
+    if stop.kind not in {"_NL", "NUMBER", "STRING", "RAW", "BLOCK_STRING", "LSQB", "LPAR", "COMMA", "DOT"}:
         return None
     start = stop.span.start - len(stop.before)
     gap = Span(start + match.end(1), start + match.end(2))
     value = match[3].split("\n")[0].strip()
+    if stop.kind == "DOT" and (rest := ADDRESS.match(stop.text, stop.span.end)):
+        value += rest[0]
+    value += {"[": f"{ELLIPSIS}]", "(": f"{ELLIPSIS})"}.get(value[-1:], "")
     name_at = Span(start, start + len(match[1]))
     return Mistake(messages.missing_equals(name_at, gap, match[1], value), ((gap.start, "=".ljust(len(match[2]))),))
 
@@ -281,6 +298,7 @@ def character(stop: Stop) -> Mistake | None:
 HABITS: tuple[Callable[[Stop], Mistake | None], ...] = (
     character,
     head_of_file,
+    misspelt_head,
     value_missing,
     dash_list,
     quoted_name,

@@ -11,6 +11,7 @@ import re
 
 from structdsl.diagnostics.diagnostic import Edit, Sink
 from structdsl.diagnostics.edits import removal
+from structdsl.diagnostics.suggest import misspelt
 from structdsl.syntax import brackets, messages, outline
 from structdsl.syntax.reader import Reader, Top
 from structdsl.syntax.source import Source
@@ -21,6 +22,7 @@ MARK_OF_ORDER = "\xef\xbb\xbf"  # the byte order mark that some editors put firs
 
 
 LANGUAGE = re.compile(r"^[ \t]*language\b(?![ \t]*[\w:]+[ \t]*[:{])", re.MULTILINE)
+NUMBERED = re.compile(r"^[ \t]*([A-Za-z_]\w*)[ \t]+[0-9]", re.MULTILINE | re.ASCII)
 
 
 def parse(source: Source, sink: Sink) -> File:
@@ -91,7 +93,8 @@ def _check_order(source: Source, sink: Sink, items: list[Top]) -> None:
         named = named or isinstance(item, Quantity)
         if not declared:
             head = source.data.find(b"\n", item.span.end) + 1
-    if not named and not LANGUAGE.search(source.text):
+    meant = any(misspelt(word, "language") for word in NUMBERED.findall(source.text))  # reported there
+    if not named and not meant and not LANGUAGE.search(source.text):
         messages.report(sink, source, messages.language_missing())
 
 

@@ -1,4 +1,4 @@
-"""One misspelt word is one message, which names the word that was meant: for every word that a schema knows.
+"""A misspelt word is one message, which names what was meant, and has no consequences: for each word of a schema.
 
 `everything.adapt` has every kind, variant, attribute, call and argument; a test holds that none is missing.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -142,23 +142,47 @@ def spread(block: Block) -> range:
     return range(block.span.start, block.span.end)
 
 
-def wrong(word: Word) -> str:
-    return word.name.text + word.name.text[-1]
+SLIPS: dict[str, Callable[[str], str]] = {
+    "doubled": lambda word: word + word[-1],
+    "dropped": lambda word: word[1:],
+    "swapped": lambda word: word[1] + word[0] + word[2:],
+    "another": lambda _: "qqxxqq",
+}
+VOCABULARY = {word.name.text for word in WORDS.values()}
 
 
-@pytest.mark.parametrize("wanted", rounds(), ids=lambda row: f"{len(row)}_words")
-def test_a_misspelt_word_is_one_message(wanted: list[Word]) -> None:
-    """The message stands at the word and names what was meant; it has no consequences."""
+@pytest.mark.parametrize("slip", SLIPS)
+@pytest.mark.parametrize("row", rounds(), ids=lambda row: f"{len(row)}_words")
+def test_a_misspelt_word_is_one_message(row: list[Word], slip: str) -> None:
+    """The message stands at the word and names what was meant, if that can be told; it has no consequences."""
+    wrong = SLIPS[slip]
+    wanted = [w for w in row if slip == "doubled" or (len(w.name.text) > 3 and wrong(w.name.text) not in VOCABULARY)]
     spoilt = TEXT.encode()
     meant: dict[int, str] = {}
-    for count, word in enumerate(sorted(wanted, key=lambda word: word.name.span.start)):
-        meant[word.name.span.start + count] = word.name.text
+    grown = 0
+    for word in sorted(wanted, key=lambda word: word.name.span.start):
+        meant[word.name.span.start + grown] = word.name.text
+        grown += len(wrong(word.name.text)) - len(word.name.text)
     for word in sorted(wanted, key=lambda word: -word.name.span.start):
-        spoilt = spoilt[: word.name.span.start] + wrong(word).encode() + spoilt[word.name.span.end :]
+        spoilt = spoilt[: word.name.span.start] + wrong(word.name.text).encode() + spoilt[word.name.span.end :]
     found = list(compile_text(spoilt.decode(), SPEC)[1])
     places = {diagnostic.labels[0].span.start: diagnostic for diagnostic in found}
     assert [f"{d.code} {d.message}" for d in found if d.labels[0].span.start not in meant] == []
     assert len(found) == len(wanted)
-    for start, name in meant.items():
+    for start, name in meant.items() if slip != "another" else ():
         told = " ".join([places[start].message, *places[start].helps])
         assert f"`{name}" in told
+
+
+@pytest.mark.parametrize("head", ["anguage 1", "langauge 1", "Language 1"])
+def test_a_misspelt_head_is_one_message(head: str) -> None:
+    found = list(compile_text(TEXT.replace("language 1", head, 1), SPEC)[1])
+    assert [(d.code, d.helps, d.fixes[0].text) for d in found] == [("E0106", ("did you mean `language`?",), "language")]
+
+
+@pytest.mark.parametrize("name", ["headings", "haedings"])
+def test_a_rule_without_a_name_is_told_how_it_is_written(name: str) -> None:
+    corpus = 'corpus n { source = files("n"), role = domain }'
+    spec = f"language 1\n{corpus}\ntaxonomy t {{ over = [corpus.n], rule {name} {{ }} }}\n"
+    found = list(compile_text(spec, SPEC)[1])
+    assert [(d.code, d.helps) for d in found] == [("E0205", ("write `rule name: headings { … }`",))]

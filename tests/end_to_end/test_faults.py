@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.end_to_end.folder import Folder
@@ -75,7 +77,9 @@ def test_more_tokens_than_the_epochs_allow(fresh: Folder) -> None:
         (("explain", "E9999"), 2, "no code E9999"),
         (("run", "--select", "corpus.nots"), 2, "did you mean"),
         (("run", "-p", "nothing=3"), 1, "E0209"),
-        (("compile", "-p", "nothing"), 2, "NAME=VALUE"),
+        (("compile", "-p", "nothing"), 2, "error: `-p nothing` must have the form NAME=VALUE\n"),
+        (("complie",), 2, "help: `structdsl --help` lists"),
+        (("compile", "--no"), 2, "help: `structdsl compile --help` lists"),
         (("compile", "--out", "data"), 2, "holds files that no compile wrote"),
     ],
 )
@@ -96,3 +100,10 @@ def test_a_query_that_fails_says_what_duckdb_says(finished: Folder) -> None:
         message = finished.shell("query", query, code=1).stderr
         assert "E0807" in message
         assert says in message
+
+
+def test_a_query_of_nothing_lists_the_tables(finished: Folder) -> None:
+    listed = json.loads(finished.shell("query", "--format", "json").stdout)
+    columns = {row["table"]: row["columns"].split(", ") for row in listed}
+    assert {"corpus.book", "taxonomy.guide", "stage.learn_samples", "meta.steps"} <= columns.keys()
+    assert columns["corpus.book"][:2] == ["doc_id", "corpus"]

@@ -73,3 +73,12 @@ def test_for_programs(begun: Folder) -> None:
 def test_a_lock_that_is_none(fresh: Folder) -> None:
     (fresh.path / "tiny.adapt.lock").write_text("<<<<<<< HEAD\n", encoding="utf-8")
     assert "E0810" in fresh.shell("plan", code=1).stderr
+
+
+def test_a_block_with_the_origin_of_its_values(fresh: Folder) -> None:
+    shown = fresh.shell("inspect", "taxonomy.guide").stdout
+    assert shown.startswith("taxonomy guide {\n")
+    assert "resolve = first" in shown
+    assert "# default" in shown
+    assert shown.rstrip().endswith("taxonomy.guide")  # its last step
+    assert "\n\nmixture knowledge {\n" in fresh.shell("inspect").stdout

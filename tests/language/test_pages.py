@@ -70,5 +70,19 @@ def test_compiler_says_what_the_page_says(case: Case) -> None:
     assert (plan is None) == any(line.startswith("E") for line in said)
 
 
+@pytest.mark.parametrize("case", ALL, ids=lambda case: f"{case.page}:{case.line}")
+def test_one_place_is_one_message(case: Case) -> None:
+    """A second message about the same place is a consequence; only what is missing has no place of its own."""
+    _, sink = compile_text(case.spec, Path("spec.adapt"), read=case.read, environment={"BUDGET": "3M tokens"})
+    places = [
+        (diagnostic.file.path if diagnostic.file else None, label.span)
+        for diagnostic in sink
+        if diagnostic.code != "E0401"
+        for label in diagnostic.labels
+        if label.primary
+    ]
+    assert len(places) == len(set(places))
+
+
 def test_there_are_pages() -> None:
     assert len(ALL) > 30

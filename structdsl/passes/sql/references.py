@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from structdsl.diagnostics import Edit, nearest_address, readdressing
+from structdsl.passes.respell import strangers
 from structdsl.passes.sql.written import Hole, Written
 from structdsl.plan import Column
 from structdsl.promised import RECORDS, maker_of, promised_tables
@@ -55,7 +56,7 @@ def _unknown(hole: Hole, written: Written) -> None:
         return
     found = nearest_address(name, tables)
     assert unit.tree is not None
-    if unit.tree.damaged and not found:
+    if (unit.tree.damaged and not found) or any(f"{last}_".startswith(f"{n}_") for n in strangers(unit.tree)):
         return
     what = OTHER_KINDS.get(kind, kind if kind in KINDS else "table")
     similar = " or ".join(f"`${{{table}}}`" for table in found)

@@ -27,7 +27,7 @@ def test_plain_lines(root: Path, store: Path) -> None:
     assert lines[0].startswith("✓ corpus.x.read  2 rows  ")
     assert lines[1].startswith("! corpus.x: 1 row dropped while reading (1 empty)")
     assert lines[3].startswith("✓ model.m.load  16.4 kB  ")
-    assert lines[-1].startswith("done: 6 steps run")
+    assert lines[-1].startswith("done: 5 steps run")
     assert len(lines) == 7
 
 
@@ -35,7 +35,7 @@ def test_plain_lines(root: Path, store: Path) -> None:
 def test_nothing_to_do_is_one_line(root: Path, store: Path, stream: io.StringIO) -> None:
     run(plan(), root=root, store=store, operations=OPERATIONS)
     run(plan(), root=root, store=store, operations=OPERATIONS, observer=shown(stream))
-    assert stream.getvalue() == "nothing to do: 6 steps up to date\n"
+    assert stream.getvalue() == "nothing to do: 5 steps up to date\n"
 
 
 def test_live_lines(root: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,7 +47,7 @@ def test_live_lines(root: Path, store: Path, monkeypatch: pytest.MonkeyPatch) ->
     run(plan(), root=root, store=store, operations=OPERATIONS, observer=observer)
     text = stream.getvalue()
     assert "✓ corpus.x.read  2 rows" in text
-    assert "done: 6 steps run" in text
+    assert "done: 5 steps run" in text
     assert "\x1b[32m" not in text
 
 
