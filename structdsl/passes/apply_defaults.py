@@ -7,7 +7,7 @@ used nowhere is a warning, since it is often a mistake about the kind.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from structdsl.diagnostics import Diagnostic, Edit, Label, Sink, did_you_mean, nearest, removal, respelling
 from structdsl.passes.merge import marked, merged
@@ -52,6 +52,11 @@ class _Applier:
         if block.name is None or block.name.text not in KINDS:
             self._no_kind(block)
             return None
+        if block.variant is not None:
+            message = "`defaults` is for a kind, not for one of its variants"
+            label = Label(span=block.variant.span, text="a variant")
+            helps = ("leave it out: variants without an attribute pass over its default",)
+            self._add("E0205", message, label, helps=helps)
         key = (self.unit.source.index(block.span.start), block.name.text)
         if key in self.seen:
             first = self.seen[key]
@@ -119,10 +124,14 @@ class _Applier:
         body = merged(marked(fitting, via), block.body)
         return dataclasses.replace(block, body=body, damaged=block.damaged or defaults.damaged)
 
-    def unused(self, defaults: object) -> Iterator[Block]:
-        """Defaults that no block took, reported; they are still to be checked, each in the variant that has it."""
-        assert hasattr(defaults, "__iter__")
+    def unused(self, defaults: Iterable[Block]) -> Iterator[Block]:
+        """Defaults that no block took, reported; they are still to be checked, each in the variant that has it.
+
+        Of an imported file only those blocks are here that the spec uses, so that nothing is said of its defaults.
+        """
         for block in defaults:
+            if self.unit.source.index(block.span.start) != 0:
+                continue
             kind = _kind(block)
             for item in block.body:
                 if id(item) in self.used:

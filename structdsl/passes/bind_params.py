@@ -131,7 +131,18 @@ def _read(name: str, type_: Type, expression: Expression, source: Sources, sink:
     """The expression, done with its arithmetic and of the right type, or none after a report."""
     expression = _Binder(source, sink, None).fold(expression)
     reader = Reader(source=source, sink=sink, attribute=name, blocks={}, read_call=_no_call)
-    return None if type_.read(expression, reader) is ERROR else expression
+    return None if type_.read(expression, reader) is ERROR else _typed(expression, type_)
+
+
+def _typed(value: Expression, type_: Type) -> Expression:
+    """The value with the unit of its param, which need not be written: it is a count of that wherever it stands."""
+    match value, type_:
+        case Quantity(), Count():
+            return _quantity(amount_of(value).value, type_.unit, value.span)
+        case Quantity(), Ratio():
+            return _quantity(amount_of(value).value, RATIO, value.span)
+        case _:
+            return value
 
 
 def _call(name: str, type_name: str, call: Call, unit: Unit, sink: Sink) -> Expression | None:

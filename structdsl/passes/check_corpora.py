@@ -12,7 +12,7 @@ from structdsl.lineage import MEASURED_ROLES, TEXT_ROLES, bpe_corpora, corpora_b
 from structdsl.passes.finding import Finding
 from structdsl.passes.patterns import wrong_pattern
 from structdsl.passes.places import call_span, item_span, key_span, taken_out
-from structdsl.promised import MESSAGES, PROMISED, converses
+from structdsl.promised import MESSAGES, PROMISED, converses, maker_of
 from structdsl.schema.chunking import Chunking, Tokens
 from structdsl.schema.cleaning import Minhash
 from structdsl.schema.corpus import Corpus, Derived
@@ -230,6 +230,23 @@ def derived_queries_yield_documents(unit: Unit) -> Iterator[Finding]:
                 message = f"`{corpus.address}` is over `{table}`, and its query does not read it"
                 helps = (f"take `{table}` out of `over`, or read `${{{table}}}`",)
                 yield Finding("E0503", message, item_span(corpus, "over", table), "not read", helps=helps)
+
+
+def what_is_measured_stays_apart(unit: Unit) -> Iterator[Finding]:
+    """An exam does not become training text by a query over it."""
+    for corpus in unit.of_kind("corpus"):
+        if corpus.variant != "derived" or corpus.values.role in MEASURED_ROLES:
+            continue
+        for table in corpus.values.over:
+            made = maker_of(table, unit)
+            if made is not None and made.values is not None and getattr(made.values, "role", "") in MEASURED_ROLES:
+                yield Finding(
+                    "E0509",
+                    f"`{made.address}` is measured only, and `{corpus.address}` would be trained on",
+                    item_span(corpus, "over", table),
+                    f"role {made.values.role}",
+                    helps=(f"give `{corpus.address}` the role `{made.values.role}`, or split off another corpus",),
+                )
 
 
 def one_chunking_per_corpus(unit: Unit) -> Iterator[Finding]:

@@ -27,6 +27,7 @@ CHECKS: tuple[Callable[[Unit], Iterator[Finding]], ...] = (
     check_corpora.corpora_form_no_circle,
     check_corpora.derived_corpora_say_how,
     check_corpora.derived_queries_yield_documents,
+    check_corpora.what_is_measured_stays_apart,
     check_corpora.one_chunking_per_corpus,
     check_corpora.keep_does_not_count_what_it_feeds,
     check_corpora.tokenizers_are_trained_on_what_is_read,

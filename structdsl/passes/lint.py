@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from structdsl.diagnostics import Sink
-from structdsl.lineage import examined, mixed_corpora, trained_corpora, used_models
+from structdsl.lineage import examined, held_apart, mixed_corpora, trained_corpora, used_models
 from structdsl.passes import lint_training
 from structdsl.passes.finding import Finding
 from structdsl.passes.places import task_span
@@ -48,6 +48,19 @@ def exams_are_kept_apart(unit: Unit) -> Iterator[Finding]:
             )
 
 
+def decontamination_goes_by_something(unit: Unit) -> Iterator[Finding]:
+    for corpus in unit.of_kind("corpus"):
+        methods = corpus.values.decontaminate
+        if isinstance(methods, tuple) and not any(held_apart(corpus, method.against, unit) for method in methods):
+            yield Finding(
+                "W0505",
+                f"`{corpus.address}` is held against nothing: no evaluation asks an exam, and no corpus is a probe",
+                corpus.span_of("decontaminate"),
+                "finds nothing",
+                helps=("name what it is held against: `ngrams(13, against = [corpus.…])`",),
+            )
+
+
 def measured_text_is_not_trained_on(unit: Unit) -> Iterator[Finding]:
     trained = trained_corpora(unit)
     for evaluation in unit.of_kind("evaluation"):
@@ -77,6 +90,7 @@ def tokens_can_be_counted(unit: Unit) -> Iterator[Finding]:
 LINTS: tuple[Callable[[Unit], Iterator[Finding]], ...] = (
     domain_is_not_alone,
     exams_are_kept_apart,
+    decontamination_goes_by_something,
     measured_text_is_not_trained_on,
     lint_training.tracked_text_is_not_trained_on,
     lint_training.preferences_are_used,

@@ -18,6 +18,7 @@ from structdsl.diagnostics import Diagnostic, Edit, Label, Sink, did_you_mean, n
 from structdsl.passes.reach import HEADS, pruned
 from structdsl.passes.respell import respell
 from structdsl.schema.reader import UNKNOWN
+from structdsl.schema.tables import OTHER_KINDS
 from structdsl.std import PREFIX, names, read_std
 from structdsl.syntax import parse as parse_text
 from structdsl.syntax.source import Source, SourceMap
@@ -58,6 +59,7 @@ class _Loader:
     sink: Sink
     files: list[Source]  # of the map, in its order
     trees: list[File]  # the same, moved and renamed
+    declared: list[str] = dataclasses.field(default_factory=list)  # addresses of what was loaded so far
 
     def take(self, tree: File, prefix: str, chain: tuple[str, ...]) -> None:
         """Add a tree, whose names get this prefix, and all that it imports; `chain` holds the files on the way."""
@@ -65,10 +67,19 @@ class _Loader:
         start = SourceMap(tuple(self.files)).starts[-2]
         tree = moved(tree, start) if start else tree
         aliases = self._aliases(tree.imports, prefix)
-        self.trees.append(_Renamer(self, aliases, prefix, tree.damaged).file(tree))
+        place = len(self.trees)
+        self.trees.append(tree)  # of the spec itself first: below it stands what it imports
+        damaged = tree.damaged
         for import_ in tree.imports:
             if import_.alias.text in aliases:
+                before = len(self.trees)
                 self._load(import_, source, aliases[import_.alias.text], chain)
+                damaged = damaged or any(loaded.damaged for loaded in self.trees[before:])
+        self.trees[place] = _Renamer(self, aliases, prefix, damaged).file(tree)
+        for block in self.trees[place].blocks:
+            if block.name is not None:
+                self.declared.append(f"{block.kind.text}.{block.name.text}")
+        self.declared += [f"param.{parameter.name.text}" for parameter in self.trees[place].parameters]
 
     def _aliases(self, imports: Iterable[Import], prefix: str) -> dict[str, str]:
         """From each alias to the prefix that names behind it get."""
@@ -239,7 +250,8 @@ class _Renamer:
         head, *rest = parts
         if head in self.aliases and rest:
             if len(rest) > 1 and rest[0] in HEADS:
-                return (rest[0], self.aliases[head] + rest[1], *rest[2:])
+                known = self._is_declared(head, rest[0], rest[1], span)
+                return (rest[0], self.aliases[head] + rest[1], *rest[2:]) if known else None
             help_ = f"name the kind as well, as in `{head}.corpus.{rest[-1]}`"
             self.loader.report(
                 "E0211",
@@ -258,6 +270,21 @@ class _Renamer:
                 self.loader.report("E0211", message, span, *did_you_mean(near), label=label, fixes=fixes)
             return None
         return (head, self.prefix + rest[0], *rest[1:]) if rest and head in HEADS else parts
+
+    def _is_declared(self, alias: str, kind: str, name: str, span: Span) -> bool:
+        """Whether an import declares a block or a param, or a block with a table, of this name; reported if not."""
+        before = f"{OTHER_KINDS.get(kind, kind)}.{self.aliases[alias]}"
+        names = [address.removeprefix(before) for address in self.loader.declared if address.startswith(before)]
+        if self.damaged or any(name == known or name.startswith(f"{known}_") for known in names):
+            return True
+        near = nearest(name, names)
+        helps = did_you_mean([f"{alias}.{kind}.{each}" for each in near])
+        code, what = ("E0209", "param") if kind == "param" else ("E0201", kind)
+        begin = span.start + text_at(SourceMap(tuple(self.loader.files)), span).rfind(name)
+        fixes = respelling(Span(begin, begin + len(name)), name, near)
+        message, label = f"unknown {what} `{name}` of the import `{alias}`", f"no {what} of this name"
+        self.loader.report(code, message, span, *helps, label=label, fixes=fixes)
+        return False
 
     def _text(self, text: Text) -> Text:
         """The same with the names in `${…}` renamed; what is longer keeps the place of the hole."""

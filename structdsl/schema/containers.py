@@ -269,6 +269,11 @@ class OneOf:
         return " or ".join(type_.describe() for _, type_ in self.fits)
 
 
+def _asks(names: list[str], schemas: dict[str, Any]) -> bool:
+    """Whether one of these calls cannot stand without arguments, so that its name alone repairs nothing."""
+    return any(info.is_required() for name in names for info in schemas[name].model_fields.values())
+
+
 @dataclass(frozen=True, slots=True)
 class CallOf:
     """A call of a closed set; its value is the schema of the call, filled. A bare name is a call without arguments."""
@@ -276,7 +281,8 @@ class CallOf:
     schemas: dict[str, Any]  # name -> pydantic model
 
     def read(self, value: Expression, at: Reader) -> Any:
-        if isinstance(value, Reference) and len(value.parts) == 1:
+        bare = isinstance(value, Reference) and len(value.parts) == 1
+        if isinstance(value, Reference) and bare:
             value = Call(Name(value.parts[0], value.span), (), value.span)
         if not isinstance(value, Call):
             return at.mismatch(self, value)
@@ -290,7 +296,7 @@ class CallOf:
                 "no call of this name",
                 notes=(f"calls here: {', '.join(self.schemas)}",),
                 helps=did_you_mean(near),
-                fixes=respelling(value.name.span, name, near),
+                fixes=() if bare and _asks(near, self.schemas) else respelling(value.name.span, name, near),
             )
             return ERROR
         return at.read_call(value, self.schemas, at)

@@ -224,7 +224,7 @@ class Choice:
                 "no such choice",
                 notes=(f"choices: {', '.join(choices)}",),
                 helps=did_you_mean(near),
-                fixes=respelling(value.span, word, near, at.beside),
+                fixes=() if {*near} & {*self.calls} else respelling(value.span, word, near, at.beside),
             )
         return word
 

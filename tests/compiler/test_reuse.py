@@ -85,7 +85,7 @@ def test_a_base_of_another_file_is_no_part_of_the_spec() -> None:
     [
         (None, {}, ("5 docs", "7 docs")),
         ("small", {}, ("2 docs", "1 docs")),
-        ("small", {"most": "9"}, ("9", "1 docs")),
+        ("small", {"most": "9"}, ("9 docs", "1 docs")),
         ("small", {"lib.most": "9 docs"}, ("2 docs", "9 docs")),
     ],
 )

@@ -179,10 +179,10 @@ spec=town.adapt
 #    learns from model.base as well
 #    by: deepspeed --launcher pdsh --hostfile 'my hosts' --num_nodes 2 --num_gpus 8 --module \
 structdsl_runtime.training.worker JOB
-structdsl run "$spec" -p passes=2 --select stage.inject
+structdsl run "$spec" -p 'passes=2 epochs' --select stage.inject
 
 # 2. stage.soft (merge): weights between two models
-structdsl run "$spec" -p passes=2 --select stage.soft
+structdsl run "$spec" -p 'passes=2 epochs' --select stage.soft
 """
 
 
