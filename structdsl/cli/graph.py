@@ -31,7 +31,10 @@ def graph_command(  # one parameter an option
 
     Mermaid is text that GitHub and editors draw; an SVG file opens in any browser.
     """
-    from structdsl.graph import block_diagram, mermaid, shares, svg, training_diagram  # noqa: PLC0415
+    from structdsl.graph.blocks import block_diagram, shares  # noqa: PLC0415
+    from structdsl.graph.mermaid import mermaid  # noqa: PLC0415
+    from structdsl.graph.svg import svg  # noqa: PLC0415
+    from structdsl.graph.training import training_diagram  # noqa: PLC0415
 
     place = find_spec(request)
     unit, plan = compile_spec(place, single(request, "graph"))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from structdsl.graph import Diagram, block_diagram, mermaid, training_diagram
+from structdsl.graph.blocks import block_diagram
+from structdsl.graph.diagram import Diagram
+from structdsl.graph.mermaid import mermaid
+from structdsl.graph.training import training_diagram
 from structdsl.plan import Plan
 
 

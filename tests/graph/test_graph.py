@@ -14,9 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from structdsl.compile import compile_unit
-from structdsl.graph import Diagram, Edge, Node, block_diagram, mermaid, shares, svg, training_diagram
-from structdsl.graph.diagram import KINDS
+from structdsl.graph.blocks import block_diagram, shares
+from structdsl.graph.diagram import KINDS, Diagram, Edge, Node
 from structdsl.graph.layout import Box, layout
+from structdsl.graph.mermaid import mermaid
+from structdsl.graph.svg import svg
+from structdsl.graph.training import training_diagram
 
 NAMES = st.text(min_size=1, max_size=24)
 SVG = "{http://www.w3.org/2000/svg}"
