@@ -90,13 +90,15 @@ def _compare(blocks: int, folder: Path, asked: argparse.Namespace) -> float:
     path.write_text(spec(blocks), encoding="utf-8")
     plan, _ = compile_text(path.read_text(encoding="utf-8"), path)
     assert plan is not None
-    project = folder / "project"
-    models, depth = write(plan, project)
-    print(f"{blocks} blocks: {len(plan.steps)} steps, {models} tables, at most {depth} deep")
+    tables = sum(output.table is not None for step in plan.steps for output in step.outputs.values())
+    print(f"{blocks} blocks: {len(plan.steps)} steps, {tables} tables")
     commands: dict[str, tuple[list[str], Callable[[], object]]] = {
         "structdsl compile": ([STRUCTDSL, "compile", str(path)], lambda: None)
     }
     if asked.sqlmesh and blocks <= asked.most:
+        project = folder / "project"
+        models, depth = write(plan, project)
+        print(f"  as a SQLMesh project: {models} models, at most {depth} deep")
         load = [asked.sqlmesh, str(HERE / "sqlmesh_load.py"), str(project)]
         commands["SQLMesh, load and render"] = (
             load,

@@ -4,31 +4,48 @@ from __future__ import annotations
 
 import gc
 import sys
-import traceback
+from importlib import import_module
 
 import click
 from click.exceptions import NoArgsIsHelpError
 
 import structdsl
-from structdsl.cli.compile import compile_command
-from structdsl.cli.diff import diff_command
-from structdsl.cli.explain import explain_command
-from structdsl.cli.fix import fix_command
-from structdsl.cli.fmt import fmt_command
-from structdsl.cli.graph import graph_command
-from structdsl.cli.init import init_command
-from structdsl.cli.inspect import inspect_command
-from structdsl.cli.lock import lock_command
-from structdsl.cli.plan import plan_command
-from structdsl.cli.query import query_command
-from structdsl.cli.run import run_command
-from structdsl.cli.test import test_command
 
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+COMMANDS = (
+    "init",
+    "compile",
+    "plan",
+    "run",
+    "query",
+    "test",
+    "diff",
+    "inspect",
+    "graph",
+    "lock",
+    "fmt",
+    "fix",
+    "explain",
+)
+
+
+class Commands(click.Group):
+    """The commands, in the order in which one meets them; each is imported when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the same everywhere
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - the same
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"structdsl.cli.{cmd_name}"), f"{cmd_name}_command")
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(structdsl.__version__, prog_name="structdsl")
 def cli() -> None:
     r"""Adapt language models to a domain, from a spec in one file.
@@ -41,24 +58,6 @@ def cli() -> None:
     or a stale lock, 4 a step failed, 5 a check or a test failed, 70 a bug of
     structdsl, 130 interrupted.
     """
-
-
-for command in (
-    init_command,
-    compile_command,
-    plan_command,
-    run_command,
-    query_command,
-    test_command,
-    diff_command,
-    inspect_command,
-    graph_command,
-    lock_command,
-    fmt_command,
-    fix_command,
-    explain_command,
-):
-    cli.add_command(command)
 
 
 def main() -> None:
@@ -76,6 +75,8 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(0)
     except Exception:  # noqa: BLE001  # the outermost frame: everything that arrives here is our bug
+        import traceback  # noqa: PLC0415 - only where it is needed
+
         traceback.print_exc()
         click.echo("\nthis is a bug of structdsl, not of your spec; please report it with the lines above", err=True)
         sys.exit(EXIT_BUG)

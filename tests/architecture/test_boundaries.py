@@ -92,8 +92,10 @@ COMMAND_LINE = {
 
 
 def test_command_line_is_frozen() -> None:
+    context = click.Context(cli)
     found = {
         name: {option.opts[0] if isinstance(option, click.Option) else str(option.name) for option in command.params}
-        for name, command in cli.commands.items()
+        for name in cli.list_commands(context)
+        if (command := cli.get_command(context, name)) is not None
     }
     assert found == COMMAND_LINE
