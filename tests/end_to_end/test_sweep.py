@@ -118,7 +118,10 @@ def test_a_failure_stops_at_its_combination_and_keeps_the_others(data: Folder) -
 
 def test_compile_takes_one_value(data: Folder) -> None:
     assert "`run` and `plan` take lists" in data.shell("compile", "-p", "deep=1..2", code=2).stderr
-    assert "these are the errors with deep = 7%; no combination was begun" in data.shell("run", "-p", "deep=1,7%", code=1).stderr
+    assert (
+        "these are the errors with deep = 7%; no combination was begun"
+        in data.shell("run", "-p", "deep=1,7%", code=1).stderr
+    )
 
 
 def test_scores_of_all_combinations_in_one_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
