@@ -46,12 +46,6 @@ def call_span(block: Declaration, attribute: str, index: int) -> Span:
     return block.span_of(attribute)
 
 
-def value_span(block: Declaration, attribute: str, key: str) -> Span:
-    """The value that stands under a key of a map, else the attribute."""
-    pair = _pair(block, attribute, key)
-    return pair.value.span if pair is not None else block.span_of(attribute)
-
-
 def nested_block(block: Declaration, word: str, name: str) -> Block | None:
     """A named block inside a block: `rule outline: headings { … }`."""
     found = (b for b in block.block.body if isinstance(b, Block) and b.kind.text == word)
