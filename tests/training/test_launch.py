@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from structdsl_runtime.operation import Fault
-from structdsl_runtime.training.launch import environment, launch
+from structdsl_runtime.training.launch import launch
+from structdsl_runtime.training.launchers import environment
 from tests.training.stage_fakes import context
 
 HEAD = """
@@ -140,7 +141,7 @@ def test_workers_end_with_a_killed_executor(tmp_path: Path) -> None:
 
 def test_threads_are_shared_out_and_the_users_choice_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr("structdsl_runtime.training.launch.processors", lambda: 8)
+    monkeypatch.setattr("structdsl_runtime.training.launchers.processors", lambda: 8)
     assert [environment(count)["OMP_NUM_THREADS"] for count in (1, 2, 8, 16)] == ["8", "4", "1", "1"]
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert environment(2)["OMP_NUM_THREADS"] == "3"

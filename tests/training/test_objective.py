@@ -107,7 +107,7 @@ def test_sliding_windows_stay() -> None:
 def test_the_loss_is_the_mean_over_the_whole_step(model: Any, data: PackedRows) -> None:
     objective = NextToken(PredictingHead(model), label_smoothing=0.0, processes=1)
     parts = [data.__getitems__(numbers) for numbers in ([0, 1], [2, 3], [4, 5], [6, 7])]
-    losses = [objective(model, model.config, part) for part in parts]
+    losses = [objective(model, model.config, part).total for part in parts]
     whole = data.__getitems__(list(range(8)))
     logits = model(
         **isolation.forward_arguments(model.config, whole["input_BT"], whole["segment_BT"], whole["position_BT"])
@@ -120,8 +120,8 @@ def test_a_pass_without_targets_gives_zero_and_no_gradient(model: Any, data: Pac
     loss = NextToken(PredictingHead(model), label_smoothing=0.0, processes=1)(
         model, model.config, data.__getitems__([6, 7])
     )
-    torch.autograd.backward(loss)
-    assert loss.item() == 0.0
+    torch.autograd.backward(loss.total)
+    assert loss.total.item() == 0.0
     assert all(not parameter.grad.any() for parameter in model.parameters() if parameter.grad is not None)
 
 
@@ -134,4 +134,5 @@ def test_label_smoothing(model: Any, data: PackedRows) -> None:
             model.config, batch["input_BT"], batch["segment_BT"], batch["position_BT"]
         )
         uniform = -model(**arguments).logits.log_softmax(-1).mean(-1).reshape(-1)[batch["predict_N"]].mean()
-    assert smooth.item() == pytest.approx(0.9 * plain.item() + 0.1 * uniform.item(), rel=1e-5)
+    assert smooth.total.item() == pytest.approx(0.9 * plain.total.item() + 0.1 * uniform.item(), rel=1e-5)
+    assert torch.equal(smooth.ntp_N, plain.ntp_N)

@@ -13,13 +13,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from structdsl_runtime.training.isolation import forward_arguments
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """What a forward pass gives: `total`, a scalar that carries grad, and of each predicting position without grad
+    `ntp_N`, the negative log-likelihood of what it predicts, and `kl_N`, the divergence from a teacher; in nats.
+    """
+
+    total: Tensor
+    ntp_N: Tensor  # noqa: N815 - shape suffix
+    kl_N: Tensor | None = None  # noqa: N815 - shape suffix
+
+
+class Objective(Protocol):
+    """What a stage minimises; `batch` is what `PackedRows` hands out, on the device of the model."""
+
+    def __call__(self, model: Any, config: Any, batch: dict[str, Any]) -> Loss:
+        """The pass's part of the loss of the optimizer step, times the number of processes."""
+        ...
 
 
 class PredictingHead:
@@ -58,16 +78,19 @@ class NextToken:
         self._label_smoothing = label_smoothing
         self._processes = processes
 
-    def __call__(self, model: Any, config: Any, batch: dict[str, Any]) -> Tensor:
-        """The pass's part of the loss in nats per token, times the number of processes: a scalar that carries grad."""
+    def __call__(self, model: Any, config: Any, batch: dict[str, Any]) -> Loss:
+        """In nats per token."""
         arguments = forward_arguments(config, batch["input_BT"], batch["segment_BT"], batch["position_BT"])
         with self._head.keep(batch["predict_N"]):
             logits_NV: Tensor = model(**arguments).logits
-        total = functional.cross_entropy(
-            logits_NV.float(), batch["target_N"], reduction="sum", label_smoothing=self._label_smoothing
+        logits_NV = logits_NV.float()
+        smooth_N = functional.cross_entropy(
+            logits_NV, batch["target_N"], reduction="none", label_smoothing=self._label_smoothing
         )
-        loss: Tensor = total * (self._processes / max(1, batch["predictions"]))
-        return loss
+        ntp_N = smooth_N.detach()
+        if self._label_smoothing:
+            ntp_N = functional.cross_entropy(logits_NV.detach(), batch["target_N"], reduction="none")
+        return Loss(total=smooth_N.sum() * (self._processes / max(1, batch["predictions"])), ntp_N=ntp_N)
 
 
 def precision_of(model: nn.Module) -> torch.dtype:

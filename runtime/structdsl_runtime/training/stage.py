@@ -26,6 +26,7 @@ from structdsl_runtime.training.batches import Layout
 from structdsl_runtime.training.deepspeed_config import Precision, configuration, precision
 from structdsl_runtime.training.events import Reporter
 from structdsl_runtime.training.job import TrainJob
+from structdsl_runtime.training.objective import NextToken, Objective, PredictingHead
 from structdsl_runtime.training.trainer import StageTrainer, training_arguments
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -48,7 +49,14 @@ def train(job: TrainJob, reporter: Reporter) -> None:
     if arguments.activation_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
     trainer = StageTrainer(
-        model=model, args=args, arguments=arguments, rows=packed, layout=layout, steps=steps, reporter=reporter
+        model=model,
+        objective=objective(arguments, model, layout),
+        args=args,
+        arguments=arguments,
+        rows=packed,
+        layout=layout,
+        steps=steps,
+        reporter=reporter,
     )
     trainer.train()
     save(trainer, job.output)
@@ -117,6 +125,12 @@ def load(folder: Path, config: Any, kind: Precision, *, gpu: bool) -> Any:
     return AutoModelForCausalLM.from_pretrained(
         folder, config=config, dtype=TYPES[kind], attn_implementation="flash_attention_2" if flash else "sdpa"
     )
+
+
+def objective(arguments: Train, model: Any, layout: Layout) -> Objective:
+    """What the stage minimises."""
+    head = PredictingHead(model)
+    return NextToken(head, label_smoothing=arguments.label_smoothing, processes=layout.processes)
 
 
 def save(trainer: StageTrainer, output: Path) -> None:

@@ -7,7 +7,7 @@ counts, logging, evaluation and checkpoints (the stage keeps its final weights o
 from __future__ import annotations
 
 import math
-import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -15,16 +15,16 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers.trainer import Trainer
-from transformers.trainer_callback import PrinterCallback, TrainerCallback, TrainerControl, TrainerState
+from transformers.trainer_callback import PrinterCallback
 from transformers.training_args import TrainingArguments
 
 from structdsl.plan import Train
-from structdsl_runtime.operation import Fault
 from structdsl_runtime.training import isolation, schedule
 from structdsl_runtime.training.batches import Layout, MicroBatches, PackedRows, as_is, to_device
 from structdsl_runtime.training.deepspeed_config import clips_itself
 from structdsl_runtime.training.events import Reporter
-from structdsl_runtime.training.objective import NextToken, PredictingHead, precision_of
+from structdsl_runtime.training.log import StageLog
+from structdsl_runtime.training.objective import Loss, Objective, precision_of
 from structdsl_runtime.training.rows import Rows
 
 BETAS: Final = (0.9, 0.95)
@@ -69,6 +69,7 @@ class StageTrainer(Trainer):
         self,
         *,
         model: Any,
+        objective: Objective,
         args: TrainingArguments,
         arguments: Train,
         rows: Rows,
@@ -82,11 +83,9 @@ class StageTrainer(Trainer):
         self.layout = layout
         self.stage = arguments
         self.steps = steps
-        self.objective: NextToken = NextToken(
-            PredictingHead(model), label_smoothing=arguments.label_smoothing, processes=layout.processes
-        )
+        self.objective: Objective = objective
         self.gradient_norm: Tensor | None = None
-        self.passes: list[tuple[int, Tensor]] = []  # first row and loss of each forward pass of the running step
+        self.passes: list[tuple[dict[str, Any], Loss]] = []  # batch and loss of each pass of the running step
         super().__init__(model=model, args=args, train_dataset=self.data)
         self.remove_callback(PrinterCallback)
         self.add_callback(StageLog(self, reporter))
@@ -135,10 +134,9 @@ class StageTrainer(Trainer):
     ) -> Tensor:
         del num_items_in_batch
         loss = self.objective(model, self.network.config, to_device(inputs, self.args.device))
-        self.accelerator.backward(loss, scale_wrt_gas=False)
-        found: Tensor = loss.detach()
-        self.passes.append((inputs["row"], found))
-        return found
+        self.accelerator.backward(loss.total, scale_wrt_gas=False)
+        self.passes.append((inputs, replace(loss, total=loss.total.detach())))
+        return self.passes[-1][1].total
 
     def _clip(self, *_: object) -> None:
         """Clip, and keep the norm, which DeepSpeed throws away here; gradients are those of all ranks already."""
@@ -182,62 +180,3 @@ class StageTrainer(Trainer):
         engine.eval()
         isolation.check(logits, vocabulary=config.vocab_size, device=self.args.device, dtype=precision_of(self.network))
         engine.train()
-
-
-class StageLog(TrainerCallback):
-    """The log of a stage: one event per optimizer step; stops the stage at a loss that is no number."""
-
-    def __init__(self, trainer: StageTrainer, reporter: Reporter) -> None:
-        self._trainer = trainer
-        self._reporter = reporter
-        self._tokens = 0
-        self._lr = 0.0
-        self._clock = 0.0
-
-    def on_train_begin(self, *_: object, **__: object) -> None:
-        self._trainer.check_isolation()
-        self._reporter.emit("started", time=time.time(), total=self._trainer.steps)
-        if self._trainer.is_world_process_zero():
-            print(self._trainer.setting(), flush=True)  # noqa: T201 - it is the log of the step
-        self._clock = time.perf_counter()
-
-    def on_pre_optimizer_step(self, *_: object, **__: object) -> None:
-        self._lr = self._trainer.engine.optimizer.param_groups[0]["lr"]
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        del args, control
-        trainer, step = self._trainer, state.global_step
-        loss = self._loss(step)
-        first = (step - 1) * trainer.layout.batch
-        tokens = trainer.rows.tokens(first, first + trainer.layout.batch)
-        self._tokens += tokens
-        now = time.perf_counter()
-        self._reporter.emit(
-            "step",
-            step=step,
-            loss=loss,
-            grad_norm=trainer.norm(),
-            lr=self._lr,
-            tokens=self._tokens,
-            tokens_per_second=tokens / (now - self._clock),
-        )
-        self._clock = now
-
-    def _loss(self, step: int) -> float:
-        """The loss of the step over all ranks; raises Fault E0714 where a pass of this rank gave no number."""
-        trainer = self._trainer
-        losses = torch.stack([loss for _, loss in trainer.passes])
-        for (row, _), value in zip(trainer.passes, losses.tolist(), strict=True):
-            if not math.isfinite(value):
-                last = min(row + trainer.layout.micro, len(trainer.rows)) - 1
-                raise Fault(
-                    "E0714",
-                    f"the loss of step {step} is {value}",
-                    notes=(f"rows {row} to {last} of `{trainer.stage.stage}_packed`",),
-                    helps=("lower the learning rate, or lengthen the warm-up of the schedule",),
-                )
-        trainer.passes.clear()
-        total = losses.sum()
-        if trainer.layout.processes > 1:
-            torch.distributed.all_reduce(total)
-        return float(total) / trainer.layout.processes
