@@ -25,7 +25,11 @@ TABLES: tuple[tuple[str, str, Iterable[Column]], ...] = (
     ("stage.<s>_samples", "What the stage is shown, before it is tokenised.", promised.SAMPLES),
     ("stage.<s>_packed", "The rows that it trains on.", promised.PACKED),
     ("stage.<s>_log", "A row an optimizer step.", promised.LOG),
-    ("stage.<s>_loss", "The loss on the corpora of `track`, on the way.", promised.LOSS),
+    (
+        "stage.<s>_loss",
+        "The loss of each corpus: what is trained on, a row a step; what `track` names, when it is measured.",
+        promised.LOSS,
+    ),
     ("stage.<s>_checkpoints", "What was saved on the way.", promised.CHECKPOINTS),
     ("teacher.<s>", "Cached targets of the teacher.", promised.TEACHER),
     ("evaluation.<e>", "Every item that a model was asked.", promised.ITEMS),

@@ -85,8 +85,11 @@ PACKED = columns(
     'segments STRUCT("position" BIGINT, piece INTEGER, "start" INTEGER, length INTEGER)[],'
     "n_supervised INTEGER, density DOUBLE"
 )
-LOG = columns("step BIGINT, loss DOUBLE, grad_norm DOUBLE, lr DOUBLE, tokens BIGINT, tokens_per_second DOUBLE")
-LOSS = columns("step BIGINT, corpus VARCHAR, loss DOUBLE, tokens BIGINT")
+LOG = columns(
+    "step BIGINT, loss DOUBLE, grad_norm DOUBLE, lr DOUBLE, tokens BIGINT, tokens_per_second DOUBLE,"
+    "ntp DOUBLE, kl DOUBLE, supervised BIGINT, mfu DOUBLE, memory BIGINT, loss_scale DOUBLE, skipped BOOLEAN"
+)
+LOSS = columns("step BIGINT, corpus VARCHAR, loss DOUBLE, tokens BIGINT, kind VARCHAR, bits_per_byte DOUBLE")
 CHECKPOINTS = columns("step BIGINT, path VARCHAR, bytes BIGINT")
 TEACHER = columns("sample_id VARCHAR, offset BIGINT, ids INTEGER[], logprobs FLOAT[]")
 

@@ -84,6 +84,8 @@ class Context:
     scratch: Path  # an empty folder, removed after the step
     log: Path  # a file for what subprocesses print
     progress: Callable[[int, int | None, str], None]  # done, total if known, unit ("documents", "steps")
+    warn: Callable[[str], None]  # what the user should know, and what does not fail the step
+    run: Path  # the folder of the run, for what is kept beside its logs
 
 
 Function = Callable[[Any, Inputs, Outputs, Context], None]

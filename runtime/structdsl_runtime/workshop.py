@@ -146,6 +146,8 @@ class Workshop:
             scratch=scratch,
             log=self._logs / f"{step.address}.log",
             progress=progress,
+            warn=lambda message: self._observer(Warned(address=step.address, message=f"{step.address}: {message}")),
+            run=self._logs.parent,
         )
         try:
             self._operations[step.operation.op](step.operation, self._inputs(step, results), outputs, context)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from structdsl.lineage import data_of, origin
+from structdsl.lineage import data_of, mixed_corpora, origin
 from structdsl.lower import settings
 from structdsl.lower.model import seed_of
 from structdsl.lower.planner import Planner, folder
@@ -103,8 +103,13 @@ def _train(stage: Declaration, planner: Planner) -> None:
         "trackers": values.trackers,
         "probes": values.probes,
         "evaluate_every": values.evaluate_every,
+        "corpora": _roles(stage, planner),
     }
-    inputs = {"model": model_reference(values.from_, planner), "packed": planner.owners[f"{name}_packed"]}
+    inputs = {
+        "model": model_reference(values.from_, planner),
+        "packed": planner.owners[f"{name}_packed"],
+        "samples": planner.owners[f"{name}_samples"],
+    }
     inputs |= {probe: planner.owners[probe] for probe in values.probes}
     if values.adapter == "continue":
         before = f"{values.from_}.train"
@@ -119,8 +124,11 @@ def _train(stage: Declaration, planner: Planner) -> None:
     outputs = {
         "model": folder("The adapted weights, loadable by transformers."),
         "log": Output(table=f"{name}_log", columns=LOG, doc="One row an optimizer step."),
+        "loss": Output(table=f"{name}_loss", columns=LOSS, doc="The loss of each corpus on the way."),
     }
-    outputs |= {key: output for key, output in _followed(name).items() if output.table in planner.read}
+    if f"{name}_checkpoints" in planner.read:
+        doc = "States that were saved."
+        outputs["checkpoints"] = Output(table=f"{name}_checkpoints", columns=CHECKPOINTS, doc=doc)
     if values.adapter is not None:
         outputs["adapter"] = folder("The low-rank updates by themselves.")
     planner.add(
@@ -134,20 +142,19 @@ def _train(stage: Declaration, planner: Planner) -> None:
     )
 
 
-def _followed(name: str) -> dict[str, Output]:
-    """What a training can tell besides its log, where something reads it."""
-    return {
-        "loss": Output(table=f"{name}_loss", columns=LOSS, doc="The loss of each corpus on the way."),
-        "checkpoints": Output(table=f"{name}_checkpoints", columns=CHECKPOINTS, doc="States that were saved."),
-    }
+def _roles(stage: Declaration, planner: Planner) -> dict[str, str]:
+    """The corpora that the samples of a stage come from, and the role of each."""
+    blocks, data = planner.unit.blocks, data_of(stage)
+    assert data is not None, "only a merge reads nothing"
+    names = (data,) if blocks[data].kind == "corpus" else mixed_corpora(blocks[data], planner.unit)
+    return {name: blocks[name].values.role for name in names}
 
 
 def _learned_from(stage: Declaration, spec: Distill, planner: Planner) -> dict[str, str]:
     """The inputs that distillation adds: the teacher, or what was kept of it."""
     teacher = model_reference(_teacher(stage), planner)
-    inputs = {"samples": planner.owners[f"{stage.address}_samples"]} if spec.roles else {}
     if spec.cache is None:
-        return inputs | {"teacher": teacher}
+        return {"teacher": teacher}
     table, hidden = f"teacher.{stage.name}", spec.cache.method == "hidden"
     planner.add(
         f"{stage.address}.teacher",
@@ -166,4 +173,4 @@ def _learned_from(stage: Declaration, spec: Distill, planner: Planner) -> dict[s
             )
         },
     )
-    return inputs | {"targets": planner.owners[table]} | ({"teacher": teacher} if hidden else {})
+    return {"targets": planner.owners[table]} | ({"teacher": teacher} if hidden else {})

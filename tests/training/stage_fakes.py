@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,7 +77,9 @@ class FakeOutputs:
         return path
 
 
-def context(folder: Path, address: str = "stage.learn.train", root: Path | None = None) -> Context:
+def context(
+    folder: Path, address: str = "stage.learn.train", root: Path | None = None, warnings: list[str] | None = None
+) -> Context:
     scratch = folder / "scratch"
     scratch.mkdir(parents=True)
     return Context(
@@ -86,6 +88,8 @@ def context(folder: Path, address: str = "stage.learn.train", root: Path | None 
         scratch=scratch,
         log=folder / "step.log",
         progress=lambda *_: None,
+        warn=print if warnings is None else warnings.append,
+        run=folder,
     )
 
 
@@ -115,6 +119,27 @@ def packed(count: int, length: int, *, vocabulary: int = 256, end: int = 256, se
             }
         )
     return pa.Table.from_pylist(rows)
+
+
+CORPORA = ("corpus.notes", "corpus.web")
+
+
+def samples(rows: pa.Table) -> pa.Table:
+    """The samples of packed rows, in turn of either corpus; what they say plays no part."""
+    segments: list[Any] = rows["segments"].to_pylist()
+    positions = sorted({segment["position"] for row in segments for segment in row})
+    corpora = [CORPORA[position % 2] for position in positions]
+    return pa.table(
+        {
+            "position": pa.array(positions, pa.int64()),
+            "sample_id": [f"{corpus}/{position}" for corpus, position in zip(corpora, positions, strict=True)],
+            "corpus": pa.array(corpora, pa.string()),
+            "doc_id": [f"{position}.md" for position in positions],
+            "prompt": ["What?"] * len(positions),
+            "n_supervised": pa.array([0] * len(positions), pa.int64()),
+            "mask_reason": ["prompt"] * len(positions),
+        }
+    )
 
 
 def train_arguments(**changes: Any) -> Train:
@@ -151,12 +176,18 @@ class Trained:
     model: Path
     log: list[dict[str, Any]]
     printed: str
+    loss: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
-def run_stage(folder: Path, base: Path, rows: pa.Table, **changes: Any) -> Trained:
-    """Train a stage of `rows` in `folder`; changes are those of `train_arguments`."""
-    outputs = FakeOutputs(folder / "out")
-    where = context(folder)
-    inputs = FakeInputs(tables={"packed": rows}, folders={"model": base})
-    train(train_arguments(**changes), inputs, outputs, where)
-    return Trained(folder / "out" / "model", outputs.tables["log"], where.log.read_text())
+def run_stage(
+    folder: Path, base: Path, rows: pa.Table, *, documents: Mapping[str, pa.Table] | None = None, **changes: Any
+) -> Trained:
+    """Train a stage of `rows` in `folder`, following `documents`; changes are those of `train_arguments`."""
+    outputs, warnings = FakeOutputs(folder / "out"), list[str]()
+    where = context(folder, warnings=warnings)
+    tables = {"packed": rows, "samples": samples(rows), **(documents or {})}
+    arguments = train_arguments(probes=tuple(documents or ()), **changes)
+    train(arguments, FakeInputs(tables=tables, folders={"model": base}), outputs, where)
+    log, loss = outputs.tables["log"], outputs.tables["loss"]
+    return Trained(folder / "out" / "model", log, where.log.read_text(), loss, warnings)

@@ -165,6 +165,7 @@ def test_nothing_supervised_is_an_error(base: Path, table: pa.Table, tmp_path: P
     assert caught.value.code == "E0713"
     first = table["input_ids"][0].as_py()[:3]
     assert ", ".join(map(str, first)) in caught.value.notes[0]
+    assert re.fullmatch(r"samples that are masked as a whole: \d+ by `prompt`", caught.value.notes[2])
 
 
 def test_a_loss_that_is_no_number_is_an_error(base: Path, table: pa.Table, tmp_path: Path) -> None:

@@ -55,8 +55,9 @@ class PackedRows(Dataset[dict[str, Any]]):
     """Rows by number, a micro-batch at a time, as tensors.
 
     `input_BT` token ids, `segment_BT` segment numbers, `position_BT` positions that restart with each segment,
-    `predict_N` flat indices (b·T + t) of predicting positions, `target_N` what they predict, `row` the first row,
-    `predictions` positions that predict in the whole optimizer step, over all ranks.
+    `predict_N` flat indices (b·T + t) of predicting positions, `target_N` what they predict, `source_N` the number of
+    the corpus of each, `row` the first row, `predictions` positions that predict in the whole optimizer step, over all
+    ranks.
     """
 
     def __init__(self, rows: Rows, batch: int) -> None:
@@ -74,9 +75,11 @@ class PackedRows(Dataset[dict[str, Any]]):
         taken = slice(first, first + real.stop)
         input_BT = np.zeros(shape, np.int64)
         segment_BT = np.full(shape, PADDING, np.int64)
+        source_BT = np.full(shape, PADDING, np.int64)
         predicts_BT = np.zeros(shape, np.bool_)
         input_BT[real] = self._rows.input_RT[taken]
         segment_BT[real] = self._rows.segment_RT[taken]
+        source_BT[real] = self._rows.source_RT[taken]
         predicts_BT[real] = self._rows.predicts_RT[taken]
         predict_N = np.flatnonzero(predicts_BT)
         step = first // self._batch * self._batch
@@ -86,6 +89,7 @@ class PackedRows(Dataset[dict[str, Any]]):
             "position_BT": torch.from_numpy(positions(segment_BT)),
             "predict_N": torch.from_numpy(predict_N),
             "target_N": torch.from_numpy(input_BT.reshape(-1)[predict_N + 1]),
+            "source_N": torch.from_numpy(source_BT.reshape(-1)[predict_N]),
             "row": first,
             "predictions": self._rows.predictions(step, step + self._batch),
         }

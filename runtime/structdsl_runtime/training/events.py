@@ -26,6 +26,7 @@ class Reporter:
     """Writes events of one process; every rank but the first is silent."""
 
     def __init__(self, folder: Path, rank: int) -> None:
+        self.folder = folder
         self._stream: TextIO | None = None
         if rank == 0:
             self._stream = (folder / PROGRESS).open("a", encoding="utf-8", buffering=1)

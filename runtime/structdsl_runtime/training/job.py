@@ -26,6 +26,8 @@ class Job(BaseModel):
 class TrainJob(Job):
     arguments: Train
     rows: Path  # folder of memory-mapped arrays: see `rows.py`
+    sources: tuple[str, ...]  # corpora by their numbers in the rows
+    followed: dict[str, Path] = {}  # rows of the corpora whose loss is followed, by the name of their table
     output: Path  # existing, empty folder for the trained model
 
 

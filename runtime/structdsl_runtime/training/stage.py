@@ -25,7 +25,9 @@ from structdsl_runtime.training import rows, schedule, sizing
 from structdsl_runtime.training.batches import Layout
 from structdsl_runtime.training.deepspeed_config import Precision, configuration, precision
 from structdsl_runtime.training.events import Reporter
+from structdsl_runtime.training.following import Followed
 from structdsl_runtime.training.job import TrainJob
+from structdsl_runtime.training.log import Telling
 from structdsl_runtime.training.objective import NextToken, Objective, PredictingHead
 from structdsl_runtime.training.trainer import StageTrainer, training_arguments
 
@@ -56,7 +58,7 @@ def train(job: TrainJob, reporter: Reporter) -> None:
         rows=packed,
         layout=layout,
         steps=steps,
-        reporter=reporter,
+        telling=Telling(reporter=reporter, sources=job.sources, followed=followed(job, model)),
     )
     trainer.train()
     save(trainer, job.output)
@@ -131,6 +133,13 @@ def objective(arguments: Train, model: Any, layout: Layout) -> Objective:
     """What the stage minimises."""
     head = PredictingHead(model)
     return NextToken(head, label_smoothing=arguments.label_smoothing, processes=layout.processes)
+
+
+def followed(job: TrainJob, model: Any) -> Followed | None:
+    """The corpora whose loss is followed, if any."""
+    if not job.followed:
+        return None
+    return Followed(rows={name: rows.read(path) for name, path in job.followed.items()}, head=PredictingHead(model))
 
 
 def save(trainer: StageTrainer, output: Path) -> None:

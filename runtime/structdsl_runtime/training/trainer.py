@@ -22,8 +22,7 @@ from structdsl.plan import Train
 from structdsl_runtime.training import isolation, schedule
 from structdsl_runtime.training.batches import Layout, MicroBatches, PackedRows, as_is, to_device
 from structdsl_runtime.training.deepspeed_config import clips_itself
-from structdsl_runtime.training.events import Reporter
-from structdsl_runtime.training.log import StageLog
+from structdsl_runtime.training.log import StageLog, Telling
 from structdsl_runtime.training.objective import Loss, Objective, precision_of
 from structdsl_runtime.training.rows import Rows
 
@@ -75,7 +74,7 @@ class StageTrainer(Trainer):
         rows: Rows,
         layout: Layout,
         steps: int,
-        reporter: Reporter,
+        telling: Telling,
     ) -> None:
         self.network: Any = model
         self.data = PackedRows(rows, layout.batch)
@@ -88,7 +87,7 @@ class StageTrainer(Trainer):
         self.passes: list[tuple[dict[str, Any], Loss]] = []  # batch and loss of each pass of the running step
         super().__init__(model=model, args=args, train_dataset=self.data)
         self.remove_callback(PrinterCallback)
-        self.add_callback(StageLog(self, reporter))
+        self.add_callback(StageLog(self, telling))
 
     def get_train_dataloader(self) -> DataLoader[dict[str, Any]]:
         sampler = MicroBatches(self.layout, self.args.process_index, self.steps)
@@ -147,6 +146,13 @@ class StageTrainer(Trainer):
         """The norm of the gradient of the last step, before clipping."""
         found = self.engine.get_global_grad_norm() if self.gradient_norm is None else self.gradient_norm
         return None if found is None else float(found)
+
+    def loss_scale(self) -> tuple[float | None, bool | None]:
+        """What the loss was multiplied by in 16 bits, and whether the step was left out since that overflowed."""
+        if not self.args.fp16:
+            return None, None
+        optimizer = self.engine.optimizer
+        return float(optimizer.loss_scale), bool(optimizer.overflow)
 
     @property
     def engine(self) -> Any:

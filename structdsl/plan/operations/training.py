@@ -170,13 +170,14 @@ class Training(Arguments):
     trackers: Annotated[tuple[str, ...], Effect.LABEL] = ()
     probes: tuple[str, ...] = ()  # inputs whose loss is followed: a result of the step, like its weights
     evaluate_every: int | None = None  # optimizer steps
+    corpora: dict[str, Role] = Field(default_factory=dict)  # that the samples come from, and the role of each
 
 
 class Train(Training):
-    """One stage: packed rows and a model in, a model and its log out."""
+    """One stage: packed rows and a model in; a model, its log and the loss of each corpus out."""
 
     op: Literal["train"] = "train"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     distill: Distill | None = None
 
 

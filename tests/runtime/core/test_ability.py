@@ -59,7 +59,7 @@ CASES = {
         ["caching a teacher (`cache`)", "learning from a teacher (`distill`)"],
     ),
     "adapter": (f"stage s: cpt {{ {LEARN}, adapter = lora(rank = 8) }}", ["low-rank updates (`adapter`)"]),
-    "track": (f"stage s: cpt {{ {LEARN}, track = [wandb] }}", ["`track`"]),
+    "track": (f"stage s: cpt {{ {LEARN}, track = [wandb, corpus.prose] }}", []),
     "pack": (f"stage s: cpt {{ {LEARN}, pack = none }}", ["`pack = none`"]),
     "about a multiple": (f"stage s: cpt {{ {LEARN}, batch = about(64Ki tokens) }}", []),
     "about": (
@@ -114,9 +114,10 @@ CASES = {
         "evaluation e { models = [model.base], tasks = { x: multiple_choice(corpus.exam) } }",
         ["the task `multiple_choice`"],
     ),
-    "loss": (
-        "check c: rows { over = stage.learn_loss, expect = not_null(loss) }",
-        ["the table `stage.learn_loss`"],
+    "loss": ("check c: rows { over = stage.learn_loss, expect = not_null(loss) }", []),
+    "checkpoints": (
+        "check c: rows { over = stage.learn_checkpoints, expect = not_null(path) }",
+        ["the table `stage.learn_checkpoints`"],
     ),
 }
 

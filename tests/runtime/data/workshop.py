@@ -121,6 +121,7 @@ class Workshop:
     root: Path
     tokenizer: Path
     runs: int = 0
+    warnings: list[str] = field(default_factory=list)
     messages: list[tuple[int, int | None, str]] = field(default_factory=list)
 
     def __call__(
@@ -134,6 +135,8 @@ class Workshop:
             scratch=self.root,
             log=self.root / "log",
             progress=lambda done, total, unit: self.messages.append((done, total, unit)),
+            warn=self.warnings.append,
+            run=self.root,
         )
         function(arguments, FakeInputs(inputs or {}), outputs, context)
         return outputs.tables
