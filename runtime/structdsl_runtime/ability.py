@@ -41,6 +41,7 @@ CARRIED_OUT = frozenset(
         "render_scpt",
         "render_ssft",
         "scratch_model",
+        "split_conversations",
         "tokenise",
         "train",
         "train_tokenizer",
@@ -79,7 +80,6 @@ WORDS = {
     "render_chat": "a chat template (`template`)",
     "score_rows": "a curriculum by a model (`curriculum`)",
     "score_samples": "choosing rows by a model (`easiest`, `fas`)",
-    "split_conversations": "conversations as rows (`messages`)",
     "structurise": "a rule of variant structurise",
     "synthesise": "a corpus of variant synthetic",
 }

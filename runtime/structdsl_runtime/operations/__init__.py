@@ -13,6 +13,7 @@ from structdsl_runtime.operations.read_files import read_files
 from structdsl_runtime.operations.read_terms import read_terms
 from structdsl_runtime.operations.render_scpt import render_scpt
 from structdsl_runtime.operations.render_ssft import render_ssft
+from structdsl_runtime.operations.split_conversations import split_conversations
 from structdsl_runtime.operations.tokenise import tokenise
 from structdsl_runtime.operations.tokenizer import load_tokenizer, train_tokenizer
 from structdsl_runtime.operations.train import train
@@ -26,6 +27,7 @@ OPERATIONS: dict[str, Function] = {
     "load_model": load_model,
     "count_tokens": count_tokens,
     "query": query,
+    "split_conversations": split_conversations,
     "chunk": chunk,
     "build_outline": build_outline,
     "fixture": fixture,
