@@ -133,7 +133,7 @@ POOL = columns(
 )
 RENDERED = columns(
     "position BIGINT, sample_id VARCHAR, epoch INTEGER, kind VARCHAR, prompt VARCHAR, response VARCHAR,"
-    "corpus VARCHAR, doc_id VARCHAR, chunk_id VARCHAR, node_id VARCHAR"
+    "corpus VARCHAR, doc_id VARCHAR, chunk_id VARCHAR, node_id VARCHAR, marks INTEGER[]"
 )
 TOKENS = columns(
     "position BIGINT, piece INTEGER, input_ids INTEGER[], n_prompt INTEGER, n_tokens INTEGER, n_supervised INTEGER,"

@@ -14,11 +14,9 @@ from structdsl.plan import (
     ClosedBook,
     FetchModel,
     LoadModel,
-    Pack,
     Perplexity,
     Place,
     Plan,
-    RenderSsft,
     Step,
     Train,
 )
@@ -38,6 +36,7 @@ CARRIED_OUT = frozenset(
         "query",
         "read_files",
         "read_terms",
+        "render_chat",
         "render_scpt",
         "render_ssft",
         "scratch_model",
@@ -77,7 +76,6 @@ WORDS = {
     "read_table": "reading a table (`table`)",
     "recall": "the task `recall`",
     "redact": "redaction (`redact`)",
-    "render_chat": "a chat template (`template`)",
     "score_rows": "a curriculum by a model (`curriculum`)",
     "score_samples": "choosing rows by a model (`easiest`, `fas`)",
     "structurise": "a rule of variant structurise",
@@ -134,10 +132,6 @@ def _passed_over(step: Step) -> Iterator[tuple[str, str]]:
     match step.operation:
         case Train() as train:
             yield from _training(train)
-        case RenderSsft(template=template) if template is not None:
-            yield "template", "a chat template (`template`)"
-        case Pack(method=method) if method != "best_fit":
-            yield "pack", f"`pack = {method}`" if "pack" in step.places else WORDS["dpo"]
         case LoadModel(vocabulary="given") | FetchModel(vocabulary="given"):
             yield "tokenizer", "another tokenizer than that of the model's folder"
         case LoadModel(trust_remote_code=True):

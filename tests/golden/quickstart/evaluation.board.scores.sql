@@ -1,7 +1,7 @@
 -- evaluation.board_scores · table of step evaluation.board.scores
 -- One row a model, task and metric. Shares carry Wilson's interval at 95%; perplexity and bits per byte that of
 -- the mean loss over documents (normal approximation), which one document does not have.
--- quickstart.adapt:50 · recipe 16e4cde314db
+-- quickstart.adapt:50 · recipe a69ee58677c6
 WITH asked AS (
   SELECT
     model,
