@@ -36,6 +36,7 @@ _HEAD = "doc_id VARCHAR, corpus VARCHAR, role VARCHAR, text VARCHAR, title VARCH
 _TAIL = "n_chars BIGINT, n_tokens BIGINT, source VARCHAR, meta JSON"
 _ASKED = ", question VARCHAR, answer VARCHAR, path VARCHAR, chunk_id VARCHAR"
 _EXAM = ", aliases VARCHAR[], options JSON, answer_idx VARCHAR"
+_TOLD = ', messages STRUCT("role" VARCHAR, "content" VARCHAR)[], shape VARCHAR'
 
 PROMISED: Mapping[str, Mapping[str, str]] = {
     role: {column.name: column.type for column in columns(_HEAD + _TAIL + more)}
@@ -43,15 +44,15 @@ PROMISED: Mapping[str, Mapping[str, str]] = {
         "domain": "",
         "replay": "",
         "probe": "",
-        "instruction": _ASKED,
-        "preference": ", prompt VARCHAR, chosen VARCHAR, rejected VARCHAR",
+        "instruction": _ASKED + _TOLD,
+        "preference": ", prompt VARCHAR, chosen VARCHAR, rejected VARCHAR" + _TOLD,
         "exam": _ASKED + _EXAM,
     }.items()
 }
 """Columns of `corpus.<c>` by role, in order, with their DuckDB types."""
 
-MESSAGES = Column(name="messages", type='STRUCT("role" VARCHAR, "content" VARCHAR)[]')
-"""The column that an instruction corpus of conversations has besides those of its role."""
+MESSAGES = "messages"
+"""The column with the turns of a row that is a conversation, the answer or the better answer last."""
 
 DROPPED = columns("doc_id VARCHAR, source VARCHAR, step VARCHAR, reason VARCHAR, evidence VARCHAR")
 CHUNKS = columns(
@@ -135,7 +136,7 @@ POOL = columns(
 )
 RENDERED = columns(
     "position BIGINT, sample_id VARCHAR, epoch INTEGER, kind VARCHAR, prompt VARCHAR, response VARCHAR,"
-    "corpus VARCHAR, doc_id VARCHAR, chunk_id VARCHAR, node_id VARCHAR"
+    "corpus VARCHAR, doc_id VARCHAR, chunk_id VARCHAR, node_id VARCHAR, marks INTEGER[]"
 )
 TOKENS = columns(
     "position BIGINT, piece INTEGER, input_ids INTEGER[], n_prompt INTEGER, n_tokens INTEGER, n_supervised INTEGER,"
@@ -229,16 +230,15 @@ def _of_corpus(corpus: Declaration, unit: Unit) -> Iterator[tuple[str, tuple[Col
 
 
 def converses(corpus: Declaration, unit: Unit) -> bool:
-    """Whether the rows of an instruction corpus are conversations: `messages` is mapped, or comes out of its query."""
+    """Whether an instruction corpus is told to have conversations: `messages` is mapped, or comes out of its query."""
     query = unit.queries.get(f"{corpus.address}.select")
     found = {column.name.lower() for column in query.columns} if query is not None else set(corpus.values.columns)
-    return corpus.values.role == "instruction" and MESSAGES.name in found
+    return corpus.values.role == "instruction" and MESSAGES in found
 
 
-def promised_columns(corpus: Declaration, unit: Unit) -> tuple[Column, ...]:
+def promised_columns(corpus: Declaration) -> tuple[Column, ...]:
     """Columns that a corpus has by its role."""
-    promised = tuple(Column(name=name, type=type_) for name, type_ in PROMISED[corpus.values.role].items())
-    return (*promised, MESSAGES) if converses(corpus, unit) else promised
+    return tuple(Column(name=name, type=type_) for name, type_ in PROMISED[corpus.values.role].items())
 
 
 def finds_clusters(corpus: Declaration) -> bool:
@@ -247,7 +247,7 @@ def finds_clusters(corpus: Declaration) -> bool:
 
 
 def _documents(corpus: Declaration, unit: Unit) -> tuple[Column, ...]:
-    columns = {column.name: column for column in promised_columns(corpus, unit)}
+    columns = {column.name: column for column in promised_columns(corpus)}
     for name in (*getattr(corpus.values, "columns", ()), *unit.unpromised.get(corpus.address, ())):
         columns.setdefault(name, Column(name=name, type=UNTYPED))
     query = unit.queries.get(f"{corpus.address}.select")

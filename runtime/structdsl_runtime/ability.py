@@ -14,11 +14,9 @@ from structdsl.plan import (
     ClosedBook,
     FetchModel,
     LoadModel,
-    Pack,
     Perplexity,
     Place,
     Plan,
-    RenderSsft,
     Step,
     Train,
 )
@@ -38,9 +36,11 @@ CARRIED_OUT = frozenset(
         "query",
         "read_files",
         "read_terms",
+        "render_chat",
         "render_scpt",
         "render_ssft",
         "scratch_model",
+        "split_conversations",
         "tokenise",
         "train",
         "train_tokenizer",
@@ -76,10 +76,8 @@ WORDS = {
     "read_table": "reading a table (`table`)",
     "recall": "the task `recall`",
     "redact": "redaction (`redact`)",
-    "render_chat": "a chat template (`template`)",
     "score_rows": "a curriculum by a model (`curriculum`)",
     "score_samples": "choosing rows by a model (`easiest`, `fas`)",
-    "split_conversations": "conversations as rows (`messages`)",
     "structurise": "a rule of variant structurise",
     "synthesise": "a corpus of variant synthetic",
 }
@@ -134,10 +132,6 @@ def _passed_over(step: Step) -> Iterator[tuple[str, str]]:
     match step.operation:
         case Train() as train:
             yield from _training(train)
-        case RenderSsft(template=template) if template is not None:
-            yield "template", "a chat template (`template`)"
-        case Pack(method=method) if method != "best_fit":
-            yield "pack", f"`pack = {method}`" if "pack" in step.places else WORDS["dpo"]
         case LoadModel(vocabulary="given") | FetchModel(vocabulary="given"):
             yield "tokenizer", "another tokenizer than that of the model's folder"
         case LoadModel(trust_remote_code=True):

@@ -11,8 +11,8 @@ from structdsl.lower.languages import identify_language, unidentified_table
 from structdsl.lower.mixture import quotas
 from structdsl.lower.model import seed_of
 from structdsl.lower.planner import Planner
-from structdsl.lower.read import documents_columns, split_conversations
-from structdsl.plan import Column, MapPython, Output, Synthesise
+from structdsl.lower.read import documents_columns
+from structdsl.plan import Column, MapPython, Output, SplitConversations, Synthesise
 from structdsl.promised import DROPPED, converses
 from structdsl.schema.corpus import Synthetic
 from structdsl.unit import Analysed, Declaration
@@ -55,7 +55,7 @@ def _select(corpus: Declaration, planner: Planner) -> None:
         doc=corpus.block.doc,
     )
     if split:
-        split_conversations(corpus, f"{name}_source", made, documents, planner)
+        _split(corpus, f"{name}_source", made, documents, planner)
 
 
 def _text(corpus: Declaration, query: Analysed, planner: Planner) -> str:
@@ -79,6 +79,21 @@ def _column(column: Column, corpus: Declaration, found: dict[str, str]) -> exp.E
         return exp.cast(exp.column(found[column.name], quoted=True), column.type, dialect=sql.DIALECT)
     values = {"source": exp.Literal.string(corpus.address), "meta": exp.Literal.string("{}")}
     return exp.cast(values.get(column.name, exp.null()), column.type, dialect=sql.DIALECT)
+
+
+def _split(corpus: Declaration, rows: str, table: str, declared: tuple[Column, ...], planner: Planner) -> None:
+    """The last reply of a conversation as the answer, what comes before it as the question, as a reader does it."""
+    name = corpus.address
+    planner.add(
+        f"{name}.split",
+        SplitConversations(),
+        at=corpus.span_of("select"),
+        inputs={"documents": planner.owners[rows]},
+        outputs={
+            "documents": Output(table=table, columns=declared, doc="Conversations with their question and answer."),
+            "faults": Output(table=f"{name}_unsplit", columns=DROPPED, doc="What is no conversation, and why."),
+        },
+    )
 
 
 def _map(corpus: Declaration, planner: Planner) -> None:

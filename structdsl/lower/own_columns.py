@@ -23,7 +23,7 @@ MOST = 6  # columns whose types are tried together
 
 def own_columns(corpus: Declaration, planner: Planner) -> tuple[Column, ...]:
     """The columns of a corpus that its role does not promise, with their types."""
-    promised = {column.name for column in promised_columns(corpus, planner.unit)}
+    promised = {column.name for column in promised_columns(corpus)}
     own = [c for c in columns_of(corpus.address, planner.unit) or () if c.name not in promised]
     untyped = [column.name for column in own if column.type == UNTYPED]
     types = _types(corpus, untyped, planner)
@@ -37,7 +37,7 @@ def _types(corpus: Declaration, names: list[str], planner: Planner) -> Mapping[s
     import duckdb  # noqa: PLC0415 - only specs that use such columns pay for it
 
     used = [name for name in names if any(name in predicate for predicate in predicates)][:MOST]
-    promised = {column.name: column.type for column in promised_columns(corpus, planner.unit)}
+    promised = {column.name: column.type for column in promised_columns(corpus)}
     with duckdb.connect(config={"enable_external_access": False}) as connection:
         for tried in itertools.product(TYPES, repeat=len(used)):
             types = dict.fromkeys(names, "VARCHAR") | dict(zip(used, tried, strict=True))
@@ -59,7 +59,7 @@ def _types(corpus: Declaration, names: list[str], planner: Planner) -> Mapping[s
 def add_own_columns(corpus: Declaration, documents: str, table: str, own: tuple[Column, ...], planner: Planner) -> None:
     """The documents with the fields of `meta` that the spec uses as columns of their own, as `table`."""
     name = corpus.address
-    promised = tuple(column for column in promised_columns(corpus, planner.unit) if column.name != "n_tokens")
+    promised = tuple(column for column in promised_columns(corpus) if column.name != "n_tokens")
     fields = [
         exp.alias_(
             exp.TryCast(

@@ -15,9 +15,8 @@ from structdsl.plan import (
     ReadTable,
     Redact,
     Replacement,
-    SplitConversations,
 )
-from structdsl.promised import DROPPED, converses, promised_columns
+from structdsl.promised import DROPPED, promised_columns
 from structdsl.schema.corpus import Files, HfDataset
 from structdsl.unit import Declaration
 
@@ -29,18 +28,17 @@ def documents_columns(corpus: Declaration, planner: Planner) -> tuple[Column, ..
 
 def corpus_columns(corpus: Declaration, planner: Planner) -> tuple[Column, ...]:
     """Columns of `corpus.<c>`, all with the type that they have when the plan runs."""
-    return (*promised_columns(corpus, planner.unit), *own_columns(corpus, planner))
+    return (*promised_columns(corpus), *own_columns(corpus, planner))
 
 
 def read_corpus(corpus: Declaration, planner: Planner) -> None:
     """The source as documents; what could not be read goes to the faults."""
     values, name = corpus.values, corpus.address
-    promised = tuple(column for column in promised_columns(corpus, planner.unit) if column.name != "n_tokens")
+    promised = tuple(column for column in promised_columns(corpus) if column.name != "n_tokens")
     own = own_columns(corpus, planner)
     operation, sources = _reader(corpus)
     made = unidentified_table(corpus, planner)
     last = f"{name}_fields" if own else made
-    split = converses(corpus, planner.unit)
     planner.add(
         f"{name}.read",
         operation,
@@ -48,7 +46,7 @@ def read_corpus(corpus: Declaration, planner: Planner) -> None:
         sources=sources,
         outputs={
             "documents": Output(
-                table=f"{name}_source" if values.redact or split else last,
+                table=f"{name}_source" if values.redact else last,
                 columns=promised,
                 doc="Every document that could be read.",
             ),
@@ -56,8 +54,6 @@ def read_corpus(corpus: Declaration, planner: Planner) -> None:
         },
         doc=corpus.block.doc,
     )
-    if split:
-        split_conversations(corpus, f"{name}_source", f"{name}_split" if values.redact else last, promised, planner)
     if values.redact:
         replacements = tuple(
             Replacement(what=type(entry).__name__.lower(), pattern=getattr(entry, "pattern", None), put=entry.with_)
@@ -67,29 +63,12 @@ def read_corpus(corpus: Declaration, planner: Planner) -> None:
             f"{name}.redact",
             Redact(replacements=replacements),
             at=corpus.span_of("redact"),
-            inputs={"documents": planner.owners[f"{name}_split" if split else f"{name}_source"]},
+            inputs={"documents": planner.owners[f"{name}_source"]},
             outputs={"documents": Output(table=last, columns=promised, doc="The documents, redacted.")},
         )
     if own:
         add_own_columns(corpus, last, made, own, planner)
     identify_language(corpus, planner)
-
-
-def split_conversations(
-    corpus: Declaration, rows: str, table: str, declared: tuple[Column, ...], planner: Planner
-) -> None:
-    """The last reply of a conversation as the answer, what comes before it as the question."""
-    name = corpus.address
-    planner.add(
-        f"{name}.split",
-        SplitConversations(),
-        at=corpus.span_of("columns", "select"),
-        inputs={"documents": planner.owners[rows]},
-        outputs={
-            "documents": Output(table=table, columns=declared, doc="Conversations with their question and answer."),
-            "faults": Output(table=f"{name}_unsplit", columns=DROPPED, doc="What is no conversation, and why."),
-        },
-    )
 
 
 def _reader(corpus: Declaration) -> tuple[Operation, tuple[str, ...]]:

@@ -22,9 +22,10 @@ SCPT_ROWS = columns(
     "doc_id VARCHAR, chunk_id VARCHAR, node_id VARCHAR, heading_path VARCHAR[]"
 )
 SSFT_ROWS = columns(
-    "position BIGINT, sample_id VARCHAR, corpus VARCHAR, question VARCHAR, answer VARCHAR, doc_id VARCHAR,"
-    "node_id VARCHAR"
+    "position BIGINT, sample_id VARCHAR, corpus VARCHAR, question VARCHAR, answer VARCHAR,"
+    'messages STRUCT("role" VARCHAR, "content" VARCHAR)[], doc_id VARCHAR, node_id VARCHAR'
 )
+CHAT_ROWS = (*RENDERED, *columns('messages STRUCT("role" VARCHAR, "content" VARCHAR)[]'))
 DIFFICULTY = columns("doc_id VARCHAR, nats DOUBLE, nats_templated DOUBLE, n_tokens BIGINT")
 
 LINE = exp.func("chr", exp.Literal.number(10))
@@ -85,13 +86,14 @@ def _asked(stage: Declaration, root: Declaration, tokenizer: str, planner: Plann
         f"{name}.rows" if chat else f"{name}.render",
         "dpo_samples" if pairs else "sft_samples",
         f"{name}_rows" if chat else f"{name}_rendered",
-        RENDERED,
+        CHAT_ROWS if chat else RENDERED,
         at=stage.span_of("data"),
         tables={"pairs" if pairs else "questions": _chosen(stage, root, tokenizer, planner)},
         holes={
             "epochs": stage.values.epochs,
             "seed": seed_of(planner),
             "joiner": exp.Literal.string("") if chat else LINE,
+            "messages": [exp.column("messages")] if chat else [],
         },
         view=chat,
     )

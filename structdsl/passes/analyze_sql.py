@@ -19,7 +19,7 @@ from structdsl.passes.sql.reads import circles
 from structdsl.passes.sql.result import fitted
 from structdsl.passes.sql.written import Written
 from structdsl.plan import Column
-from structdsl.promised import CHUNKS, MESSAGES, PROMISED, columns_of, maker_of
+from structdsl.promised import CHUNKS, PROMISED, columns_of, maker_of
 from structdsl.schema.check import Holds
 from structdsl.schema.corpus import Corpus, HfDataset, Table
 from structdsl.syntax.tree import Sql
@@ -142,8 +142,7 @@ class _Analysis:
         analysed, tree = found
         wanted = {"chunk_id": "VARCHAR", "path": "VARCHAR"} if site.block.kind == "taxonomy" else {}
         if site.block.kind == "corpus":
-            role = site.block.values.role
-            wanted = dict(PROMISED[role]) | ({MESSAGES.name: MESSAGES.type} if role == "instruction" else {})
+            wanted = dict(PROMISED[site.block.values.role])
         columns = fitted(written, tree, analysed.columns, wanted)
         return dataclasses.replace(analysed, columns=columns) if columns is not None else None
 

@@ -19,7 +19,12 @@ from structdsl.schema.corpus import Corpus, Derived
 from structdsl.schema.model import Bpe
 from structdsl.unit import Declaration, Unit
 
-COMPUTED = frozenset({"corpus", "role", "n_chars", "n_tokens", "source", "meta"})  # never taken from a source
+_COMPUTED = frozenset({"corpus", "role", "n_chars", "n_tokens", "source", "meta"})
+COMPUTED = {
+    role: _COMPUTED | {"instruction": {"shape"}, "preference": {"shape", "messages"}}.get(role, set())
+    for role in PROMISED
+}
+"""Columns of a role that are never taken from a source."""
 NEEDED = {
     "domain": ("text",),
     "replay": ("text",),
@@ -72,11 +77,11 @@ def roles_fit_attributes(unit: Unit) -> Iterator[Finding]:
 def mapped_columns_exist(unit: Unit) -> Iterator[Finding]:
     """A name that is close to one that the role reads is taken for a slip; any other is a column of its own."""
     for corpus in unit.of_kind("corpus"):
-        known = [name for name in PROMISED[corpus.values.role] if name not in COMPUTED]
-        known += [MESSAGES.name] if corpus.values.role == "instruction" else []
+        computed = COMPUTED[corpus.values.role]
+        known = [name for name in PROMISED[corpus.values.role] if name not in computed]
         for name in corpus.values.columns:
             found = nearest(name, known) if name not in known else []
-            if name in COMPUTED:
+            if name in computed:
                 message, label = (
                     f"`{name}` is worked out from what is read, and cannot be mapped",
                     "not a column to map",
@@ -213,7 +218,7 @@ def derived_queries_yield_documents(unit: Unit) -> Iterator[Finding]:
             continue
         span = corpus.span_of("select")
         found = {column.name.lower() for column in query.columns}
-        for name in ("doc_id", *(() if MESSAGES.name in found else NEEDED[corpus.values.role])):
+        for name in ("doc_id", *(() if MESSAGES in found else NEEDED[corpus.values.role])):
             if name not in found:
                 message = f"the query of `{corpus.address}` yields no column `{name}`"
                 needs = ", ".join(("doc_id", *NEEDED[corpus.values.role]))

@@ -145,7 +145,9 @@ def fixtures_fit_their_tables(unit: Unit) -> Iterator[Finding]:
 
 def _readable(corpus: Declaration) -> dict[str, str]:
     """What a row of a source may hold: what the role reads, and what is mapped."""
-    read = {name: type_ for name, type_ in PROMISED[corpus.values.role].items() if name not in COMPUTED}
+    read = {
+        name: type_ for name, type_ in PROMISED[corpus.values.role].items() if name not in COMPUTED[corpus.values.role]
+    }
     return read | {"meta": "JSON"} | {name: "" for name in corpus.values.columns if name not in read}
 
 

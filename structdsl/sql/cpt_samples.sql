@@ -9,7 +9,8 @@ SELECT
   draw.corpus,
   pool.doc_id,
   pool.chunk_id,
-  NULL :: VARCHAR AS node_id
+  NULL :: VARCHAR AS node_id,
+  NULL :: INTEGER[] AS marks
 FROM draw
 JOIN pool USING (sample_id)
 ORDER BY draw.position

@@ -19,6 +19,8 @@ SELECT
   corpus,
   doc_id,
   NULL :: VARCHAR AS chunk_id,
-  NULL :: VARCHAR AS node_id
+  NULL :: VARCHAR AS node_id,
+  NULL :: INTEGER[] AS marks,
+  :messages
 FROM sides
 ORDER BY position

@@ -16,6 +16,8 @@ SELECT
   corpus,
   doc_id,
   chunk_id,
-  NULL :: VARCHAR AS node_id
+  NULL :: VARCHAR AS node_id,
+  NULL :: INTEGER[] AS marks,
+  :messages
 FROM shuffled
 ORDER BY position

@@ -10,6 +10,7 @@ SELECT
   questions.corpus,
   questions.question,
   questions.answer,
+  questions.messages,
   questions.doc_id,
   coalesce(links.node_id, paths.node_id) AS node_id
 FROM questions

@@ -11,8 +11,10 @@ from structdsl_runtime.operations.pack import pack
 from structdsl_runtime.operations.query import query
 from structdsl_runtime.operations.read_files import read_files
 from structdsl_runtime.operations.read_terms import read_terms
+from structdsl_runtime.operations.render_chat import render_chat
 from structdsl_runtime.operations.render_scpt import render_scpt
 from structdsl_runtime.operations.render_ssft import render_ssft
+from structdsl_runtime.operations.split_conversations import split_conversations
 from structdsl_runtime.operations.tokenise import tokenise
 from structdsl_runtime.operations.tokenizer import load_tokenizer, train_tokenizer
 from structdsl_runtime.operations.train import train
@@ -26,9 +28,11 @@ OPERATIONS: dict[str, Function] = {
     "load_model": load_model,
     "count_tokens": count_tokens,
     "query": query,
+    "split_conversations": split_conversations,
     "chunk": chunk,
     "build_outline": build_outline,
     "fixture": fixture,
+    "render_chat": render_chat,
     "render_scpt": render_scpt,
     "render_ssft": render_ssft,
     "tokenise": tokenise,

@@ -10,8 +10,9 @@ from typing import Any
 from structdsl.plan import Fixture, ReadFiles
 from structdsl_runtime.operation import Context, Fault, Inputs, Outputs, TableWriter
 from structdsl_runtime.text import records
+from structdsl_runtime.text.conversations import UnfitError
 from structdsl_runtime.text.markdown import first_title
-from structdsl_runtime.text.records import Seen, UnfitError
+from structdsl_runtime.text.records import Seen
 
 SOURCE = "test"  # where documents of a test come from
 

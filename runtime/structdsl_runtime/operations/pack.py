@@ -1,8 +1,9 @@
 """Samples side by side in rows of `length` positions; `segments` says which sample lies where.
 
 Best fit: a sample goes to the open row in which it leaves the least room, the oldest of equals, else it opens a row.
-Only the last `OPEN` rows are open. So memory is bounded, rows come out in the order of their first sample (the order
-of the mixture is kept up to `OPEN` rows), and no chance has a part in it.
+First fit: it goes to the oldest open row that has room. None: each has a row of its own. Only the last `OPEN` rows are
+open. So memory is bounded, rows come out in the order of their first sample (the order of the mixture is kept up to
+`OPEN` rows), and no chance has a part in it.
 
 A label stands where its own token does, as transformers expects, which shifts them itself. The first token of a
 segment has no label: what stands before it in the row belongs to another sample.
@@ -51,7 +52,7 @@ def pack(arguments: Pack, inputs: Inputs, outputs: Outputs, context: Context) ->
     group: list[PackedRow] = []
     with outputs.table("packed") as packed:
         end = _end_of_text(inputs)
-        for row in best_fit(_pieces(inputs), arguments.length):
+        for row in METHODS[arguments.method](_pieces(inputs), arguments.length):
             group.append(row)
             laid += len(row.pieces)
             if len(group) == _WRITTEN:
@@ -90,6 +91,34 @@ def best_fit(pieces: Iterator[Piece], length: int) -> Iterator[PackedRow]:
         if row.room:
             insort(rooms, (row.room, row.number))
     yield from rows
+
+
+def first_fit(pieces: Iterator[Piece], length: int) -> Iterator[PackedRow]:
+    """Rows in the order in which they were opened."""
+    rows: deque[PackedRow] = deque()
+    number = 0
+    for piece in pieces:
+        size = len(piece.ids)
+        assert 0 < size <= length, f"sample {piece.position} has {size} tokens"
+        row = next((row for row in rows if row.room >= size), None)
+        if row is None:
+            if len(rows) == OPEN:
+                yield rows.popleft()
+            row = PackedRow(number, length)
+            rows.append(row)
+            number += 1
+        row.pieces.append(piece)
+        row.room -= size
+    yield from rows
+
+
+def one_each(pieces: Iterator[Piece], length: int) -> Iterator[PackedRow]:
+    """A row for each sample, or piece of one."""
+    for number, piece in enumerate(pieces):
+        yield PackedRow(number, length - len(piece.ids), [piece])
+
+
+METHODS: Final = {"best_fit": best_fit, "first_fit": first_fit, "none": one_each}
 
 
 def _pieces(inputs: Inputs) -> Iterator[Piece]:

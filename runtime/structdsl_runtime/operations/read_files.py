@@ -12,10 +12,11 @@ from typing import Any
 
 from structdsl.plan import ReadFiles
 from structdsl_runtime.operation import Context, Fault, Inputs, Outputs, TableWriter
-from structdsl_runtime.text import records
+from structdsl_runtime.text import records, shapes
+from structdsl_runtime.text.conversations import UnfitError
 from structdsl_runtime.text.markdown import first_title
 from structdsl_runtime.text.normalise import UndecodableError, check_encodable, decode, normalise
-from structdsl_runtime.text.records import REQUIRED, Seen, UnfitError
+from structdsl_runtime.text.records import Seen
 from structdsl_runtime.text.sources import Source, find, readable
 
 
@@ -80,7 +81,7 @@ def _read_whole(source: Source, reading: _Reading) -> None:
     columns = reading.arguments.columns
     reading.seen.names.update({"text": None, "title": None})
     reading.seen.found.update(name for name in ("text", "title") if columns.get(name, name) == name)
-    if REQUIRED[reading.arguments.role] != ("text",):
+    if records.required(reading.arguments) != ("text",):
         reading.drop(source.name, source.shown, "missing column", "a text file has only `text` and `title`")
         return
     try:
@@ -125,15 +126,18 @@ def _lines(source: Source) -> Iterator[tuple[int, bytes]]:
 def _check(reading: _Reading, sources: list[Source]) -> None:
     """Raise for a column that is nowhere, and for a corpus with nothing in it."""
     arguments, seen = reading.arguments, reading.seen
-    required = REQUIRED[arguments.role]
-    for name in dict.fromkeys((*required, *arguments.columns)):
+    known = shapes.KNOWN.get(arguments.role)
+    for name in dict.fromkeys((*records.required(arguments), *arguments.columns)):
         if name not in seen.found and seen.names:
             theirs = arguments.columns.get(name, name)
             raise Fault(
                 "E0514",
                 f"column `{theirs}` is in no row of corpus `{arguments.corpus}`",
                 notes=(f"columns that are there: {', '.join(seen.names)}",),
-                helps=(f'name theirs with `columns = {{ {name}: "…" }}`',),
+                helps=(
+                    f'name theirs with `columns = {{ {name}: "…" }}`',
+                    *([f"read without being told: {known}"] if known is not None else []),
+                ),
             )
     if not reading.ids and arguments.limit != 0:
         counts = ", ".join(f"{count} {reason}" for reason, count in sorted(reading.reasons.items()))

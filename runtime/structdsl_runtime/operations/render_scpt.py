@@ -100,6 +100,7 @@ def _rendered(
                 "doc_id": row["doc_id"],
                 "chunk_id": row["chunk_id"],
                 "node_id": row["node_id"] if is_chunk else None,
+                "marks": None,
             }
 
 

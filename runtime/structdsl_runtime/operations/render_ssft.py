@@ -2,7 +2,8 @@
 
 Both twins end in the same answer. The map shown is the sub-tree of just the path to the question's node; beside the
 twins each tree that a question touches is asked for once an epoch. A question without a place has no second twin.
-`reveal = path` gives the path alone, `reveal = none` leaves plain questions only.
+`reveal = path` gives the path alone, `reveal = none` leaves plain questions only. A chat template goes around whatever
+is asked and answered; without one, they are a line each.
 
 Every epoch is a fresh permutation: samples ordered by MD5 of seed, epoch, kind and id, twins apart from each other.
 """
@@ -18,24 +19,30 @@ from structdsl_runtime.structure.mindmap import clean, draw, path_only
 from structdsl_runtime.structure.recall import Recall, outline_question
 from structdsl_runtime.structure.templates import DEFAULT, TEMPLATES
 from structdsl_runtime.structure.tree import Node, read_nodes
-from structdsl_runtime.text import stable, tokens
+from structdsl_runtime.text import chat, stable, tokens
+from structdsl_runtime.text.conversations import Turn
 from structdsl_runtime.text.prompts import question_prompt
 
 Row = dict[str, Any]
 
 
 def render_ssft(arguments: RenderSsft, inputs: Inputs, outputs: Outputs, context: Context) -> None:
-    """Samples of all epochs in training order; raises Fault E0710 where no map of a tree fits in `length`."""
+    """Samples of all epochs in training order.
+
+    Raises Fault E0710 where no map of a tree fits in `length`, and those of a chat template.
+    """
     tokenizer = tokens.load(inputs.folder("tokenizer"))
+    template = chat.of_step(arguments.template, tokenizer, inputs, context) if arguments.template is not None else None
     nodes = read_nodes(inputs)
-    room = arguments.length - 1 - len(tokenizer.prefix)
+    room = arguments.length - (1 + len(tokenizer.prefix) if template is None else template.overhead())
     shown = arguments.reveal == "map"
     maps = _maps(inputs, nodes, room, lambda text: tokenizer.count_batch([text])[0]) if shown else []
     position = 0
     with outputs.table("samples") as samples:
         for epoch in range(1, arguments.epochs + 1):
-            for row in _epoch(arguments, inputs, nodes, maps, epoch):
-                samples.row(position=position, epoch=epoch, **row)
+            for row, turns in _epoch(arguments, inputs, nodes, maps, epoch):
+                rendered = {} if template is None else template.sample(row, turns)
+                samples.row(position=position, epoch=epoch, **row | rendered)
                 position += 1
                 context.progress(position, None, "samples")
 
@@ -49,8 +56,11 @@ def _maps(inputs: Inputs, nodes: dict[str, Node], room: int, count: Callable[[st
 
 def _epoch(
     arguments: RenderSsft, inputs: Inputs, nodes: dict[str, Node], maps: list[Recall], epoch: int
-) -> Iterator[Row]:
-    """The samples of an epoch in the order of their hashes; only the few map questions are held in memory."""
+) -> Iterator[tuple[Row, list[Turn]]]:
+    """The samples of an epoch in the order of their hashes, each with the turns before the answer.
+
+    Only the few map questions are held in memory.
+    """
     waiting = sorted(
         ((stable.digest(arguments.seed, epoch, "recall", sample.sample_id), sample) for sample in maps),
         key=lambda entry: entry[0],
@@ -65,16 +75,25 @@ def _epoch(
     for row in rows:
         key = stable.digest(arguments.seed, epoch, row["twin"], row["sample_id"])
         while waiting and waiting[-1][0] < key:
-            yield waiting.pop()[1].row()
+            yield _recall(waiting.pop()[1])
+        turns = chat.asked(row["messages"], row["question"])
         if row["twin"] == "question":
-            yield _row(row, "question", question_prompt(row["question"]), row["answer"])
+            yield _row(row, "question", question_prompt(row["question"]), row["answer"]), turns
         elif row["node_id"] is not None:
-            yield _row(row, "structured", *_structured(row, nodes[row["node_id"]], arguments))
+            cue, response = _structured(row, nodes[row["node_id"]], arguments)
+            prompt = f"{question_prompt(row['question'])}{cue}\n"
+            last = turns[-1] | {"content": f"{turns[-1]['content']}\n{cue}"}
+            yield _row(row, "structured", prompt, response), [*turns[:-1], last]
     while waiting:
-        yield waiting.pop()[1].row()
+        yield _recall(waiting.pop()[1])
+
+
+def _recall(sample: Recall) -> tuple[Row, list[Turn]]:
+    return sample.row(), chat.asked(None, sample.prompt.rstrip())
 
 
 def _structured(row: Row, node: Node, arguments: RenderSsft) -> tuple[str, str]:
+    """What leads to the place of a question, and the place before its answer."""
     templates = TEMPLATES[DEFAULT]
     cue = stable.pick(templates.cue, "cue", row["sample_id"])
     field = clean(node.root.title)
@@ -82,7 +101,7 @@ def _structured(row: Row, node: Node, arguments: RenderSsft) -> tuple[str, str]:
         place = f"{templates.related.format(field=field)}\n{draw(path_only([node]), node)}"
     else:
         place = f"{templates.located.format(field=field)}\n{' > '.join(clean(above.title) for above in node.line)}"
-    return f"{question_prompt(row['question'])}{cue}\n", f"{place}\n\n{templates.answer}{row['answer']}"
+    return cue, f"{place}\n\n{templates.answer}{row['answer']}"
 
 
 def _row(row: Row, kind: str, prompt: str, response: str) -> Row:
@@ -95,4 +114,5 @@ def _row(row: Row, kind: str, prompt: str, response: str) -> Row:
         "doc_id": row["doc_id"],
         "chunk_id": None,
         "node_id": row["node_id"],
+        "marks": None,
     }

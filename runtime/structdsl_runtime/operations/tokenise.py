@@ -1,8 +1,9 @@
 """Samples as token ids: `prefix + prompt + response + end of text`, of which the response and the end are supervised.
 
 Prompt and response are encoded apart, as they are at test time, where the prompt is all there is; so the supervised
-tokens decode to the response and the end of text exactly. The first token of a piece has nothing before it that could
-predict it, so it is never counted as supervised, prompt or not.
+tokens decode to the response and the end of text exactly. What a chat template has rendered (`marks` say where its
+special tokens are) stands as it is: it has the prefix that the template writes, and ends with one end of text. The
+first token of a piece has nothing before it that could predict it, so it is never counted as supervised, prompt or not.
 """
 
 from __future__ import annotations
@@ -21,12 +22,11 @@ from structdsl_runtime.text.ragged import Ids, to_arrow
 
 def tokenise(arguments: Tokenise, inputs: Inputs, outputs: Outputs, context: Context) -> None:
     """One row per sample; plain ones longer than `length` are cut into pieces, others raise Fault E0710."""
+    columns = "position, sample_id, kind, prompt, response, marks"
     tokenizer = tokens.load(inputs.folder("tokenizer"))
     total, done = inputs.count("samples"), 0
     with outputs.table("tokens") as table:
-        for batch in inputs.batches(
-            "samples", columns="position, sample_id, kind, prompt, response", order="position", rows=1024
-        ):
+        for batch in inputs.batches("samples", columns=columns, order="position", rows=1024):
             table.write(_tokens(batch.to_pylist(), tokenizer, arguments.length))
             done += batch.num_rows
             context.progress(done, total, "samples")
@@ -41,21 +41,20 @@ def cuts(size: int, length: int) -> list[int]:
 
 
 def _tokens(samples: list[dict[str, Any]], tokenizer: tokens.Tokenizer, length: int) -> pa.Table:
-    prompts = tokenizer.encode_batch([sample["prompt"] for sample in samples])
-    responses = tokenizer.encode_batch([sample["response"] for sample in samples])
+    encoded = _encoded(samples, tokenizer)
     parts: list[Ids] = []
     rows: list[tuple[int, int, int, int, str | None]] = []
-    for sample, prompt, response in zip(samples, prompts, responses, strict=True):
-        ids = np.array([*tokenizer.prefix, *prompt, *response, tokenizer.eos_id], np.int32)
-        masked = len(tokenizer.prefix) + len(prompt)
-        if len(ids) > length and (sample["kind"] != "plain" or prompt):
-            raise _too_long(sample, masked, len(response), length)
+    for sample, (prompt, response) in zip(samples, encoded, strict=True):
+        ids = np.array([*prompt, *response], np.int32)
+        masked = len(prompt)
+        if len(ids) > length and (sample["kind"] != "plain" or sample["prompt"]):
+            raise _too_long(sample, masked, len(response) - 1, length)
         bounds = cuts(len(ids), length)
         for piece, (start, end) in enumerate(pairwise(bounds)):
             parts.append(ids[start:end])
             n_prompt = min(max(0, masked - start), end - start)
             supervised = end - start - max(1, n_prompt)
-            rows.append((sample["position"], piece, n_prompt, supervised, "prompt" if prompt else None))
+            rows.append((sample["position"], piece, n_prompt, supervised, "prompt" if sample["prompt"] else None))
     columns = list(zip(*rows, strict=True)) or [()] * 5
     return pa.table(
         {
@@ -68,6 +67,19 @@ def _tokens(samples: list[dict[str, Any]], tokenizer: tokens.Tokenizer, length: 
             "mask_reason": pa.array(columns[4], pa.string()),
         }
     )
+
+
+def _encoded(samples: list[dict[str, Any]], tokenizer: tokens.Tokenizer) -> list[tuple[list[int], list[int]]]:
+    """What is masked and what is supervised of each sample."""
+    plain = [sample for sample in samples if sample["marks"] is None]
+    prompts = iter(tokenizer.encode_batch([sample["prompt"] for sample in plain]))
+    responses = iter(tokenizer.encode_batch([sample["response"] for sample in plain]))
+    return [
+        ([*tokenizer.prefix, *next(prompts)], [*next(responses), tokenizer.eos_id])
+        if sample["marks"] is None
+        else tokenizer.encode_rendered(sample["prompt"], sample["response"], sample["marks"])
+        for sample in samples
+    ]
 
 
 def _too_long(sample: dict[str, Any], prompt: int, response: int, length: int) -> Fault:

@@ -42,6 +42,7 @@ class Recall:
             "doc_id": self.node.doc_id,
             "chunk_id": None,
             "node_id": self.node.node_id,
+            "marks": None,
         }
 
 

@@ -1,7 +1,8 @@
 """One JSON object into the fields of one document, or into the reason why it is none.
 
 A field is looked for under the name that `columns` gives it, else under its own; a name with dots reaches into nested
-objects unless a field is called just that. What no field of ours takes goes to `meta`.
+objects unless a field is called just that. What no field of ours takes goes to `meta`. Instructions and preferences
+come in several shapes, which `shapes` tells row by row.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
 from structdsl.plan import ReadFiles
+from structdsl_runtime.text import shapes
+from structdsl_runtime.text.conversations import UnfitError
 from structdsl_runtime.text.normalise import check_encodable, normalise
 from structdsl_runtime.text.slug import slug_path
 
@@ -32,15 +35,6 @@ _NUMBERS: Final = frozenset({"answer", "answer_idx", "doc_id", "id"})  # fields 
 _TYPED: Final = frozenset({"aliases", "options"})  # not optional in their type, where they are there
 _KINDS: Final = {bool: "a boolean", int: "a number", float: "a number", str: "text", list: "a list", dict: "an object"}
 _ABSENT: Final = object()
-
-
-class UnfitError(Exception):
-    """Why a row is no document."""
-
-    def __init__(self, reason: str, evidence: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.evidence = evidence
 
 
 @dataclass(slots=True)
@@ -73,47 +67,78 @@ def identity(record: Mapping[str, Any], arguments: ReadFiles) -> str | None:
 
 def document(record: Mapping[str, Any], arguments: ReadFiles, seen: Seen) -> dict[str, Any]:
     """Fields of a document without its id, place and origin; raises `UnfitError`."""
-    columns = arguments.columns
-    required = REQUIRED[arguments.role]
-    wanted = (*required, "title", "lang", *OPTIONAL.get(arguments.role, ()))
-    found = {name: look_up(record, columns.get(name, name)) for name in dict.fromkeys((*wanted, *columns))}
+    role, columns = arguments.role, arguments.columns
+    optional = ("title", "lang", *OPTIONAL.get(role, ()))
+    found = {name: look_up(record, columns.get(name, name)) for name in (*optional, *columns)}
     if "lang" not in columns:
         del found["lang"]
     found = {name: value for name, value in found.items() if value is not _ABSENT}
     seen.names.update(dict.fromkeys(record))
     seen.found.update(found)
 
-    values = {name: _value(name, found, columns, required=name in required) for name in wanted}
-    taken = {columns.get(name, name) for name in ("doc_id", "id", *(n for n in wanted if values[n] is not None))}
+    values, text, theirs = _content(record, arguments, seen)
+    taken = {columns.get(name, name) for name in ("doc_id", "id")} | theirs
+    for name in optional:
+        values[name] = _value(name, found.get(name, _ABSENT), columns.get(name, name), strict=name in columns)
+        if values[name] is not None:
+            taken.add(columns.get(name, name))
     meta = {name: value for name, value in record.items() if name not in taken}
-    meta.update((name, found[name]) for name in columns if name in found and name not in (*wanted, "doc_id", "id"))
+    meta.update((name, found[name]) for name in columns if name in found and name not in (*values, "doc_id", "id"))
     if isinstance(path := values.get("path"), str):
         values["path"] = slug_path(path)
     values["meta"] = json.dumps(meta, ensure_ascii=False)
-    if "text" not in values:
-        first, second = required[:2]
-        values["text"] = f"{values[first]}\n{values[second]}"
+    values["text"] = text
     for value in values.values():
-        for text in value if isinstance(value, list) else (value,):
-            check_encodable(text or "")
+        _check_encodable(value)
     return values
 
 
-def _value(
-    name: str, found: Mapping[str, Any], columns: Mapping[str, str], *, required: bool
-) -> str | list[str] | None:
-    """The value of a field in its type, None where it may be missing and is; raises `UnfitError`."""
-    theirs = columns.get(name, name)
-    value = found.get(name)
-    if value is None:
-        if required:
-            raise UnfitError("missing column", f"`{theirs}` is {'null' if name in found else 'not there'}")
+def required(arguments: ReadFiles) -> tuple[str, ...]:
+    """Our columns that some row of a corpus must have."""
+    if arguments.role in shapes.SHAPES:
+        return shapes.required(arguments.role, arguments.columns)
+    return REQUIRED[arguments.role]
+
+
+def _content(record: Mapping[str, Any], arguments: ReadFiles, seen: Seen) -> tuple[dict[str, Any], str, frozenset[str]]:
+    """What a row is for: its fields, its text, and the names that it had for them."""
+    role, columns = arguments.role, arguments.columns
+    shape = None
+    names: Mapping[str, str] = {name: columns.get(name, name) for name in REQUIRED[role]}
+    if role in shapes.SHAPES:
+
+        def look(name: str) -> object:
+            value = look_up(record, name)
+            return None if value is _ABSENT else value
+
+        shape = shapes.recognise(role, columns, look)
+        names = shape.columns
+    given: dict[str, Any] = {name: look_up(record, theirs) for name, theirs in names.items()}
+    seen.found.update(name for name, value in given.items() if value is not _ABSENT)
+    for name, theirs in names.items():
+        if given[name] is _ABSENT or given[name] is None:
+            state = "not there" if given[name] is _ABSENT else "null"
+            raise UnfitError("missing column", f"`{theirs}` is {state}")
+        if shape is None or not isinstance(given[name], list):
+            given[name] = _value(name, given[name], theirs, strict=True)
+            if not str(given[name]).strip():
+                raise UnfitError("empty", f"`{theirs}` has no text")
+    if shape is None:
+        text = given["text"] if "text" in given else f"{given['question']}\n{given['answer']}"
+        return given, text, frozenset(names.values())
+    fields = shapes.fields_of(shape, given, look)
+    seen.found.update(shapes.required(role, columns))
+    values = {**fields.values, "messages": fields.messages, "shape": shape.name}
+    return values, fields.text, frozenset({*names.values(), *shape.context})
+
+
+def _value(name: str, value: object, theirs: str, *, strict: bool) -> str | list[str] | None:
+    """A value in the type of its field; None where it is missing or does not fit, or `UnfitError` if that is strict."""
+    if value is _ABSENT or value is None:
         return None
     fitted = _fit(name, value)
-    if fitted is None and (required or name in columns or name in _TYPED):
+    if fitted is None and (strict or name in _TYPED):
         raise UnfitError("wrong type", f"`{theirs}` is {_KINDS[type(value)]}: {json.dumps(value)[:80]}")
-    if required and isinstance(fitted, str) and not fitted.strip():
-        raise UnfitError("empty", f"`{theirs}` has no text")
     return fitted
 
 
@@ -149,3 +174,15 @@ def _text(value: object, *, numbers: bool) -> str | None:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
+
+
+def _check_encodable(value: object) -> None:
+    """Raise `UndecodableError` for text in a value that UTF-8 cannot spell."""
+    if isinstance(value, str):
+        check_encodable(value)
+    elif isinstance(value, list):
+        for item in value:
+            _check_encodable(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            _check_encodable(item)

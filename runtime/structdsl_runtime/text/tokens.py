@@ -1,12 +1,14 @@
 """Text to token ids with the `tokenizers` library alone: importing transformers costs more than most steps take.
 
-Text never yields a special token: a document that spells `<|endoftext|>` is encoded as those letters. What a model
+Text never yields a special token: a document that spells `<|endoftext|>` is encoded as those letters. In a rendered
+chat template those at given places are special, and only those. What a model
 wants before every text (a beginning-of-text token, where it has one) is `prefix`; what ends one is `eos_id`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ class Tokenizer:
     engine: tokenizers.Tokenizer
     prefix: tuple[int, ...]  # before every text, never a target
     eos_id: int
+    specials: tuple[str, ...] = ()  # texts of the special tokens, the longest first
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text, with nothing added."""
@@ -32,6 +35,46 @@ class Tokenizer:
     def count_batch(self, texts: Sequence[str]) -> list[int]:
         """Number of ids of each text, with nothing added."""
         return [len(encoding) for encoding in self._encode(texts)]
+
+    def find_specials(self, text: str) -> Iterator[tuple[int, str]]:
+        """Where the text of a special token stands, whoever wrote it, and which it is."""
+        if self.specials:
+            yield from (
+                (found.start(), found[0]) for found in re.finditer("|".join(map(re.escape, self.specials)), text)
+            )
+
+    def encode_rendered(self, prompt: str, response: str, marks: Sequence[int]) -> tuple[list[int], list[int]]:
+        """Ids of a prompt and a response of a chat template, the end of text last.
+
+        `marks` are the places in `prompt + response` at which a special token stands.
+        """
+        asked = self._encode_marked(prompt, [mark for mark in marks if mark < len(prompt)])
+        said = self._encode_marked(response, [mark - len(prompt) for mark in marks if mark >= len(prompt)])
+        return asked, said if said[-1:] == [self.eos_id] else [*said, self.eos_id]
+
+    def _encode_marked(self, text: str, marks: list[int]) -> list[int]:
+        found = dict(self.find_specials(text))
+        if list(found) == marks:  # what the library itself takes for special
+            self.engine.encode_special_tokens = False
+            try:
+                return self.engine.encode(text, add_special_tokens=False).ids
+            finally:
+                self.engine.encode_special_tokens = True
+        ids: list[int] = []
+        start = 0
+        for mark in marks:
+            special = next(special for special in self.specials if text.startswith(special, mark))
+            known = self.engine.token_to_id(special)
+            assert known is not None, "it is one of the tokenizer's"
+            ids += [*self.encode_batch([text[start:mark]])[0], known]
+            start = mark + len(special)
+        return ids + self.encode_batch([text[start:]])[0]
+
+    def text_of(self, token: int) -> str:
+        """What a token is called in the vocabulary."""
+        text = self.engine.id_to_token(token)
+        assert text is not None, f"token {token} is in the vocabulary"
+        return text
 
     def decode(self, ids: Sequence[int]) -> str:
         return self.engine.decode(list(ids), skip_special_tokens=False)
@@ -56,7 +99,9 @@ def load(folder: Path, shown: str | None = None) -> Tokenizer:
     engine.no_truncation()
     engine.encode_special_tokens = True
     settings = read_json(folder / "tokenizer_config.json", shown)
-    return Tokenizer(engine, _prefix(engine, settings), _end(engine, settings, folder, shown))
+    added = engine.get_added_tokens_decoder().values()
+    specials = sorted((token.content for token in added if token.special), key=lambda text: (-len(text), text))
+    return Tokenizer(engine, _prefix(engine, settings), _end(engine, settings, folder, shown), tuple(specials))
 
 
 def _engine(folder: Path, shown: str) -> tokenizers.Tokenizer:

@@ -11,10 +11,10 @@ from structdsl.plan.operations.base import Arguments, Role
 
 
 class ReadFiles(Arguments):
-    """Files matching a glob, as documents: Markdown and text whole, JSON Lines row by row."""
+    """Files matching a glob, as documents: Markdown and text whole, JSON Lines row by row, each in the shape it has."""
 
     op: Literal["read_files"] = "read_files"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     corpus: str
     role: Role
     pattern: str  # POSIX glob, relative to the folder of the spec unless absolute
@@ -95,7 +95,9 @@ class IdentifyLanguage(Arguments):
 
 
 class SplitConversations(Arguments):
-    """Conversations as documents: the last reply is the answer, what comes before it the question, both the text."""
+    """Conversations of a query as documents: the last reply is the answer, what comes before it the question, both the
+    text; rows without `messages` stay as they are.
+    """
 
     op: Literal["split_conversations"] = "split_conversations"
     version: Literal[1] = 1

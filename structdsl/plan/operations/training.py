@@ -21,7 +21,7 @@ class RenderScpt(Arguments):
     """Rows of a mixture as samples: chunks under their mind map, recall of the map itself, the rest plain."""
 
     op: Literal["render_scpt"] = "render_scpt"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     length: int  # positions a sample may take
     reserve: int  # tokens kept for the response: the cap of a chunk
     seed: int
@@ -31,7 +31,7 @@ class RenderSsft(Arguments):
     """Questions as samples, each twice: plain, and with its place in the taxonomy before the answer."""
 
     op: Literal["render_ssft"] = "render_ssft"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     length: int
     reveal: Literal["map", "path", "none"]
     epochs: int
@@ -40,7 +40,7 @@ class RenderSsft(Arguments):
 
 
 class RenderChat(Arguments):
-    """Samples whose prompt and response are put into a chat template."""
+    """Samples in a chat template: their `messages`, else prompt and response, up to the last answer and from there."""
 
     op: Literal["render_chat"] = "render_chat"
     version: Literal[1] = 1

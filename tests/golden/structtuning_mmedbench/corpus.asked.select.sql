@@ -1,7 +1,7 @@
 -- corpus.asked_read · table of step corpus.asked.select
 -- The training questions as they are asked: the options below the question, the letters behind the rationale.
 -- The rows of the query as documents.
--- structtuning_mmedbench.adapt:51 · recipe e8c9dec507a4
+-- structtuning_mmedbench.adapt:51 · recipe 1562e9c34b7d
 SELECT
   CAST("doc_id" AS TEXT) AS doc_id,
   'asked' AS corpus,
@@ -15,7 +15,9 @@ SELECT
   CAST("question" AS TEXT) AS question,
   CAST("answer" AS TEXT) AS answer,
   CAST(NULL AS TEXT) AS path,
-  CAST(NULL AS TEXT) AS chunk_id
+  CAST(NULL AS TEXT) AS chunk_id,
+  CAST(NULL AS STRUCT("role" TEXT, "content" TEXT)[]) AS messages,
+  CAST(NULL AS TEXT) AS shape
 FROM (
 SELECT *, question || chr(10) || answer AS text_ FROM (
 SELECT

@@ -1,7 +1,7 @@
 -- corpus.lessons_read · table of step corpus.lessons.select
 -- What SSFT reads.
 -- The rows of the query as documents.
--- structtuning_mmedbench.adapt:87 · recipe 45c1de4a8c82
+-- structtuning_mmedbench.adapt:87 · recipe d5a139640820
 SELECT
   CAST("doc_id" AS TEXT) AS doc_id,
   'lessons' AS corpus,
@@ -15,7 +15,9 @@ SELECT
   CAST("question" AS TEXT) AS question,
   CAST("answer" AS TEXT) AS answer,
   CAST(NULL AS TEXT) AS path,
-  CAST("chunk_id" AS TEXT) AS chunk_id
+  CAST("chunk_id" AS TEXT) AS chunk_id,
+  CAST(NULL AS STRUCT("role" TEXT, "content" TEXT)[]) AS messages,
+  CAST(NULL AS TEXT) AS shape
 FROM (
 SELECT *, question || chr(10) || answer AS text_ FROM (
 SELECT

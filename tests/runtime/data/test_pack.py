@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from structdsl.plan import Pack, Tokenise
 from structdsl_runtime.operation import Fault
-from structdsl_runtime.operations.pack import OPEN, Piece, best_fit, pack
+from structdsl_runtime.operations.pack import METHODS, OPEN, Piece, pack
 from structdsl_runtime.operations.tokenise import cuts, tokenise
 from structdsl_runtime.text import tokens
 from structdsl_runtime.text.tokens import load
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.runtime.data.workshop import Table, Workshop
 
 SAMPLES: Table = [
-    {"position": n, "sample_id": f"s{n}", "kind": kind, "prompt": prompt, "response": response}
+    {"position": n, "sample_id": f"s{n}", "kind": kind, "prompt": prompt, "response": response, "marks": None}
     for n, (kind, prompt, response) in enumerate(
         [
             ("chunk", "A map\n\n", "The text of a chunk."),
@@ -121,21 +121,41 @@ def test_nothing_to_pack(run: Workshop) -> None:
     assert run(pack, Pack(length=40, method="best_fit"), {"tokens": table})["packed"].num_rows == 0
 
 
-@given(sizes=st.lists(st.integers(1, 16), max_size=OPEN * 8))
-def test_packing_loses_nothing(sizes: list[int]) -> None:
+@given(sizes=st.lists(st.integers(1, 16), max_size=OPEN * 8), method=st.sampled_from(sorted(METHODS)))
+def test_packing_loses_nothing(sizes: list[int], method: str) -> None:
     pieces = [Piece(position, 0, np.full(size, position, np.int32), 0) for position, size in enumerate(sizes)]
-    rows = list(best_fit(iter(pieces), 16))
+    rows = list(METHODS[method](iter(pieces), 16))
     assert [row.number for row in rows] == list(range(len(rows)))
     assert sorted(part.position for row in rows for part in row.pieces) == list(range(len(sizes)))
     assert all(sum(len(part.ids) for part in row.pieces) == 16 - row.room for row in rows)
     firsts = [row.pieces[0].position for row in rows]
     assert firsts == sorted(firsts)
-    if len(rows) <= OPEN:  # no two rows could have been one
+    if method == "none":
+        assert [len(row.pieces) for row in rows] == [1] * len(sizes)
+    elif len(rows) <= OPEN:  # no two rows could have been one
         roomy = [row for row in rows if row.room >= 8]
         assert len(roomy) <= 1
 
 
-def test_best_fit_and_not_first_fit() -> None:
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        ("best_fit", [[0, 4], [1, 3], [2, 5]]),
+        ("first_fit", [[0, 3, 5], [1], [2], [4]]),
+        ("none", [[0], [1], [2], [3], [4], [5]]),
+    ],
+)
+def test_what_goes_where(method: str, expected: list[list[int]]) -> None:
     pieces = [Piece(position, 0, np.zeros(size, np.int32), 0) for position, size in enumerate([6, 9, 7, 1, 4, 3])]
-    rows = list(best_fit(iter(pieces), 10))
-    assert [[part.position for part in row.pieces] for row in rows] == [[0, 4], [1, 3], [2, 5]]
+    rows = list(METHODS[method](iter(pieces), 10))
+    assert [[part.position for part in row.pieces] for row in rows] == expected
+
+
+def test_a_row_for_each(run: Workshop) -> None:
+    table = tokenised(run, SAMPLES, 40)
+    rows = run(pack, Pack(length=40, method="none"), {"tokens": table})["packed"].to_pylist()
+    assert [row["segments"] for row in rows] == [
+        [{"position": row["position"], "piece": row["piece"], "start": 0, "length": row["n_tokens"]}]
+        for row in table.to_pylist()
+    ]
+    assert sum(row["n_supervised"] for row in rows) == sum(row["n_supervised"] for row in table.to_pylist())

@@ -207,7 +207,8 @@ def ssft(run: Workshop, world: str, **more: Any) -> tuple[Table, dict[str, str]]
     _, nodes = rows_of(run, {"a.md": world, "b.md": "# B\n\nx", "c.md": "# C\n\nx"}, "document")
     ids = {node["title"].lower(): node["node_id"] for node in nodes}
     rows = [
-        row | {"position": n, "node_id": ids.get(row["node_id"], row["node_id"])} for n, row in enumerate(QUESTIONS)
+        row | {"position": n, "messages": None, "node_id": ids.get(row["node_id"], row["node_id"])}
+        for n, row in enumerate(QUESTIONS)
     ]
     arguments = RenderSsft.model_validate({"length": 512, "reveal": "map", "epochs": 1, "seed": 0} | more)
     made = run(render_ssft, arguments, {"rows": rows, "nodes": nodes, "tokenizer": run.tokenizer})
