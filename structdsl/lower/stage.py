@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from structdsl.lineage import data_of, mixed_corpora, origin
+from structdsl.lineage import data_of, mixed_corpora, origin, structure_of
 from structdsl.lower import settings
 from structdsl.lower.model import seed_of
 from structdsl.lower.planner import Planner, folder
@@ -143,11 +143,13 @@ def _train(stage: Declaration, planner: Planner) -> None:
 
 
 def _roles(stage: Declaration, planner: Planner) -> dict[str, str]:
-    """The corpora that the samples of a stage come from, and the role of each."""
+    """The corpora that the samples of a stage come from, as their column `corpus` names them, and the role of each."""
     blocks, data = planner.unit.blocks, data_of(stage)
     assert data is not None, "only a merge reads nothing"
     names = (data,) if blocks[data].kind == "corpus" else mixed_corpora(blocks[data], planner.unit)
-    return {name: blocks[name].values.role for name in names}
+    taxonomy = structure_of(stage, planner.unit) if stage.variant in {"scpt", "ssft"} else None
+    told = blocks[taxonomy].values.over if taxonomy is not None else ()  # recalled, whatever the data is
+    return {blocks[name].name: blocks[name].values.role for name in (*names, *told)}
 
 
 def _learned_from(stage: Declaration, spec: Distill, planner: Planner) -> dict[str, str]:

@@ -240,3 +240,21 @@ def test_the_queries_of_the_plan_fit_together(plan: Plan) -> None:
                     connection.execute(f'CREATE TABLE {schema}."{table}" ({columns})')
             for guard in each.guards:
                 assert connection.sql(guard.sql).columns == ["message"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "roles"),
+    [
+        ("inject", {"notes": "domain", "web": "replay"}),
+        ("style", {"asked": "instruction"}),
+        ("align", {"rated": "preference"}),
+    ],
+)
+def test_a_stage_knows_its_corpora_and_their_samples(stage: str, roles: dict[str, str], plan: Plan) -> None:
+    found = step(plan, f"stage.{stage}.train")
+    assert isinstance(found.operation, Train | Dpo)
+    assert found.operation.corpora == roles
+    assert (
+        found.inputs["samples"] == f"stage.{stage}.samples:{next(iter(step(plan, f'stage.{stage}.samples').outputs))}"
+    )
+    assert found.outputs["loss"].table == f"stage.{stage}_loss"

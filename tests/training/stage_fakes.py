@@ -121,7 +121,7 @@ def packed(count: int, length: int, *, vocabulary: int = 256, end: int = 256, se
     return pa.Table.from_pylist(rows)
 
 
-CORPORA = ("corpus.notes", "corpus.web")
+CORPORA = ("notes", "web")
 
 
 def samples(rows: pa.Table) -> pa.Table:

@@ -208,7 +208,7 @@ def test_a_loss_that_is_no_number_names_the_sample(base: Path, tmp_path: Path) -
     assert rows_ == "row 6 of `stage.learn_packed`"
     positions = [segment["position"] for segment in lines[6]["segments"]]
     assert samples_.startswith("samples with no number: ")
-    assert "`corpus.web/601` (document `601.md`)" in samples_
+    assert "`web/601` (document `601.md`)" in samples_
     assert query.endswith(f"FROM stage.learn_samples WHERE position IN ({', '.join(map(str, positions))})")
 
 

@@ -170,7 +170,7 @@ class Training(Arguments):
     trackers: Annotated[tuple[str, ...], Effect.LABEL] = ()
     probes: tuple[str, ...] = ()  # inputs whose loss is followed: a result of the step, like its weights
     evaluate_every: int | None = None  # optimizer steps
-    corpora: dict[str, Role] = Field(default_factory=dict)  # that the samples come from, and the role of each
+    corpora: dict[str, Role] = Field(default_factory=dict)  # names that samples come from, and their roles
 
 
 class Train(Training):

@@ -1,7 +1,7 @@
 -- evaluation.board_scores · table of step evaluation.board.scores
 -- One row a model, task and metric. Shares carry Wilson's interval at 95%; perplexity and bits per byte that of
 -- the mean loss over documents (normal approximation), which one document does not have.
--- quickstart.adapt:50 · recipe 513f67d889e9
+-- quickstart.adapt:50 · recipe 67572f09c2bb
 WITH asked AS (
   SELECT
     model,
