@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from structdsl.plan import (
+    CacheTeacher,
     ClosedBook,
     FetchModel,
     LoadModel,
@@ -25,6 +26,7 @@ from structdsl_runtime.executor import selected
 CARRIED_OUT = frozenset(
     {
         "build_outline",
+        "cache_teacher",
         "chunk",
         "closed_book",
         "count_tokens",
@@ -50,7 +52,6 @@ CARRIED_OUT = frozenset(
 """Operations of this runtime; `view` is the executor's own."""
 
 WORDS = {
-    "cache_teacher": "caching a teacher (`cache`)",
     "chunk_sections": "cutting at headings alone (`sections`)",
     "chunk_tokens": "cutting by tokens (`tokens`)",
     "decontaminate": "decontamination (`ngrams`)",
@@ -132,6 +133,8 @@ def _passed_over(step: Step) -> Iterator[tuple[str, str]]:
     match step.operation:
         case Train() as train:
             yield from _training(train)
+        case CacheTeacher(cache=cache) if cache.method != "hidden":
+            yield "distill", f"`cache = {cache.method}`"
         case LoadModel(vocabulary="given") | FetchModel(vocabulary="given"):
             yield "tokenizer", "another tokenizer than that of the model's folder"
         case LoadModel(trust_remote_code=True):
@@ -143,8 +146,6 @@ def _passed_over(step: Step) -> Iterator[tuple[str, str]]:
 
 
 def _training(train: Train) -> Iterator[tuple[str, str]]:
-    if train.distill is not None:
-        yield "distill", "learning from a teacher (`distill`)"
     if train.adapter is not None:
         yield "adapter", "low-rank updates (`adapter`)"
     if train.about and train.batch % train.processes:

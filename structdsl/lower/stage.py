@@ -14,7 +14,7 @@ from structdsl.plan.operations import Distill
 from structdsl.promised import CHECKPOINTS, LOG, LOSS, TEACHER, columns
 from structdsl.unit import Declaration
 
-HIDDEN = columns("hidden FLOAT[]")
+HIDDEN = columns("position BIGINT, hidden FLOAT[]")  # of the first sample that reads so
 
 
 def lower_stage(stage: Declaration, planner: Planner) -> None:
@@ -160,7 +160,12 @@ def _learned_from(stage: Declaration, spec: Distill, planner: Planner) -> dict[s
     table, hidden = f"teacher.{stage.name}", spec.cache.method == "hidden"
     planner.add(
         f"{stage.address}.teacher",
-        CacheTeacher(cache=spec.cache, temperature=spec.temperature, seed=seed_of(planner)),
+        CacheTeacher(
+            cache=spec.cache,
+            precision=settings.cluster_of(stage, planner).precision,
+            temperature=spec.temperature,
+            seed=seed_of(planner),
+        ),
         at=stage.span_of("distill"),
         inputs={
             "model": teacher,

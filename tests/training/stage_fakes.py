@@ -31,7 +31,7 @@ class FakeInputs:
         if order:
             table = table.sort_by([(column.strip(), "ascending") for column in order.split(",")])
         if columns != "*":
-            table = table.select([column.strip() for column in columns.split(",")])
+            table = table.select([column.strip().strip('"') for column in columns.split(",")])
         yield from table.combine_chunks().to_batches(max_chunksize=rows)
 
     def rows(self, name: str, *, columns: str = "*", order: str = "") -> Iterator[dict[str, Any]]:
@@ -181,13 +181,19 @@ class Trained:
 
 
 def run_stage(
-    folder: Path, base: Path, rows: pa.Table, *, documents: Mapping[str, pa.Table] | None = None, **changes: Any
+    folder: Path,
+    base: Path,
+    rows: pa.Table,
+    *,
+    documents: Mapping[str, pa.Table] | None = None,
+    more: FakeInputs | None = None,
+    **changes: Any,
 ) -> Trained:
-    """Train a stage of `rows` in `folder`, following `documents`; changes are those of `train_arguments`."""
-    outputs, warnings = FakeOutputs(folder / "out"), list[str]()
+    """Train a stage of `rows` in `folder`, following `documents`, with `more` inputs; changes as `train_arguments`."""
+    outputs, warnings, more = FakeOutputs(folder / "out"), list[str](), more or FakeInputs()
     where = context(folder, warnings=warnings)
-    tables = {"packed": rows, "samples": samples(rows), **(documents or {})}
+    tables = {"packed": rows, "samples": samples(rows), **(documents or {}), **more.tables}
     arguments = train_arguments(probes=tuple(documents or ()), **changes)
-    train(arguments, FakeInputs(tables=tables, folders={"model": base}), outputs, where)
+    train(arguments, FakeInputs(tables=tables, folders={"model": base, **more.folders}), outputs, where)
     log, loss = outputs.tables["log"], outputs.tables["loss"]
     return Trained(folder / "out" / "model", log, where.log.read_text(), loss, warnings)

@@ -2,6 +2,7 @@
 
 from structdsl_runtime.operation import Function
 from structdsl_runtime.operations.build_outline import build_outline
+from structdsl_runtime.operations.cache_teacher import cache_teacher
 from structdsl_runtime.operations.chunk import chunk
 from structdsl_runtime.operations.count_tokens import count_tokens
 from structdsl_runtime.operations.evaluate import closed_book, perplexity
@@ -37,6 +38,7 @@ OPERATIONS: dict[str, Function] = {
     "render_ssft": render_ssft,
     "tokenise": tokenise,
     "pack": pack,
+    "cache_teacher": cache_teacher,
     "train": train,
     "closed_book": closed_book,
     "perplexity": perplexity,

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from structdsl.plan import Train
 from structdsl_runtime.operation import Context, Fault, Inputs, Outputs, TableWriter
-from structdsl_runtime.pretrained import TOKENIZER_FILES, copy
+from structdsl_runtime.pretrained import TOKENIZER_FILES, copy, read_json
 from structdsl_runtime.text import tokens
-from structdsl_runtime.training import broken, card, rows, schedule, sources, tracking
+from structdsl_runtime.training import broken, card, rows, schedule, sources, targets, tracking
 from structdsl_runtime.training.followed import Laid, lay_out
 from structdsl_runtime.training.job import TrainJob
 from structdsl_runtime.training.launch import launch
@@ -31,9 +31,10 @@ TRAINED, FOLLOWED = "training", "followed"  # kinds of rows in the table `loss`
 def train(arguments: Train, inputs: Inputs, outputs: Outputs, context: Context) -> None:
     """Train the folder `model` on the table `packed`; outputs the folder `model`, the tables `log` and `loss`.
 
-    `samples` says which corpus each packed sample comes from. Raises Fault E0712 (samples leak into each other), E0713
-    (nothing is supervised), E0714 (the loss is no number), E0716 (rows, batch and model do not fit together), E0805 (a
-    worker died), E0809 (a tracker cannot be used).
+    `samples` says which corpus each packed sample comes from; with `distill` the model learns from the folder `teacher`
+    as well, or from what `targets` has kept of it. Raises Fault E0708 (a teacher with another tokenizer), E0712
+    (samples leak into each other), E0713 (nothing is supervised), E0714 (the loss is no number), E0716 (rows, batch and
+    model do not fit together), E0805 (a worker died), E0809 (a tracker cannot be used).
     """
     tracking.require(arguments.trackers)
     base, output = inputs.folder("model"), outputs.folder("model")
@@ -52,6 +53,8 @@ def train(arguments: Train, inputs: Inputs, outputs: Outputs, context: Context) 
         sources=known.names,
         followed={name: context.scratch / "followed" / name for name in followed},
         output=output,
+        teacher=_teacher(arguments, inputs, base),
+        targets=_targets(arguments, inputs, packed, context),
         events=events,
         executor=os.getpid(),
     )
@@ -73,6 +76,31 @@ def train(arguments: Train, inputs: Inputs, outputs: Outputs, context: Context) 
     copy(base, output, TOKENIZER_FILES)
     readme = card.card(arguments, base=card.base_of(base), rows=packed, steps=steps)
     (output / "README.md").write_text(readme, encoding="utf-8")
+
+
+def _teacher(arguments: Train, inputs: Inputs, base: Path) -> Path | None:
+    """The folder of who the stage learns from; raises Fault E0708 where it reads with another tokenizer."""
+    if arguments.distill is None:
+        return None
+    folder = inputs.folder("teacher")
+    sizes = [read_json(path / "config.json", str(path)).get("vocab_size") for path in (base, folder)]
+    if sizes[0] != sizes[1] or not tokens.same(base, folder):
+        raise Fault(
+            "E0708",
+            f"the teacher of `{arguments.stage}` reads with another tokenizer",
+            notes=(f"entry for entry their distributions, over {sizes[0]} and {sizes[1]}, are of other tokens",),
+            helps=("choose a teacher that shares it, such as the model that the stage starts from",),
+        )
+    return folder
+
+
+def _targets(arguments: Train, inputs: Inputs, packed: rows.Rows, context: Context) -> Path | None:
+    """The folder of what was kept of the teacher, laid out for these rows."""
+    if arguments.distill is None or arguments.distill.cache is None:
+        return None
+    folder = context.scratch / "targets"
+    targets.write(inputs, packed, folder)
+    return folder
 
 
 def _followed(arguments: Train, inputs: Inputs, context: Context, base: Path) -> dict[str, Laid]:

@@ -104,6 +104,11 @@ def load(folder: Path, shown: str | None = None) -> Tokenizer:
     return Tokenizer(engine, _prefix(engine, settings), _end(engine, settings, folder, shown), tuple(specials))
 
 
+def same(one: Path, other: Path) -> bool:
+    """Whether the tokenizers of two folders know the same tokens under the same ids."""
+    return one == other or load(one).engine.get_vocab() == load(other).engine.get_vocab()
+
+
 def _engine(folder: Path, shown: str) -> tokenizers.Tokenizer:
     path = folder / "tokenizer.json"
     if path.is_file():

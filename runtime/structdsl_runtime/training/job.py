@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from structdsl.plan.operations import ClosedBook, Perplexity, Train
+from structdsl.plan.operations import CacheTeacher, ClosedBook, Perplexity, Train
 
 
 class Job(BaseModel):
@@ -29,6 +29,14 @@ class TrainJob(Job):
     sources: tuple[str, ...]  # corpora by their numbers in the rows
     followed: dict[str, Path] = {}  # rows of the corpora whose loss is followed, by the name of their table
     output: Path  # existing, empty folder for the trained model
+    teacher: Path | None = None  # Hugging Face folder of who is learned from
+    targets: Path | None = None  # folder of what was kept of the teacher: see `targets.py`
+
+
+class TeacherJob(Job):
+    arguments: CacheTeacher
+    rows: Path  # folder of arrays: see `operations.cache_teacher`
+    output: Path  # existing, empty folder for what is kept
 
 
 class EvaluateJob(Job):

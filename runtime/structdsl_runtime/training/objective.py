@@ -4,23 +4,29 @@ Micro-batches, accumulation and ranks differ in how many tokens they supervise; 
 token by its neighbours. So each pass adds its *sum* over the step's count, which every rank knows beforehand.
 DeepSpeed averages gradients over P ranks: the sum is scaled by P.
 
-The output head sees predicting positions alone: logits of prompts and padding are never made.
+The output head sees predicting positions alone: logits of prompts and padding are never made. Those of the others are
+made a few tokens at a time (`chunked`), inside of the head's own forward pass, so that what hangs on it (hooks of
+ZeRO-3, tied weights) stays what it is. A model that does something to its logits behind the head would make another
+loss of them: what trains is asked for that before the first step, and such a model has its logits made whole.
 
 Shapes: B rows, T positions, D hidden, N predicting positions, V vocabulary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from structdsl_runtime.training import chunked
 from structdsl_runtime.training.isolation import forward_arguments
+from structdsl_runtime.training.lssd import Recipe, token_losses
+
+PROBED: Final = 8  # tokens of the question whether logits stay as the head makes them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,17 +57,23 @@ class PredictingHead:
 
     def __init__(self, model: nn.Module) -> None:
         self._index_N: Tensor | None = None
-        head: nn.Module = cast("Any", model).get_output_embeddings()
-        head.register_forward_pre_hook(self._select)
+        self.module: Any = cast("Any", model).get_output_embeddings()
+        self.module.register_forward_pre_hook(self._select)
 
     @contextmanager
-    def keep(self, index_N: Tensor) -> Iterator[None]:
-        """Within, logits are (N, V): those of the flat positions `index_N`."""
+    def keep(self, index_N: Tensor, instead: Callable[[Tensor], Tensor] | None = None) -> Iterator[None]:
+        """Within, logits are (N, V): those of the flat positions `index_N`; or what `instead` makes of their hidden
+        states (N, D), with the head's weights at hand.
+        """
         self._index_N = index_N
+        if instead is not None:
+            self.module.forward = instead
         try:
             yield
         finally:
             self._index_N = None
+            if instead is not None:
+                del self.module.forward
 
     def _select(self, _module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
         if self._index_N is None:
@@ -69,28 +81,129 @@ class PredictingHead:
         hidden_BTD, *rest = arguments
         return (hidden_BTD.flatten(0, 1).index_select(0, self._index_N), *rest)
 
+    def says_all(self, model: Any, config: Any, device: torch.device) -> bool:
+        """Whether the logits of `model` are, bit for bit, what a plain linear head makes of hidden states.
 
-class NextToken:
-    """Cross entropy of the next token, `label_smoothing` ε mixing in the uniform distribution (ε of its weight)."""
+        Under ZeRO-3 a forward pass is collective: all ranks ask at once.
+        """
+        if type(self.module) is not nn.Linear or "forward" in vars(self.module):
+            return False
+        made: list[Tensor] = []
+        input_BT = torch.arange(PROBED, device=device)[None] % config.vocab_size
+        place_BT = torch.arange(PROBED, device=device)[None]
+        hook = self.module.register_forward_hook(lambda _module, _arguments, output: made.append(output))
+        training = model.training
+        model.eval()
+        try:
+            with torch.no_grad(), self.keep(place_BT[0]):
+                logits_NV = model(**forward_arguments(config, input_BT, torch.zeros_like(input_BT), place_BT)).logits
+        finally:
+            model.train(training)
+            hook.remove()
+        return torch.equal(made[-1].to(logits_NV.dtype), logits_NV)
 
-    def __init__(self, head: PredictingHead, *, label_smoothing: float, processes: int) -> None:
+
+class Answers(Protocol):
+    """Where a teacher's distributions come from."""
+
+    def __call__(self, student: Any, config: Any, batch: dict[str, Any]) -> AbstractContextManager[chunked.Teacher]:
+        """Within, its logits of any run of the predicting positions of a batch; `student` is the model that trains."""
+        ...
+
+
+class TokenLoss:
+    """What each predicted token costs by a recipe: cross entropy, and the divergence from a teacher where there is one.
+
+    `distilled` says of a batch on which of its tokens the teacher is heard [all].
+    """
+
+    def __init__(
+        self,
+        head: PredictingHead,
+        recipe: Recipe,
+        *,
+        processes: int,
+        teacher: Answers | None = None,
+        distilled: Callable[[dict[str, Any]], Tensor] | None = None,
+    ) -> None:
         self._head = head
-        self._label_smoothing = label_smoothing
+        self._recipe = recipe
         self._processes = processes
+        self._teacher = teacher
+        self._distilled = distilled
+        self._whole: bool | None = None  # whether logits are made whole
 
     def __call__(self, model: Any, config: Any, batch: dict[str, Any]) -> Loss:
         """In nats per token."""
+        device = batch["input_BT"].device
+        if self._whole is None:
+            self._whole = not self._head.says_all(model, config, device)
+            if self._whole and _first():
+                print("the model changes its logits behind the head: they are made whole", flush=True)  # noqa: T201 - it is the log of the step
         arguments = forward_arguments(config, batch["input_BT"], batch["segment_BT"], batch["position_BT"])
+        distilled_N = None if self._distilled is None else self._distilled(batch).to(device)
+        asked = nullcontext() if self._teacher is None else self._teacher(model, config, batch)
+        with asked as teacher:
+            form = self._from_logits if self._whole else self._from_hidden
+            sum_, ntp_N, kl_N = form(model, arguments, batch, teacher, distilled_N)
+        return Loss(total=sum_ * (self._processes / max(1, batch["predictions"])), ntp_N=ntp_N, kl_N=kl_N)
+
+    def _from_hidden(
+        self,
+        model: Any,
+        arguments: dict[str, Any],
+        batch: dict[str, Any],
+        teacher: chunked.Teacher | None,
+        distilled_N: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        each: list[tuple[Tensor, Tensor | None]] = []
+        head = self._head.module
+
+        def loss_of(hidden_ND: Tensor) -> Tensor:
+            total, ntp_N, kl_N = chunked.chunked_loss(
+                hidden_ND,
+                head.weight,
+                head.bias,
+                batch["target_N"],
+                recipe=self._recipe,
+                teacher=teacher,
+                distilled_N=distilled_N,
+            )
+            each.append((ntp_N, kl_N))
+            return total.reshape(1, 1, 1)
+
+        with self._head.keep(batch["predict_N"], loss_of):
+            sum_: Tensor = model(**arguments).logits
+        return sum_.reshape(()), *each[-1]
+
+    def _from_logits(
+        self,
+        model: Any,
+        arguments: dict[str, Any],
+        batch: dict[str, Any],
+        teacher: chunked.Teacher | None,
+        distilled_N: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
         with self._head.keep(batch["predict_N"]):
             logits_NV: Tensor = model(**arguments).logits
-        logits_NV = logits_NV.float()
-        smooth_N = functional.cross_entropy(
-            logits_NV, batch["target_N"], reduction="none", label_smoothing=self._label_smoothing
-        )
-        ntp_N = smooth_N.detach()
-        if self._label_smoothing:
-            ntp_N = functional.cross_entropy(logits_NV.detach(), batch["target_N"], reduction="none")
-        return Loss(total=smooth_N.sum() * (self._processes / max(1, batch["predictions"])), ntp_N=ntp_N)
+        target_N, recipe = batch["target_N"], self._recipe
+        teacher_NV = None if teacher is None else teacher(slice(0, len(target_N)))
+        loss_N, ntp_N, kl_N = token_losses(logits_NV, teacher_NV, target_N, recipe)
+        if distilled_N is not None:
+            text_N, *_ = token_losses(logits_NV, None, target_N, recipe)
+            loss_N = torch.where(distilled_N, loss_N, text_N)
+        return loss_N.sum(), ntp_N.detach(), None if kl_N is None else kl_N.detach()
+
+
+class NextToken(TokenLoss):
+    """Cross entropy of the next token, `label_smoothing` ε mixing in the uniform distribution (ε of its weight)."""
+
+    def __init__(self, head: PredictingHead, *, label_smoothing: float, processes: int) -> None:
+        super().__init__(head, Recipe(label_smoothing=label_smoothing), processes=processes)
+
+
+def _first() -> bool:
+    return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
 
 
 def precision_of(model: nn.Module) -> torch.dtype:

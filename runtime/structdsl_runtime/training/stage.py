@@ -21,14 +21,15 @@ from transformers.utils.import_utils import is_flash_attn_2_available
 from structdsl.plan import Train
 from structdsl_runtime.machine import memory_limit
 from structdsl_runtime.operation import Fault
-from structdsl_runtime.training import rows, schedule, sizing
+from structdsl_runtime.training import rows, schedule, sizing, teacher
 from structdsl_runtime.training.batches import Layout
 from structdsl_runtime.training.deepspeed_config import Precision, configuration, precision
 from structdsl_runtime.training.events import Reporter
 from structdsl_runtime.training.following import Followed
 from structdsl_runtime.training.job import TrainJob
 from structdsl_runtime.training.log import Telling
-from structdsl_runtime.training.objective import NextToken, Objective, PredictingHead
+from structdsl_runtime.training.lssd import Recipe
+from structdsl_runtime.training.objective import Answers, Objective, PredictingHead, TokenLoss
 from structdsl_runtime.training.trainer import StageTrainer, training_arguments
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -45,6 +46,7 @@ def train(job: TrainJob, reporter: Reporter) -> None:
     config = configuration_of(job.model, arguments.length)
     layout = share_out(arguments, config, kind, gpu=gpu)
     settings = configuration(arguments, layout, kind, parameters(job.model))
+    kept = teacher.head_of(job.teacher, TYPES[kind]) if job.teacher is not None and job.targets is not None else None
     # Made before the model: under ZeRO-3 transformers then loads it in shards.
     args = training_arguments(arguments, layout, steps, settings, job.events / "trainer")
     model = load(job.model, config, kind, gpu=gpu)
@@ -52,7 +54,7 @@ def train(job: TrainJob, reporter: Reporter) -> None:
         model.activation_checkpointing_enable({"use_reentrant": False})
     trainer = StageTrainer(
         model=model,
-        objective=objective(arguments, model, layout),
+        objective=objective(job, model, layout, settings, kind, kept),
         args=args,
         arguments=arguments,
         rows=packed,
@@ -129,10 +131,50 @@ def load(folder: Path, config: Any, kind: Precision, *, gpu: bool) -> Any:
     )
 
 
-def objective(arguments: Train, model: Any, layout: Layout) -> Objective:
-    """What the stage minimises."""
-    head = PredictingHead(model)
-    return NextToken(head, label_smoothing=arguments.label_smoothing, processes=layout.processes)
+def objective(
+    job: TrainJob, model: Any, layout: Layout, settings: dict[str, Any], kind: Precision, kept: teacher.Head | None
+) -> Objective:
+    """What the stage minimises: the next token, and the divergence from a teacher where it has one.
+
+    `kept` is the head of a teacher whose hidden states were kept.
+    """
+    arguments, head = job.arguments, PredictingHead(model)
+    distill, smoothing = arguments.distill, arguments.label_smoothing
+    if distill is None or job.teacher is None:
+        return TokenLoss(head, Recipe(label_smoothing=smoothing), processes=layout.processes)
+    recipe = Recipe(
+        weight=distill.weight,
+        swap=distill.swap,
+        temperature=distill.temperature,
+        kl=distill.kl,
+        label_smoothing=smoothing,
+    )
+    heard = [number for number, name in enumerate(job.sources) if arguments.corpora.get(name) in distill.roles]
+
+    def distilled(batch: dict[str, Any]) -> torch.Tensor:
+        return torch.isin(batch["source_N"], torch.tensor(heard, device=batch["source_N"].device))
+
+    if kept is not None and job.targets is not None:
+        answers: Answers = teacher.Kept(job.targets, rows.read(job.rows), kept)
+    else:
+        answers = _teacher(job, model, head, settings, kind)
+    return TokenLoss(
+        head,
+        recipe,
+        processes=layout.processes,
+        teacher=answers,
+        distilled=distilled if distill.roles else None,
+    )
+
+
+def _teacher(job: TrainJob, model: Any, head: PredictingHead, settings: dict[str, Any], kind: Precision) -> Answers:
+    folder = job.teacher
+    assert folder is not None
+
+    def load_teacher() -> Any:
+        return load(folder, AutoConfig.from_pretrained(folder), kind, gpu=torch.cuda.is_available())
+
+    return teacher.online(model, head, own_start=folder == job.model, load=load_teacher, config=settings)
 
 
 def followed(job: TrainJob, model: Any) -> Followed | None:

@@ -129,6 +129,7 @@ class CacheTeacher(Arguments):
     op: Literal["cache_teacher"] = "cache_teacher"
     version: Literal[1] = 1
     cache: Cache
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"  # that of the stage
     temperature: float = 1.0
     seed: int
 
