@@ -5,7 +5,7 @@ An operation never knows where it runs, how its inputs were made or whether it r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +84,9 @@ class Context:
     scratch: Path  # an empty folder, removed after the step
     log: Path  # a file for what subprocesses print
     progress: Callable[[int, int | None, str], None]  # done, total if known, unit ("documents", "steps")
+    warn: Callable[[str], None]  # told to the user at once
+    kept: Path  # survives a run that is killed, until the step is committed; made by the operation: see `unfinished`
+    decides: Mapping[str, Any]  # all that decides the result, by name
 
 
 Function = Callable[[Any, Inputs, Outputs, Context], None]

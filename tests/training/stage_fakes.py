@@ -86,6 +86,9 @@ def context(folder: Path, address: str = "stage.learn.train", root: Path | None 
         scratch=scratch,
         log=folder / "step.log",
         progress=lambda *_: None,
+        warn=lambda _: None,
+        kept=folder / "unfinished" / address / "key",
+        decides={},
     )
 
 

@@ -6,7 +6,7 @@ A worker sees paths and arguments, never tables: the operation lays the rows out
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -27,6 +27,9 @@ class TrainJob(Job):
     arguments: Train
     rows: Path  # folder of memory-mapped arrays: see `rows.py`
     output: Path  # existing, empty folder for the trained model
+    kept: Path  # folder of states that survive the step until it is committed: see `unfinished.py`
+    resume: Path | None = None  # one of them, to go on from
+    decides: dict[str, Any] = {}  # all that decides the result, by name
 
 
 class EvaluateJob(Job):

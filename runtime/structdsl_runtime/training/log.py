@@ -28,7 +28,9 @@ class StageLog(TrainerCallback):
         self._clock = 0.0
 
     def on_train_begin(self, *_: object, **__: object) -> None:
-        self._trainer.check_isolation()
+        trainer = self._trainer
+        self._tokens = trainer.rows.tokens(0, trainer.start * trainer.layout.batch)
+        trainer.check_isolation()
         self._reporter.emit("started", time=time.time(), total=self._trainer.steps)
         if self._trainer.is_world_process_zero():
             print(self._trainer.setting(), flush=True)  # noqa: T201 - it is the log of the step

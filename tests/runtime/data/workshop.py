@@ -134,6 +134,9 @@ class Workshop:
             scratch=self.root,
             log=self.root / "log",
             progress=lambda done, total, unit: self.messages.append((done, total, unit)),
+            warn=lambda _: None,
+            kept=self.root / ".kept",
+            decides={},
         )
         function(arguments, FakeInputs(inputs or {}), outputs, context)
         return outputs.tables
