@@ -54,9 +54,16 @@ if WHEN == "saving":  # weights are written, and the state is not complete
     torch.save = torch_save
 if WHEN == "renaming":
     plain_complete = unfinished.complete
-    unfinished.complete = lambda partial, state, keep: die() if state.step == STEP else plain_complete(partial, state, keep)
+    def complete(partial, state, keep):
+        if state.step == STEP:
+            die()
+        return plain_complete(partial, state, keep)
+    unfinished.complete = complete
+def ask(self):
+    os.kill(os.getpid(), signal.SIGTERM)
+
 if WHEN == "signal":
-    before(trainer.StageTrainer, "training_step", lambda self: os.kill(os.getpid(), signal.SIGTERM), step)
+    before(trainer.StageTrainer, "training_step", ask, step)
 if WHEN == "full":
     def full(self, *_):
         import resource
@@ -139,7 +146,7 @@ def test_resume_after_each_kill_is_bit_identical(
 ) -> None:
     """Before anything was saved, while saving, between passes, and stopped after the last step."""
     stage = Stage(tmp_path, forgetful, table)
-    fates = (
+    fates: tuple[tuple[str, int, list[int]], ...] = (
         ("second pass", 1, []),
         ("saving", 2, [1]),
         ("renaming", 3, [1, 2]),

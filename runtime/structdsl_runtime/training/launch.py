@@ -67,7 +67,8 @@ def launch(
             if saves and begun:
                 orders.ask(folder)
                 context.warn(f"{context.address}: saving after the running step; asked again, it ends at once")
-                worker.wait()
+                while not _ended(worker):  # in short waits: a second signal is heard between them
+                    pass
             raise
         finally:
             stop(worker, folder)
