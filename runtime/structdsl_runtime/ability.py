@@ -85,7 +85,7 @@ WORDS = {
 """Operations of the language that are not here, in the words of the language."""
 
 
-UNMADE = {"train": ("checkpoints",)}
+UNMADE: dict[str, tuple[str, ...]] = {}
 """Outputs of operations that are here, and that they do not write."""
 
 
@@ -158,5 +158,3 @@ def _training(train: Train) -> Iterator[tuple[str, str]]:
         yield "launcher", f"`launcher = {train.launcher.name}`"
     if {"offload_optimizer", "offload_param"} & train.deepspeed.get("zero_optimization", {}).keys():
         yield "offload", "`offload`"
-    if train.checkpoint is not None:
-        yield "checkpoint", "saving a stage on the way (`checkpoint`)"

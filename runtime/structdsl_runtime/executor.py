@@ -40,6 +40,7 @@ from structdsl_runtime.relations import relations, stamp
 from structdsl_runtime.sources import Sources
 from structdsl_runtime.stop import Stop, stoppable
 from structdsl_runtime.store import Manifest, Result, Store
+from structdsl_runtime.unfinished import sweep
 
 if TYPE_CHECKING:
     from structdsl_runtime.operation import Function
@@ -94,6 +95,7 @@ def run(
         runs = place.root / "runs"
         bury(runs)
         shutil.rmtree(place.root / "scratch", ignore_errors=True)  # of runs that were killed
+        sweep(place)
         steps = selected(plan, only)
         journal = Journal(runs, plan, steps)
         execution = _Execution(

@@ -5,7 +5,7 @@ An operation never knows where it runs, how its inputs were made or whether it r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +86,8 @@ class Context:
     progress: Callable[[int, int | None, str], None]  # done, total if known, unit ("documents", "steps")
     warn: Callable[[str], None]  # what the user should know, and what does not fail the step
     run: Path  # the folder of the run, for what is kept beside its logs
+    kept: Path  # survives a run that is killed, until the step is committed; made by the operation: see `unfinished`
+    decides: Mapping[str, Any]  # all that decides the result, by name
 
 
 Function = Callable[[Any, Inputs, Outputs, Context], None]

@@ -11,7 +11,7 @@ import shutil
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -82,6 +82,8 @@ class Result:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
     """Paths and commits below one folder, `.structdsl/<spec>`."""
+
+    AREAS: ClassVar = ("tables", "checkpoints")
 
     root: Path
 

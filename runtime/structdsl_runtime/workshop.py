@@ -10,8 +10,10 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from structdsl.plan import Place, Step, View
+from structdsl_runtime import unfinished
 from structdsl_runtime.engine import VALUES, Engine, columns, define, misfit
 from structdsl_runtime.events import Failure, Observer, StepError, StepProgress, Warned
 from structdsl_runtime.keys import Identity
@@ -51,7 +53,9 @@ class Workshop:
         self._check_guards(step)
         folder = self._store.clear(step, identity.key)
         outputs = (
-            self._view(step, identity) if isinstance(step.operation, View) else self._operate(step, folder, results)
+            self._view(step, identity)
+            if isinstance(step.operation, View)
+            else self._operate(step, folder, identity, results)
         )
         manifest = Manifest(
             address=step.address,
@@ -71,6 +75,7 @@ class Workshop:
             finished_at=datetime.now(UTC),
         )
         self._store.commit(step, manifest)
+        unfinished.remove(unfinished.folder(self._store, step.address, identity.key))
         return manifest
 
     def warn_of_faults(self, result: Result, results: Mapping[str, Result]) -> None:
@@ -132,7 +137,9 @@ class Workshop:
             for name, output in step.outputs.items()
         }
 
-    def _operate(self, step: Step, folder: Path, results: Mapping[str, Result]) -> dict[str, Produced]:
+    def _operate(
+        self, step: Step, folder: Path, identity: Identity, results: Mapping[str, Result]
+    ) -> dict[str, Produced]:
         scratch = self._scratch / step.address
         scratch.mkdir(parents=True)
         outputs = StepOutputs(self.engine, folder, step.outputs)
@@ -140,14 +147,21 @@ class Workshop:
         def progress(done: int, total: int | None, unit: str) -> None:
             self._observer(StepProgress(address=step.address, done=done, total=total, unit=unit))
 
+        def warn(message: str) -> None:
+            self._observer(Warned(address=step.address, message=f"{step.address}: {message}"))
+
+        decides = unfinished.decides(identity)
+        self._warn_of_others(step, identity.key, decides)
         context = Context(
             address=step.address,
             root=self._root,
             scratch=scratch,
             log=self._logs / f"{step.address}.log",
             progress=progress,
-            warn=lambda message: self._observer(Warned(address=step.address, message=f"{step.address}: {message}")),
+            warn=warn,
             run=self._logs.parent,
+            kept=unfinished.folder(self._store, step.address, identity.key),
+            decides=decides,
         )
         try:
             self._operations[step.operation.op](step.operation, self._inputs(step, results), outputs, context)
@@ -156,6 +170,15 @@ class Workshop:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         return outputs.finish()
+
+    def _warn_of_others(self, step: Step, key: str, decides: Mapping[str, Any]) -> None:
+        """A warning for each state that an earlier run saved of this step, and that other data make useless."""
+        for path, state, what in unfinished.others(self._store, step.address, key, decides):
+            message = (
+                f"{step.address}: the checkpoint at step {state.step} is of other data ({what} changed) and is not"
+                f" used; a run of what it was made from continues there, `rm -r {path.parent}` removes it"
+            )
+            self._observer(Warned(address=step.address, message=message))
 
     def _inputs(self, step: Step, results: Mapping[str, Result]) -> StepInputs:
         tables, folders = {}, {}

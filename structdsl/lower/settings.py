@@ -94,10 +94,8 @@ def _cache(value: Kd) -> plan.Cache | None:
             return plan.Cache(method="sample", n=sample.n)
 
 
-def checkpoint(cluster: Cluster) -> plan.Checkpoint | None:
+def checkpoint(cluster: Cluster) -> plan.Checkpoint:
     policy = cluster.checkpoint
-    if policy is None:
-        return None
     if isinstance(policy.every, Period):
         return plan.Checkpoint(seconds=policy.every.seconds, keep=policy.keep)
     return plan.Checkpoint(steps=policy.every, keep=policy.keep)

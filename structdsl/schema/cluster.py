@@ -131,8 +131,9 @@ class Cluster(Schema):
     deepspeed: Annotated[DeepSpeed, Nested("deepspeed", {None: DeepSpeed}, many=False)] = Field(
         default=DeepSpeed(), description="Settings of DeepSpeed."
     )
-    checkpoint: Annotated[Checkpoint | None, Nested("checkpoint", {None: Checkpoint}, many=False)] = Field(
-        default=None, description="When the state of a stage is saved on the way [only at its end]."
+    checkpoint: Annotated[Checkpoint, Nested("checkpoint", {None: Checkpoint}, many=False)] = Field(
+        default=Checkpoint(every=Period(1800)),
+        description="When the state of a stage is saved on the way, besides when it is interrupted [every 30min].",
     )
 
     @property

@@ -90,6 +90,8 @@ def context(
         progress=lambda *_: None,
         warn=print if warnings is None else warnings.append,
         run=folder,
+        kept=folder / "unfinished" / address / "key",
+        decides={},
     )
 
 

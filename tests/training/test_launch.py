@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ import os, signal, sys, time
 from pathlib import Path
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.training.events import Reporter, end_with, failures
+from structdsl_runtime.training.orders import Orders
 folder = Path(sys.argv[1]).parent
 rank = int(os.environ["RANK"])
 reporter = Reporter(folder, rank)
@@ -28,7 +31,13 @@ reporter = Reporter(folder, rank)
 
 
 def start(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, body: str, processes: int = 1, on_event: Any = None
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    body: str,
+    processes: int = 1,
+    on_event: Any = None,
+    *,
+    saves: bool = False,
 ) -> list[Any]:
     """Launch a worker whose module is `body`; its events."""
     (folder / "stand_in.py").write_text(HEAD + body)
@@ -41,6 +50,7 @@ def start(
         processes=processes,
         context=context(folder),
         on_event=on_event or seen.append,
+        saves=saves,
     )
     return seen
 
@@ -122,6 +132,60 @@ def test_an_interrupt_ends_the_workers(processes: int, tmp_path: Path, monkeypat
     with pytest.raises(KeyboardInterrupt):
         start(tmp_path, monkeypatch, "reporter.emit('x', pid=os.getpid())\ntime.sleep(60)", processes, interrupt)
     wait_until_gone(pids[0], 5)
+
+
+SAVING = """
+orders = Orders(folder, os.getppid(), rank)
+orders.heed(1)
+reporter.emit('started')
+while not orders.stop_asked(): time.sleep(0.01)
+time.sleep(WAIT)
+(folder / 'saved').touch()
+"""
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_an_interrupt_waits_for_what_is_saved_and_a_second_does_not(
+    again: bool,  # noqa: FBT001 - a case
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupt(_event: dict[str, Any]) -> None:
+        if again:
+            threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
+        raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        start(tmp_path, monkeypatch, SAVING.replace("WAIT", "60" if again else "1"), 1, interrupt, saves=True)
+    assert time.monotonic() - began < 20
+    assert (tmp_path / "saved").exists() != again
+
+
+def test_a_single_process_that_hangs_is_ended_and_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRUCTDSL_TIMEOUT", "0.5")
+    body = "orders = Orders(folder, os.getppid(), rank)\norders.heed(1)\ntime.sleep(60)"
+    with pytest.raises(Fault) as caught:
+        start(tmp_path, monkeypatch, body)
+    assert caught.value.code == "E0832"
+    assert "rank 0 has made no step" in caught.value.message
+    assert "Thread" in (tmp_path / "step.log").read_text()
+
+
+def test_the_rank_that_does_not_arrive_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRUCTDSL_TIMEOUT", "2")
+    body = """
+import datetime, torch.distributed as ranks
+ranks.init_process_group("gloo", timeout=datetime.timedelta(seconds=2))
+if rank == 1: time.sleep(60)
+with failures(folder, rank): ranks.barrier()
+"""
+    began = time.monotonic()
+    with pytest.raises(Fault) as caught:
+        start(tmp_path, monkeypatch, body, processes=2)
+    assert time.monotonic() - began < 30
+    assert caught.value.code == "E0832"
+    assert "rank 1 did not arrive" in caught.value.message
 
 
 def test_workers_end_with_a_killed_executor(tmp_path: Path) -> None:

@@ -8,19 +8,21 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from structdsl.plan import Train
+from structdsl_runtime import unfinished
 from structdsl_runtime.operation import Context, Fault, Inputs, Outputs, TableWriter
 from structdsl_runtime.pretrained import TOKENIZER_FILES, copy, read_json
 from structdsl_runtime.text import tokens
-from structdsl_runtime.training import broken, card, rows, schedule, sources, targets, tracking
+from structdsl_runtime.training import broken, card, events, rows, schedule, sources, targets, tracking
 from structdsl_runtime.training.followed import Laid, lay_out
 from structdsl_runtime.training.job import TrainJob
 from structdsl_runtime.training.launch import launch
-from structdsl_runtime.training.sources import Sources
 from structdsl_runtime.training.tracking import Trackers
 
 WORKER: Final = "structdsl_runtime.training.worker"
@@ -29,12 +31,15 @@ TRAINED, FOLLOWED = "training", "followed"  # kinds of rows in the table `loss`
 
 
 def train(arguments: Train, inputs: Inputs, outputs: Outputs, context: Context) -> None:
-    """Train the folder `model` on the table `packed`; outputs the folder `model`, the tables `log` and `loss`.
+    """Train the folder `model` on the table `packed`; outputs the folder `model`, the tables `log` and `loss`, and the
+    table `checkpoints` if the plan asks for it.
 
     `samples` says which corpus each packed sample comes from; with `distill` the model learns from the folder `teacher`
-    as well, or from what `targets` has kept of it. Raises Fault E0708 (a teacher with another tokenizer), E0712
+    as well, or from what `targets` has kept of it. Goes on from the latest state that an earlier attempt saved; it
+    removes none: the executor does, at the commit. Raises Fault E0708 (a teacher with another tokenizer), E0712
     (samples leak into each other), E0713 (nothing is supervised), E0714 (the loss is no number), E0716 (rows, batch and
-    model do not fit together), E0805 (a worker died), E0809 (a tracker cannot be used).
+    model do not fit together), E0805 (a worker died), E0809 (a tracker cannot be used), E0831 (the state is of another
+    stage), E0832 (a worker hangs), E0833 (no room for a state).
     """
     tracking.require(arguments.trackers)
     base, output = inputs.folder("model"), outputs.folder("model")
@@ -44,8 +49,11 @@ def train(arguments: Train, inputs: Inputs, outputs: Outputs, context: Context) 
     if not packed.predictions(0, steps * arguments.batch):
         raise _nothing_supervised(arguments, packed, inputs, base)
     followed = _followed(arguments, inputs, context, base)
-    events = context.scratch / "events"
-    events.mkdir()
+    unfinished.tidy(context.kept)
+    saved = unfinished.states(context.kept)
+    resume, done = (saved[-1][0], saved[-1][1].step) if saved else (None, 0)
+    folder = context.scratch / "events"
+    events.continued(folder, resume)
     job = TrainJob(
         arguments=arguments,
         model=base,
@@ -55,24 +63,46 @@ def train(arguments: Train, inputs: Inputs, outputs: Outputs, context: Context) 
         output=output,
         teacher=_teacher(arguments, inputs, base),
         targets=_targets(arguments, inputs, packed, context),
-        events=events,
+        events=folder,
         executor=os.getpid(),
+        kept=context.kept,
+        resume=resume,
+        decides=dict(context.decides),
     )
     path = context.scratch / "job.json"
     path.write_text(job.model_dump_json(), encoding="utf-8")
-    context.progress(0, steps, "steps")
-    with outputs.table("log") as log, outputs.table("loss") as loss, Trackers(arguments, context) as trackers:
+    context.progress(done, steps, "steps")
+    with (
+        outputs.table("log") as log,
+        outputs.table("loss") as loss,
+        _if_asked(outputs, "checkpoints") as checkpoints,
+        Trackers(arguments, context) as trackers,
+    ):
+        recorder = Recorder(
+            log=log,
+            loss=loss,
+            checkpoints=checkpoints,
+            trackers=trackers,
+            context=context,
+            corpora=known.names,
+            followed=followed,
+            steps=steps,
+            tracked=done,
+        )
         try:
             launch(
                 WORKER,
                 path,
-                events,
+                folder,
                 processes=arguments.processes,
                 context=context,
-                on_event=_recorder(log, loss, trackers, context, known, followed, steps),
+                on_event=recorder.record,
+                saves=True,
             )
         except Fault as fault:
-            raise broken.named(fault, events, inputs, arguments.stage) from fault
+            raise broken.named(fault, folder, inputs, arguments.stage) from fault
+    if not recorder.finished:
+        raise KeyboardInterrupt  # something else than this process asked the workers to stop
     copy(base, output, TOKENIZER_FILES)
     readme = card.card(arguments, base=card.base_of(base), rows=packed, steps=steps)
     (output / "README.md").write_text(readme, encoding="utf-8")
@@ -115,45 +145,64 @@ def _followed(arguments: Train, inputs: Inputs, context: Context, base: Path) ->
     return found
 
 
-def _recorder(
-    log: TableWriter,
-    loss: TableWriter,
-    trackers: Trackers,
-    context: Context,
-    known: Sources,
-    followed: Mapping[str, Laid],
-    steps: int,
-) -> Callable[[dict[str, Any]], None]:
-    """What becomes of a worker's events: rows of the tables, metrics of the trackers."""
+@contextmanager
+def _if_asked(outputs: Outputs, name: str) -> Iterator[TableWriter | None]:
+    """The writer of a table that not every plan asks for."""
+    if name not in outputs.names():
+        yield None
+        return
+    with outputs.table(name) as table:
+        yield table
 
-    def record(event: dict[str, Any]) -> None:
+
+@dataclass(slots=True, kw_only=True)
+class Recorder:
+    """What becomes of the workers' events: rows of the tables, metrics of the trackers.
+
+    An attempt that goes on tells the steps before it again; trackers, which heard of them, are told from `tracked` on.
+    """
+
+    log: TableWriter
+    loss: TableWriter
+    checkpoints: TableWriter | None
+    trackers: Trackers
+    context: Context
+    corpora: tuple[str, ...]
+    followed: Mapping[str, Laid]
+    steps: int
+    tracked: int
+    finished: bool = False
+
+    def record(self, event: dict[str, Any]) -> None:
         match event.pop("event"):
             case "step":
-                trackers.log(event["step"], tracking.of_step(event, known.names))
-                for corpus, (nats, count) in zip(known.names, event.pop("sources"), strict=True):
-                    loss.row(
-                        step=event["step"], corpus=corpus, loss=nats, tokens=count, kind=TRAINED, bits_per_byte=None
-                    )
-                log.row(**event)
-                context.progress(event["step"], steps, "steps")
+                self._step(event)
             case "followed":
-                values: dict[str, float] = {}
-                for name, nats in event["losses"].items():
-                    laid = followed[name]
-                    mean, bits = nats / laid.tokens, nats / math.log(2) / laid.bytes if laid.bytes else None
-                    values |= {f"followed/{name}": mean}
-                    values |= {} if bits is None else {f"followed/{name}/bits_per_byte": bits}
-                    loss.row(
-                        step=event["step"],
-                        corpus=name,
-                        loss=mean,
-                        tokens=laid.tokens,
-                        kind=FOLLOWED,
-                        bits_per_byte=bits,
-                    )
-                trackers.log(event["step"], values)
+                self._follow(event["step"], event["losses"])
+            case "saved" if self.checkpoints is not None:
+                self.checkpoints.row(step=event["step"], path=event["path"], bytes=event["bytes"])
+            case "finished":
+                self.finished = True
 
-    return record
+    def _step(self, event: dict[str, Any]) -> None:
+        step = event["step"]
+        if step > self.tracked:
+            self.trackers.log(step, tracking.of_step(event, self.corpora))
+        for corpus, (nats, count) in zip(self.corpora, event.pop("sources"), strict=True):
+            self.loss.row(step=step, corpus=corpus, loss=nats, tokens=count, kind=TRAINED, bits_per_byte=None)
+        self.log.row(**event)
+        self.context.progress(step, self.steps, "steps")
+
+    def _follow(self, step: int, losses: Mapping[str, float]) -> None:
+        values: dict[str, float] = {}
+        for name, nats in losses.items():
+            laid = self.followed[name]
+            mean, bits = nats / laid.tokens, nats / math.log(2) / laid.bytes if laid.bytes else None
+            values |= {f"followed/{name}": mean}
+            values |= {} if bits is None else {f"followed/{name}/bits_per_byte": bits}
+            self.loss.row(step=step, corpus=name, loss=mean, tokens=laid.tokens, kind=FOLLOWED, bits_per_byte=bits)
+        if step > self.tracked or self.tracked == 0:
+            self.trackers.log(step, values)
 
 
 def _nothing_supervised(arguments: Train, packed: rows.Rows, inputs: Inputs, base: Path) -> Fault:

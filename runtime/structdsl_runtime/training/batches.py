@@ -34,19 +34,23 @@ class Layout:
 
 
 class MicroBatches(Sampler[list[int]]):
-    """Row numbers of each micro-batch of one rank, in the order of the table."""
+    """Row numbers of each micro-batch of one rank, in the order of the table, from optimizer step `start` on.
 
-    def __init__(self, layout: Layout, rank: int, steps: int) -> None:
+    The length is that of the whole stage: what a trainer counts its steps by.
+    """
+
+    def __init__(self, layout: Layout, rank: int, steps: int, start: int = 0) -> None:
         self._layout = layout
         self._rank = rank
         self._steps = steps
+        self._start = start
 
     def __len__(self) -> int:
         return self._steps * self._layout.accumulation
 
     def __iter__(self) -> Iterator[list[int]]:
         layout = self._layout
-        for number in range(len(self)):
+        for number in range(self._start * layout.accumulation, len(self)):
             first = (number * layout.processes + self._rank) * layout.micro
             yield list(range(first, first + layout.micro))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 import time
 import traceback
@@ -19,6 +20,7 @@ from typing import Any, Final, TextIO
 from structdsl_runtime.operation import Fault
 
 PROGRESS: Final = "progress.jsonl"
+FAILED: Final = "failed-{}.json"
 WATCH_SECONDS: Final = 2.0
 
 
@@ -34,6 +36,18 @@ class Reporter:
     def emit(self, event: str, **values: Any) -> None:
         if self._stream is not None:
             self._stream.write(json.dumps({"event": event, **values}, ensure_ascii=False) + "\n")
+
+    def copy(self, folder: Path) -> None:
+        """All that was told so far, to another folder; to be called in the process that tells."""
+        assert self._stream is not None
+        shutil.copyfile(self._stream.name, folder / PROGRESS)
+
+
+def continued(folder: Path, before: Path | None) -> None:
+    """Make the folder of a worker's events; they go on from those that were copied to the folder `before`."""
+    folder.mkdir()
+    if before is not None:
+        shutil.copyfile(before / PROGRESS, folder / PROGRESS)
 
 
 class Reader:
@@ -62,39 +76,55 @@ def failures(folder: Path, rank: int) -> Iterator[None]:
         yield
     except BaseException as error:  # noqa: BLE001 - whatever it was, the executor must learn of it
         traceback.print_exc()
-        fault = error if isinstance(error, Fault) else None
-        record = {
-            "time": time.time(),
-            "rank": rank,
-            "code": fault.code if fault else None,
-            "message": fault.message if fault else f"{type(error).__name__}: {error}",
-            "notes": fault.notes if fault else (),
-            "helps": fault.helps if fault else (),
-            "traceback": traceback.format_exc(),
-        }
-        partial = folder / f"failed-{rank}.partial"
-        partial.write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
-        partial.rename(folder / f"failed-{rank}.json")
+        fail(folder, rank, error)
         os._exit(1)
 
 
-def failed(folder: Path) -> dict[str, Any] | None:
-    """What ended the step: the first fault of a rank, else the first exception; None where a process just died."""
-    records = [json.loads(path.read_text("utf-8")) for path in folder.glob("failed-*.json")]
-    return min(records, key=lambda record: (record["code"] is None, record["time"]), default=None)
+def fail(folder: Path, rank: int, error: BaseException) -> None:
+    """Write down what ends this rank."""
+    fault = error if isinstance(error, Fault) else None
+    record = {
+        "time": time.time(),
+        "rank": rank,
+        "code": fault.code if fault else None,
+        "message": fault.message if fault else f"{type(error).__name__}: {error}",
+        "notes": fault.notes if fault else (),
+        "helps": fault.helps if fault else (),
+        "traceback": "".join(traceback.format_exception(error)),
+    }
+    partial = folder / f"failed-{rank}.partial"
+    partial.write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
+    partial.rename(folder / FAILED.format(rank))
+
+
+def failed(folder: Path) -> list[dict[str, Any]]:
+    """What ended each rank that could say so: faults first, then by time."""
+    records = [json.loads(path.read_text("utf-8")) for path in folder.glob(FAILED.format("*"))]
+    return sorted(records, key=lambda record: (record["code"] is None, record["time"]))
+
+
+def peer_failed(folder: Path, rank: int) -> bool:
+    """Whether another rank has said what ended it."""
+    return any(path.name != FAILED.format(rank) for path in folder.glob(FAILED.format("*")))
+
+
+def alive(process: int) -> bool:
+    """Whether a process of this machine is there, under whichever user."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def end_with(executor: int) -> None:
-    """End this process when `executor` is gone, so that no training outlives a killed run; looked at every 2 s."""
+    """End this process when `executor` is gone, so that no worker outlives a killed run; looked at every 2 s."""
 
     def watch() -> None:
-        while True:
+        while alive(executor):
             time.sleep(WATCH_SECONDS)
-            try:
-                os.kill(executor, 0)
-            except ProcessLookupError:
-                os._exit(143)
-            except PermissionError:
-                pass  # alive, under another user
+        os._exit(143)
 
     threading.Thread(target=watch, name="executor-watch", daemon=True).start()

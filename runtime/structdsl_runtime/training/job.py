@@ -6,7 +6,7 @@ A worker sees paths and arguments, never tables: the operation lays the rows out
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -31,6 +31,9 @@ class TrainJob(Job):
     output: Path  # existing, empty folder for the trained model
     teacher: Path | None = None  # Hugging Face folder of who is learned from
     targets: Path | None = None  # folder of what was kept of the teacher: see `targets.py`
+    kept: Path  # folder of states that survive the step until it is committed: see `unfinished.py`
+    resume: Path | None = None  # one of them, to go on from
+    decides: dict[str, Any] = {}  # all that decides the result, by name
 
 
 class TeacherJob(Job):

@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from structdsl_runtime.operation import Context, Fault
-from structdsl_runtime.training import events
+from structdsl_runtime.training import events, orders
 from structdsl_runtime.training.launchers import command, environment
 
 POLL_SECONDS: Final = 0.05
 GRACE_SECONDS: Final = 10.0
 TAIL_LINES: Final = 12
 LAUNCHER_NOISE = re.compile(r"torch/distributed/(elastic|launcher|run)|^[EWI]\d{4} |^\s*$")
+DEAD = re.compile(r"rank\s*:\s*(\d+) \(local_rank: \d+\)\s+.*?exitcode\s*:\s*(-?\d+)", re.DOTALL)  # in its report
+LATE = re.compile("timed? ?out", re.IGNORECASE)  # of a collective, in the words of its backend
 
 
 def launch(
@@ -31,13 +33,19 @@ def launch(
     processes: int,
     context: Context,
     on_event: Callable[[dict[str, Any]], None],
+    saves: bool = False,
 ) -> None:
     """Run `python -m module job` in `processes` processes; events from `folder` go to `on_event`, output to the log.
 
-    Raises the `Fault` that a worker reported, else E0805 with the last lines of the rank that failed. Whatever ends
-    the wait early (KeyboardInterrupt included) ends the workers first.
+    Events that are there already, of an attempt that this one goes on from, come first. Raises the `Fault` that a
+    worker reported, else E0832 with the ranks that the others waited for in vain, else E0805 with the last lines of
+    the rank that failed. Whatever ends the wait early ends the workers first; where they save (`saves`) and have
+    begun, a KeyboardInterrupt waits for that, and a second one does not.
     """
     reader = events.Reader(folder)
+    for event in reader.new():
+        on_event(event)
+    begun = False
     with context.log.open("ab") as log:
         worker = subprocess.Popen(  # noqa: S603 - our own module, our own arguments
             command(module, job, processes),
@@ -51,18 +59,27 @@ def launch(
             while True:
                 ended = _ended(worker)
                 for event in reader.new():
+                    begun = begun or event["event"] == "started"
                     on_event(event)
                 if ended:
                     break
+        except KeyboardInterrupt:
+            if saves and begun:
+                orders.ask(folder)
+                context.warn("saving after the running step; asked again, it ends at once")
+                while not _ended(worker):  # in short waits: a second signal is heard between them
+                    pass
+            raise
         finally:
-            stop(worker)
+            stop(worker, folder)
     if worker.returncode != 0:
-        raise fault(folder, context, worker.returncode)
+        raise fault(folder, context, worker.returncode, processes)
 
 
-def stop(worker: subprocess.Popen[bytes]) -> None:
-    """End the worker and its children: asked first, made to after a grace; nothing where it ended by itself."""
+def stop(worker: subprocess.Popen[bytes], folder: Path) -> None:
+    """End the worker and its children: told first, made to after a grace; nothing where it ended by itself."""
     if worker.poll() is None:
+        orders.end(folder)
         os.killpg(worker.pid, signal.SIGTERM)
         try:
             worker.wait(GRACE_SECONDS)
@@ -71,29 +88,49 @@ def stop(worker: subprocess.Popen[bytes]) -> None:
             worker.wait()
 
 
-def fault(folder: Path, context: Context, code: int) -> Fault:
+def fault(folder: Path, context: Context, code: int, processes: int) -> Fault:
     """The fault of a run that ended with `code`."""
-    record = events.failed(folder)
+    records = events.failed(folder)
+    record = records[0] if records else None
     if record is not None and record["code"] is not None:
         return Fault(record["code"], record["message"], notes=tuple(record["notes"]), helps=tuple(record["helps"]))
     lines = context.log.read_text("utf-8", errors="replace").splitlines()
-    rank, reason = 0, f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-    if record is not None:
+    dead = [(int(rank), int(status)) for rank, status in DEAD.findall("\n".join(lines))]
+    killed = [(rank, status) for rank, status in dead if status < 0 and status != -signal.SIGTERM]
+    absent = sorted(set(range(processes)) - {each["rank"] for each in records})
+    where = f"the whole log is `{context.log}`"
+    if absent and not killed and any(LATE.search(each["message"]) for each in records):
+        names = f"rank{'s' * (len(absent) > 1)} {', '.join(map(str, absent))}"
+        message = f"`{context.address}`: {names} did not arrive where the others waited"
+        waited = f"they waited for {orders.patience():,.0f} s"
+        return orders.hung(message, waited, "last lines of the log:\n" + _tail(_of(lines, absent[0])), where)
+    rank, reason = 0, _ending(code)
+    if killed or (record is None and dead):
+        rank, code = (killed or dead)[-1]
+        reason, lines = _ending(code), _of(lines, rank)
+    elif record is not None:
         rank, reason, lines = record["rank"], record["message"], record["traceback"].splitlines()
-    elif dead := re.findall(
-        r"rank\s*:\s*(\d+) \(local_rank: \d+\)\s+.*?exitcode\s*:\s*(-?\d+)", "\n".join(lines), re.DOTALL
-    ):
-        rank, code = (int(text) for text in dead[-1])
-        reason = f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        lines = [line for line in lines if line.startswith(f"[default{rank}]:")] or lines
-    tail = [line for line in lines if not LAUNCHER_NOISE.search(line)][-TAIL_LINES:]
-    killed = code == -signal.SIGKILL
     return Fault(
         "E0805",
         f"`{context.address}`: a worker process failed (rank {rank}): {reason}",
-        notes=("last lines of the log:\n" + "\n".join(tail), f"the whole log is `{context.log}`"),
-        helps=("the machine may have run out of memory: try smaller micro-batches or more ZeRO",) if killed else (),
+        notes=("last lines of the log:\n" + _tail(lines), where),
+        helps=("the machine may have run out of memory: try smaller micro-batches or more ZeRO",)
+        if code == -signal.SIGKILL
+        else (),
     )
+
+
+def _ending(code: int) -> str:
+    return f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def _of(lines: list[str], rank: int) -> list[str]:
+    """What one rank printed, where several did."""
+    return [line for line in lines if line.startswith(f"[default{rank}]:")] or lines
+
+
+def _tail(lines: list[str]) -> str:
+    return "\n".join([line for line in lines if not LAUNCHER_NOISE.search(line)][-TAIL_LINES:])
 
 
 def _ended(worker: subprocess.Popen[bytes]) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 import sys
+from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,6 +25,7 @@ from structdsl_runtime.machine import memory_limit
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.training import rows, schedule, sizing, teacher
 from structdsl_runtime.training.batches import Layout
+from structdsl_runtime.training.checkpoint import Resume, Saving, refuse_other
 from structdsl_runtime.training.deepspeed_config import Precision, configuration, precision
 from structdsl_runtime.training.events import Reporter
 from structdsl_runtime.training.following import Followed
@@ -30,13 +33,16 @@ from structdsl_runtime.training.job import TrainJob
 from structdsl_runtime.training.log import Telling
 from structdsl_runtime.training.lssd import Recipe
 from structdsl_runtime.training.objective import Answers, Objective, PredictingHead, TokenLoss
+from structdsl_runtime.training.orders import Orders, patience
 from structdsl_runtime.training.trainer import StageTrainer, training_arguments
+from structdsl_runtime.unfinished import STATE, State
 
+PROCESSES, MICRO_ROWS = "processes", "rows per forward pass"
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def train(job: TrainJob, reporter: Reporter) -> None:
-    """From model to model; every rank runs this. Raises Faults E0712, E0714 and E0716."""
+def train(job: TrainJob, reporter: Reporter, orders: Orders) -> None:
+    """From model to model; every rank runs this. Raises Faults E0712, E0714, E0716, E0831 to E0833."""
     arguments, gpu = job.arguments, torch.cuda.is_available()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     join("nccl" if gpu else "gloo")
@@ -44,9 +50,13 @@ def train(job: TrainJob, reporter: Reporter) -> None:
     steps = schedule.steps_of(arguments, len(packed))
     kind = precision(arguments, gpu=gpu)
     config = configuration_of(job.model, arguments.length)
-    layout = share_out(arguments, config, kind, gpu=gpu)
+    saved = State.model_validate_json((job.resume / STATE).read_bytes()) if job.resume is not None else None
+    layout = share_out(arguments, config, kind, saved, gpu=gpu)
     settings = configuration(arguments, layout, kind, parameters(job.model))
     kept = teacher.head_of(job.teacher, TYPES[kind]) if job.teacher is not None and job.targets is not None else None
+    decides = {**job.decides, **setting(layout, settings, steps, kind, gpu=gpu)}
+    if saved is not None and job.resume is not None:
+        refuse_other(job.resume, saved, decides)
     # Made before the model: under ZeRO-3 transformers then loads it in shards.
     args = training_arguments(arguments, layout, steps, settings, job.events / "trainer")
     model = load(job.model, config, kind, gpu=gpu)
@@ -62,9 +72,18 @@ def train(job: TrainJob, reporter: Reporter) -> None:
         steps=steps,
         telling=Telling(reporter=reporter, sources=job.sources, followed=followed(job, model)),
     )
+    resume: list[Resume] = []
+    if saved is not None and job.resume is not None:
+        trainer.start = saved.step
+        resume.append(Resume(trainer, job.resume, saved))
+    saving = Saving(trainer, job.kept, policy=arguments.checkpoint, decides=decides, orders=orders, reporter=reporter)
+    trainer.follow(first=resume, last=[saving])
+    orders.heed(layout.processes)
     trainer.train()
-    save(trainer, job.output)
-    reporter.emit("finished")
+    orders.rest()
+    if not saving.stopped:
+        save(trainer, job.output)
+        reporter.emit("finished")
     leave()
 
 
@@ -86,14 +105,18 @@ def join(backend: str) -> None:
     DeepSpeed's communication through shared memory stays off: it is compiled on first use, by all ranks at once.
     """
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
-    deepspeed.init_distributed(dist_backend=backend, auto_mpi_discovery=False, verbose=False)
+    wait = timedelta(seconds=patience())
+    deepspeed.init_distributed(dist_backend=backend, timeout=wait, auto_mpi_discovery=False, verbose=False)
     os.environ["ACCELERATE_USE_DEEPSPEED"] = "true"
     PartialState(backend=backend)
 
 
-def share_out(arguments: Train, config: Any, kind: Precision, *, gpu: bool) -> Layout:
-    """Rows per forward pass; a third of the memory is for activations."""
+def share_out(arguments: Train, config: Any, kind: Precision, saved: State | None, *, gpu: bool) -> Layout:
+    """Rows per forward pass: a third of the memory is for activations; a stage that goes on keeps to what it had."""
     processes = torch.distributed.get_world_size()
+    stated = arguments.deepspeed.get(sizing.MICRO)
+    if stated is None and saved is not None and saved.decides.get(PROCESSES) == processes:
+        stated = saved.decides[MICRO_ROWS]
     room = torch.cuda.get_device_properties().total_memory // 3 if gpu else memory_limit() // (3 * processes)
     row = sizing.row_bytes(
         config,
@@ -104,9 +127,24 @@ def share_out(arguments: Train, config: Any, kind: Precision, *, gpu: bool) -> L
     return sizing.layout(
         batch=arguments.batch,
         processes=processes,
-        stated=arguments.deepspeed.get(sizing.MICRO),
+        stated=stated,
         most=sizing.most_rows(room, row, arguments.length, gpu=gpu),
     )
+
+
+def setting(layout: Layout, settings: dict[str, Any], steps: int, kind: Precision, *, gpu: bool) -> dict[str, Any]:
+    """What decides the bits of a result besides the arguments and inputs of the step."""
+    zero = {f"zero_optimization.{name}": value for name, value in settings["zero_optimization"].items()}
+    told = {**zero, **{name: value for name, value in settings.items() if name != "zero_optimization"}}
+    return {
+        PROCESSES: layout.processes,
+        MICRO_ROWS: layout.micro,
+        "optimizer steps": steps,
+        **{f"deepspeed {name}": value for name, value in told.items() if not name.startswith("train_")},
+        "precision": kind,
+        "device": "cuda" if gpu else "cpu",
+        **{name: version(name) for name in ("torch", "deepspeed", "transformers")},
+    }
 
 
 def configuration_of(folder: Path, length: int) -> Any:

@@ -1,12 +1,13 @@
 """`transformers.Trainer` for one stage: our objective, our rows, our log; DeepSpeed does the rest.
 
 What the base class would do per step and nobody reads is switched off: its own loss bookkeeping, floating-point
-counts, logging, evaluation and checkpoints (the stage keeps its final weights only).
+counts, logging, evaluation and checkpoints (see `checkpoint.py`).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, cast
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers.trainer import Trainer
-from transformers.trainer_callback import PrinterCallback
+from transformers.trainer_callback import PrinterCallback, TrainerCallback
 from transformers.training_args import TrainingArguments
 
 from structdsl.plan import Train
@@ -82,15 +83,21 @@ class StageTrainer(Trainer):
         self.layout = layout
         self.stage = arguments
         self.steps = steps
+        self.start = 0  # steps that were done before
         self.objective: Objective = objective
         self.gradient_norm: Tensor | None = None
         self.passes: list[tuple[dict[str, Any], Loss]] = []  # batch and loss of each pass of the running step
         super().__init__(model=model, args=args, train_dataset=self.data)
         self.remove_callback(PrinterCallback)
-        self.add_callback(StageLog(self, telling))
+        self.telling = telling
+
+    def follow(self, *, first: Sequence[TrainerCallback] = (), last: Sequence[TrainerCallback] = ()) -> None:
+        """Have the log told, `first` before it and `last` after it."""
+        for callback in (*first, StageLog(self, self.telling), *last):
+            self.add_callback(callback)
 
     def get_train_dataloader(self) -> DataLoader[dict[str, Any]]:
-        sampler = MicroBatches(self.layout, self.args.process_index, self.steps)
+        sampler = MicroBatches(self.layout, self.args.process_index, self.steps, self.start)
         return DataLoader(
             self.data, batch_sampler=sampler, collate_fn=as_is, pin_memory=self.args.dataloader_pin_memory
         )

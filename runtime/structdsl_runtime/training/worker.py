@@ -7,14 +7,15 @@ import sys
 from pathlib import Path
 
 from structdsl_runtime.training import startup
-from structdsl_runtime.training.events import Reporter, end_with, failures
+from structdsl_runtime.training.events import Reporter, failures
 from structdsl_runtime.training.job import TrainJob
+from structdsl_runtime.training.orders import Orders
 
 
 def main(path: str) -> None:
     job = TrainJob.model_validate_json(Path(path).read_bytes())
     rank = int(os.environ["RANK"])
-    end_with(job.executor)
+    orders = Orders(job.events, job.executor, rank)
     with failures(job.events, rank):
         with startup.imports():
             import torch  # noqa: PLC0415 - see `startup`
@@ -22,7 +23,7 @@ def main(path: str) -> None:
             if not torch.cuda.is_available():
                 os.environ.setdefault("DS_ACCELERATOR", "cpu")  # read when DeepSpeed is imported
             from structdsl_runtime.training import stage  # noqa: PLC0415 - see `startup`
-        stage.train(job, Reporter(job.events, rank))
+        stage.train(job, Reporter(job.events, rank), orders)
 
 
 if __name__ == "__main__":

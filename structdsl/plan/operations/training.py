@@ -135,7 +135,10 @@ class CacheTeacher(Arguments):
 
 
 class Checkpoint(Arguments):
-    """How often the state of a stage is saved on the way, by steps or by the clock, and how many are kept."""
+    """How often the state of a stage is saved on the way, by steps or by the clock, and how many are kept.
+
+    Without it a stage is saved when it is asked to stop, and at no other time.
+    """
 
     steps: int | None = None
     seconds: int | None = None

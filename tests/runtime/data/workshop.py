@@ -137,6 +137,8 @@ class Workshop:
             progress=lambda done, total, unit: self.messages.append((done, total, unit)),
             warn=self.warnings.append,
             run=self.root,
+            kept=self.root / ".kept",
+            decides={},
         )
         function(arguments, FakeInputs(inputs or {}), outputs, context)
         return outputs.tables

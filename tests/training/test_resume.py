@@ -1,0 +1,217 @@
+"""Stages that are killed, stopped or run out of room, and go on: to the same bits as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from structdsl.plan.operations import Checkpoint
+from structdsl_runtime import unfinished
+from structdsl_runtime.operation import Fault
+from structdsl_runtime.operations.train import train
+from structdsl_runtime.training import orders
+from tests.training.stage_fakes import FakeInputs, FakeOutputs, context, packed, train_arguments
+
+STEPS = 6  # of four rows, in two passes
+BODY = """
+import os, signal, sys
+from structdsl_runtime.training import startup, worker
+os.environ.setdefault("DS_ACCELERATOR", "cpu")
+with startup.imports():
+    import torch
+    from structdsl_runtime.training import checkpoint, orders, stage, trainer
+from structdsl_runtime import unfinished
+WHEN, STEP, RANK = os.environ["WHEN"], int(os.environ["STEP"]), os.environ["RANK"]
+
+def die(*_):
+    if RANK == os.environ["WHO"]:
+        print("last words of rank", RANK, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def before(owner, name, act, at):
+    plain = getattr(owner, name)
+    def wrapped(self, *arguments, **named):
+        if at(self, *arguments):
+            act(self)
+        return plain(self, *arguments, **named)
+    setattr(owner, name, wrapped)
+
+step = lambda self, *_: self.state.global_step + 1 == STEP
+if WHEN == "second pass":  # of the step: a gradient is there, and no update
+    before(trainer.StageTrainer, "training_step", die, lambda self, *_: step(self) and len(self.passes) == 1)
+if WHEN == "saving":  # weights are written, and the state is not complete
+    plain = torch.save
+    def torch_save(value, path, **named):
+        if "random" in value and f"{value['schedule']['last_epoch']}" == str(STEP):
+            die()
+        return plain(value, path, **named)
+    torch.save = torch_save
+if WHEN == "renaming":
+    plain_complete = unfinished.complete
+    def complete(partial, state, keep):
+        if state.step == STEP:
+            die()
+        return plain_complete(partial, state, keep)
+    unfinished.complete = complete
+def ask(self):
+    os.kill(os.getpid(), signal.SIGTERM)
+
+if WHEN == "signal":
+    before(trainer.StageTrainer, "training_step", ask, step)
+if WHEN == "full":
+    def full(self, *_):
+        import resource
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    before(checkpoint.Saving, "save", full, lambda self, number: number == STEP)
+worker.main(sys.argv[1])
+"""
+
+
+@pytest.fixture(scope="module")
+def table() -> pa.Table:
+    return packed(22, 64)
+
+
+@pytest.fixture(scope="module")
+def forgetful(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model with dropout: what it learns depends on random numbers."""
+    folder = tmp_path_factory.mktemp("forgetful")
+    for path in base.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "attention_dropout": 0.2}))
+    return folder
+
+
+class Stage:
+    """One stage in one folder, attempt after attempt; `kept` is what survives them."""
+
+    def __init__(self, root: Path, model: Path, table: pa.Table, **changes: Any) -> None:
+        self.root, self.attempts, self.kept = root, 0, root / "unfinished" / "stage.learn.train" / "key"
+        self.inputs = FakeInputs(tables={"packed": table}, folders={"model": model})
+        micro = {"train_micro_batch_size_per_gpu": 2 // changes.get("processes", 1)}
+        zero = {"zero_optimization": {"stage": changes.pop("zero", 0)}}
+        self.arguments = train_arguments(**{"deepspeed": {**zero, **micro}, "checkpoint": SAVES, **changes})
+        (root / "stand_in.py").write_text(BODY)
+
+    def run(self, when: str = "", step: int = 0, who: int = 0) -> FakeOutputs:
+        """An attempt in which rank `who` meets its fate at `step`."""
+        self.attempts += 1
+        folder = self.root / str(self.attempts)
+        outputs = FakeOutputs(folder / "out", {"log": [], "checkpoints": []})
+        where = context(folder)
+        object.__setattr__(where, "kept", self.kept)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys.modules[train.__module__], "WORKER", "stand_in")
+            patch.setenv("PYTHONPATH", os.pathsep.join((str(self.root), *sys.path)))
+            for name, value in (("WHEN", when), ("STEP", step), ("WHO", who)):
+                patch.setenv(name, str(value))
+            train(self.arguments, self.inputs, outputs, where)
+        return outputs
+
+    def fails(self, when: str, step: int, who: int = 0) -> Fault:
+        with pytest.raises(Fault) as caught:
+            self.run(when, step, who)
+        return caught.value
+
+    def saved(self) -> list[int]:
+        return [state.step for _, state in unfinished.states(self.kept)]
+
+
+SAVES = Checkpoint(steps=1, keep=2)
+
+
+def weights(outputs: FakeOutputs) -> bytes:
+    return (outputs.root / "model" / "model.safetensors").read_bytes()
+
+
+def told(outputs: FakeOutputs) -> list[tuple[Any, ...]]:
+    return [(row["step"], row["loss"], row["grad_norm"], row["lr"], row["tokens"]) for row in outputs.tables["log"]]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(forgetful: Path, table: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> FakeOutputs:
+    return Stage(tmp_path_factory.mktemp("undisturbed"), forgetful, table, checkpoint=None).run()
+
+
+def test_resume_after_each_kill_is_bit_identical(
+    undisturbed: FakeOutputs, forgetful: Path, table: pa.Table, tmp_path: Path
+) -> None:
+    """Before anything was saved, while saving, between passes, and stopped after the last step."""
+    stage = Stage(tmp_path, forgetful, table)
+    fates: tuple[tuple[str, int, list[int]], ...] = (
+        ("second pass", 1, []),
+        ("saving", 2, [1]),
+        ("renaming", 3, [1, 2]),
+        ("second pass", 5, [3, 4]),
+    )
+    for when, step, saved in fates:
+        assert "SIGKILL" in stage.fails(when, step).message
+        assert stage.saved() == saved, (when, step)
+    with pytest.raises(KeyboardInterrupt):
+        stage.run("signal", 6)
+    assert stage.saved() == [5, 6]
+    found = stage.run()
+    assert weights(found) == weights(undisturbed)
+    assert told(found) == told(undisturbed)
+    checkpoints = found.tables["checkpoints"]
+    assert [row["step"] for row in checkpoints] == [1, 2, 3, 4, 5, 6]
+    assert checkpoints[-1]["path"] == "unfinished/stage.learn.train/key/step-00000006"
+    assert all(row["bytes"] > 100_000 for row in checkpoints)
+    assert not list(stage.kept.glob("partial-*"))
+
+
+def test_resume_from_before_a_full_disk_and_with_what_it_was(
+    undisturbed: FakeOutputs, forgetful: Path, table: pa.Table, tmp_path: Path
+) -> None:
+    stage = Stage(tmp_path, forgetful, table)
+    fault = stage.fails("full", 4)
+    assert (fault.code, stage.saved()) == ("E0833", [2, 3])
+    assert "checkpoint at step 4" in fault.message
+    assert "checkpoint at step 3 is whole" in fault.notes[1]
+    assert not list(stage.kept.glob("partial-*"))
+    plain = stage.arguments
+    stage.arguments = plain.model_copy(update={"deepspeed": {"zero_optimization": {"stage": 1}}})
+    fault = stage.fails("", 0)
+    assert fault.code == "E0831"
+    assert "deepspeed zero_optimization.stage: 0 then, 1 now" in fault.notes
+    assert f"rm -r {stage.kept}" in fault.helps[1]
+    stage.arguments = plain
+    found = stage.run()
+    assert weights(found) == weights(undisturbed)
+    assert told(found) == told(undisturbed)
+
+
+@pytest.mark.slow
+def test_resume_of_two_ranks_under_zero_is_bit_identical(forgetful: Path, table: pa.Table, tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "killed").mkdir()
+    whole = Stage(tmp_path / "whole", forgetful, table, processes=2, zero=2, checkpoint=None).run()
+    stage = Stage(tmp_path / "killed", forgetful, table, processes=2, zero=2)
+    fault = stage.fails("second pass", 4, who=1)
+    assert "rank 1" in fault.message
+    assert "SIGKILL" in fault.message
+    assert "last words of rank 1" in fault.notes[0]
+    assert stage.saved() == [2, 3]
+    with pytest.raises(KeyboardInterrupt):
+        stage.run("signal", 5)
+    assert stage.saved() == [4, 5]
+    found = stage.run()
+    assert weights(found) == weights(whole)
+    assert told(found) == told(whole)
+
+
+def test_patience_is_half_an_hour_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DEEPSPEED_TIMEOUT", raising=False)
+    assert orders.patience() == 1800
+    monkeypatch.setenv("DEEPSPEED_TIMEOUT", "5")
+    assert orders.patience() == 300
+    monkeypatch.setenv("STRUCTDSL_TIMEOUT", "0.5")
+    assert orders.patience() == 0.5
