@@ -131,7 +131,9 @@ def unpacked(table: pa.Table) -> tuple[pa.Table, pa.Table]:
         for segment in row["segments"]:
             run = slice(segment["start"], segment["start"] + segment["length"])
             masked = row["labels"][run].count(-100)
-            samples.append({"position": segment["position"], "sample_id": f"s{segment['position']}"})
+            samples.append(
+                {"position": segment["position"], "sample_id": f"s{segment['position']}", "corpus": "corpus.notes"}
+            )
             tokens.append(
                 {
                     "position": segment["position"],
