@@ -15,6 +15,7 @@ from typing import Any, Final
 from structdsl.plan import Train
 from structdsl_runtime.operation import Context, Fault, Inputs, Outputs, TableWriter
 from structdsl_runtime.pretrained import TOKENIZER_FILES, copy
+from structdsl_runtime.settled import settled
 from structdsl_runtime.text import tokens
 from structdsl_runtime.training import broken, card, rows, schedule, sources, tracking
 from structdsl_runtime.training.followed import Laid, lay_out
@@ -36,6 +37,7 @@ def train(arguments: Train, inputs: Inputs, outputs: Outputs, context: Context) 
     worker died), E0809 (a tracker cannot be used).
     """
     tracking.require(arguments.trackers)
+    arguments = settled(arguments)
     base, output = inputs.folder("model"), outputs.folder("model")
     known = sources.read(inputs)
     packed = rows.write(inputs, context.scratch / "rows", arguments.length, known)
@@ -65,6 +67,8 @@ def train(arguments: Train, inputs: Inputs, outputs: Outputs, context: Context) 
                 path,
                 events,
                 processes=arguments.processes,
+                nodes=arguments.nodes,
+                launcher=arguments.launcher,
                 context=context,
                 on_event=_recorder(log, loss, trackers, context, known, followed, steps),
             )

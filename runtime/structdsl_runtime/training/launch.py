@@ -13,9 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from structdsl.plan.operations import Launcher
 from structdsl_runtime.operation import Context, Fault
 from structdsl_runtime.training import events
-from structdsl_runtime.training.launchers import command, environment
+from structdsl_runtime.training.launchers import command, environment, start
 
 POLL_SECONDS: Final = 0.05
 GRACE_SECONDS: Final = 10.0
@@ -30,18 +31,23 @@ def launch(
     *,
     processes: int,
     context: Context,
+    nodes: int = 1,
+    launcher: Launcher | None = None,
     on_event: Callable[[dict[str, Any]], None],
 ) -> None:
-    """Run `python -m module job` in `processes` processes; events from `folder` go to `on_event`, output to the log.
+    """Run `python -m module job` in `processes` processes over `nodes` machines; output goes to the log.
+
+    Events from `folder` go to `on_event`.
 
     Raises the `Fault` that a worker reported, else E0805 with the last lines of the rank that failed. Whatever ends
     the wait early (KeyboardInterrupt included) ends the workers first.
     """
+    started = start(module, job, processes, nodes=nodes, launcher=launcher, root=context.root)
     reader = events.Reader(folder)
     with context.log.open("ab") as log:
         worker = subprocess.Popen(  # noqa: S603 - our own module, our own arguments
-            command(module, job, processes),
-            env=environment(processes),
+            command(started),
+            env=environment(started),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

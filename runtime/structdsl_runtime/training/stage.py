@@ -18,10 +18,11 @@ from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 from transformers.utils import logging
 from transformers.utils.import_utils import is_flash_attn_2_available
 
+from structdsl.batch import rows_a_pass
 from structdsl.plan import Train
 from structdsl_runtime.machine import memory_limit
 from structdsl_runtime.operation import Fault
-from structdsl_runtime.training import rows, schedule, sizing
+from structdsl_runtime.training import rows, schedule, sizing, suitable
 from structdsl_runtime.training.batches import Layout
 from structdsl_runtime.training.deepspeed_config import Precision, configuration, precision
 from structdsl_runtime.training.events import Reporter
@@ -35,16 +36,18 @@ TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def train(job: TrainJob, reporter: Reporter) -> None:
-    """From model to model; every rank runs this. Raises Faults E0712, E0714 and E0716."""
+    """From model to model; every rank runs this. Raises Faults E0712, E0714, E0716 and E0741."""
     arguments, gpu = job.arguments, torch.cuda.is_available()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    suitable.before_joining()
     join("nccl" if gpu else "gloo")
+    suitable.check(arguments)
     packed = rows.read(job.rows)
     steps = schedule.steps_of(arguments, len(packed))
-    kind = precision(arguments, gpu=gpu)
+    kind = precision(arguments)
     config = configuration_of(job.model, arguments.length)
     layout = share_out(arguments, config, kind, gpu=gpu)
-    settings = configuration(arguments, layout, kind, parameters(job.model))
+    settings = configuration(arguments, layout, kind, parameters(job.model), gpu=gpu)
     # Made before the model: under ZeRO-3 transformers then loads it in shards.
     args = training_arguments(arguments, layout, steps, settings, job.events / "trainer")
     model = load(job.model, config, kind, gpu=gpu)
@@ -102,7 +105,7 @@ def share_out(arguments: Train, config: Any, kind: Precision, *, gpu: bool) -> L
     return sizing.layout(
         batch=arguments.batch,
         processes=processes,
-        stated=arguments.deepspeed.get(sizing.MICRO),
+        stated=rows_a_pass(arguments.deepspeed),
         most=sizing.most_rows(room, row, arguments.length, gpu=gpu),
     )
 
