@@ -141,14 +141,14 @@ def test_it_asks_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("command", ["plan", "run"])
 def test_the_command_line_refuses_every_place_at_once(command: str, tmp_path: Path) -> None:
-    lines = [f"stage a: cpt {{ {LEARN}, adapter = lora() }}", f"stage b: cpt {{ {LEARN}, track = [wandb] }}"]
+    lines = [f"stage a: cpt {{ {LEARN}, adapter = lora() }}", f"stage b: cpt {{ {LEARN}, distill = lssd() }}"]
     (tmp_path / "spec.adapt").write_text(SPEC + "\n".join(lines), encoding="utf-8")
     asked = [sys.executable, "-m", "structdsl", command, "spec.adapt", "--diagnostics", "concise"]
     done = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         "spec.adapt:13:63: error[E0801]: low-rank updates (`adapter`) is not built yet",
-        "spec.adapt:14:61: error[E0801]: `track` is not built yet",
+        "spec.adapt:14:63: error[E0801]: learning from a teacher (`distill`) is not built yet",
         "error: 2 errors",
     ]
     assert not (tmp_path / ".structdsl").exists()
