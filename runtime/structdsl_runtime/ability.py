@@ -12,10 +12,8 @@ from dataclasses import dataclass
 
 from structdsl.plan import (
     CacheTeacher,
-    ClosedBook,
     FetchModel,
     LoadModel,
-    Perplexity,
     Place,
     Plan,
     Step,
@@ -139,8 +137,6 @@ def _passed_over(step: Step) -> Iterator[tuple[str, str]]:
             yield "tokenizer", "another tokenizer than that of the model's folder"
         case LoadModel(trust_remote_code=True):
             yield "trust_remote_code", "code from a model's repository (`trust_remote_code`)"
-        case ClosedBook(processes=processes) | Perplexity(processes=processes) if processes > 1:
-            yield "cluster", "an evaluation on several processes"
         case _:
             pass
 
@@ -148,13 +144,5 @@ def _passed_over(step: Step) -> Iterator[tuple[str, str]]:
 def _training(train: Train) -> Iterator[tuple[str, str]]:
     if train.adapter is not None:
         yield "adapter", "low-rank updates (`adapter`)"
-    if train.about and train.batch % train.processes:
-        yield "batch", f"a batch that is rounded to {train.processes} processes (`about`)"
-    if train.precision == "fp16":
-        yield "precision", "`precision = fp16`"
-    if train.nodes > 1:
-        yield "nodes", "training on several nodes"
-    if train.launcher is not None and train.nodes == 1:
-        yield "launcher", f"`launcher = {train.launcher.name}`"
-    if {"offload_optimizer", "offload_param"} & train.deepspeed.get("zero_optimization", {}).keys():
-        yield "offload", "`offload`"
+    if train.nodes > 1 and train.launcher is not None and train.launcher.name == "torchrun":
+        yield "launcher", "training on several nodes by `torchrun`"

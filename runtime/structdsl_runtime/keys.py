@@ -1,7 +1,8 @@
 """What a step would be under today's arguments, inputs and sources: its key.
 
 The same function serves the executor, which looks the key up to skip a step, and the preview, which explains why a
-key is not there. Inputs enter by the digest of their content, so a change upstream that yields the same rows stops.
+key is not there. The operation enters as this machine settles it. Inputs enter by the digest of their content, so a
+change upstream that yields the same rows stops.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from structdsl.identity import effective, fingerprint
 from structdsl.plan import Step
+from structdsl_runtime.settled import settled
 from structdsl_runtime.sources import Listing, Sources, digest
 from structdsl_runtime.store import Consumed, Manifest
 
@@ -49,7 +51,7 @@ def identify(step: Step, digests: Mapping[str, str], sources: Sources) -> Identi
 
 def decisive(step: Step) -> dict[str, Any]:
     """The arguments that decide the data; operation and version stand beside them."""
-    return {name: value for name, value in effective(step.operation).items() if name not in ("op", "version")}
+    return {name: value for name, value in effective(settled(step.operation)).items() if name not in ("op", "version")}
 
 
 def guards(step: Step) -> tuple[dict[str, Any], ...]:

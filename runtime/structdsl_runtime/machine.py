@@ -5,10 +5,14 @@ None of it enters a key: the same step on a larger machine is the same step.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
+import re
 import resource
 import sys
+from functools import cache
+from importlib import util
 from pathlib import Path
 
 SHARE = 0.6  # of the memory goes to DuckDB; the rest is for Python steps and the page cache
@@ -35,6 +39,35 @@ def processors() -> int:
     return count
 
 
+@cache
+def gpus() -> int:
+    """GPUs that the installed torch can use, none where DeepSpeed is told to use the CPU.
+
+    The driver is asked, as torch would ask it: importing torch takes a second, and a run that has nothing to do none.
+    """
+    package = util.find_spec("torch")
+    if package is None or package.origin is None or os.environ.get("DS_ACCELERATOR") == "cpu":
+        return 0
+    built_for = re.findall(r"^(cuda|hip)\b.*= *'", _text(Path(package.origin).with_name("version.py")), re.MULTILINE)
+    return _devices(*DRIVERS[built_for[0]]) if built_for else 0
+
+
+DRIVERS = {
+    "cuda": ("libcuda.so.1", "cuInit", "cuDeviceGetCount"),
+    "hip": ("libamdhip64.so", "hipInit", "hipGetDeviceCount"),
+}
+
+
+def _devices(library: str, initialise: str, count: str) -> int:
+    try:
+        driver = ctypes.CDLL(library)
+    except OSError:
+        return 0
+    found = ctypes.c_int()
+    ready = getattr(driver, initialise)(0) == 0 and getattr(driver, count)(ctypes.byref(found)) == 0
+    return found.value if ready else 0
+
+
 def peak_memory() -> int:
     """Bytes: the most that this process, or one of its finished children, has held so far."""
     return 1024 * max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
@@ -50,7 +83,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _text(path: str) -> str:
+def _text(path: str | Path) -> str:
     try:
         return Path(path).read_text(encoding="ascii").strip()
     except OSError:

@@ -9,8 +9,10 @@ import json
 import shlex
 from typing import Any
 
+from structdsl.batch import realised
+from structdsl.launching import Start, shown
 from structdsl.plan import Dpo, GraphNode, Plan, Train
-from structdsl.plan.operations import Launcher, Training
+from structdsl.plan.operations import Training
 
 
 def training_files(plan: Plan) -> dict[str, str]:
@@ -29,7 +31,7 @@ def deepspeed_json(train: Training) -> dict[str, Any]:
     """The DeepSpeed configuration of a stage; "auto" is what only the machine can settle."""
     bf16 = "auto" if train.precision == "auto" else train.precision == "bf16"
     settings: dict[str, Any] = {
-        "train_batch_size": "auto" if train.about else train.batch,
+        "train_batch_size": realised(train),
         "train_micro_batch_size_per_gpu": "auto",
         "gradient_accumulation_steps": "auto",
         "gradient_clipping": train.optimizer.clip,
@@ -51,19 +53,33 @@ def launch_script(plan: Plan) -> str:
     lines = [
         "#!/usr/bin/env bash",
         f"# Trains the stages of {plan.spec}, each after what it starts from; what is in the store is not done again.",
-        "# Start it on the first node: a stage on several is handed to the launcher that its cluster names.",
+        "# Runs from anywhere: `bash launch.sh`. SPEC_FOLDER is the folder of the spec where the build lies elsewhere,",
+        "# STRUCTDSL the command. Data that a stage reads are made first. On several nodes start it on the first one,",
+        "# in the allocation where there is one: the processes of the others are started from there.",
         "set -euo pipefail",
-        'cd "${SPEC_FOLDER:-$(dirname "$0")/../../..}"',
+        'cd "${SPEC_FOLDER:-$(dirname "${BASH_SOURCE[0]}")/../../..}"',
         f"spec={shlex.quote(plan.spec)}",
+        "",
+        "train() {",
+        '  echo "== $1: $2" >&2',
+        f'  ${{STRUCTDSL:-structdsl}} run "$spec"{profile}{params} --select "$1"',
+        "}",
     ]
     for number, node in enumerate(plan.training.nodes, 1):
         lines += ["", *_comments(number, node, trainings.get(node.step))]
-        lines.append(f'structdsl run "$spec"{profile}{params} --select {shlex.quote(node.stage)}')
+        lines.append(f"train {shlex.quote(node.stage)} {shlex.quote(_by(trainings.get(node.step)))}")
     return "\n".join([*lines, ""])
 
 
+def _by(train: Training | None) -> str:
+    """The command that a stage comes down to."""
+    if train is None:
+        return "weights between two models"
+    return shown(Start(processes=train.processes, nodes=train.nodes, launcher=train.launcher))
+
+
 def _comments(number: int, node: GraphNode, train: Training | None) -> list[str]:
-    """What is about to happen, and the command that it comes down to on several nodes."""
+    """What is about to happen."""
     source = node.model.rpartition(":")[0].rpartition(".")[0]
     if train is None:
         return [f"# {number}. {node.stage} ({node.variant}): weights between two models"]
@@ -72,29 +88,11 @@ def _comments(number: int, node: GraphNode, train: Training | None) -> list[str]
     processes = "1 process" if node.world == 1 else f"{node.world} processes{machines}"
     comments = [
         f"# {number}. {node.stage} ({node.variant}) from {source}",
-        f"#    {train.batch:,} rows of {train.length:,} positions a step, {processes}, ZeRO-{zero}",
+        f"#    {realised(train):,} rows of {train.length:,} positions a step, {processes}, ZeRO-{zero}",
     ]
     if node.teacher is not None:
         comments.append(f"#    learns from {node.teacher.rpartition(':')[0].rpartition('.')[0]} as well")
-    if train.launcher is not None:
-        comments.append(f"#    by: {_command(node, train.launcher)} JOB")
     return comments
-
-
-WORKER = "structdsl_runtime.training.worker"
-
-
-def _command(node: GraphNode, launcher: Launcher) -> str:
-    """The line by which a launcher starts the workers of a stage."""
-    each = node.world // node.nodes
-    match launcher.name:
-        case "slurm":
-            return f"srun --nodes {node.nodes} --ntasks-per-node {each} python -m {WORKER}"
-        case "torchrun":
-            return f"torchrun --nnodes {node.nodes} --nproc-per-node {each} -m {WORKER}"
-        case name:
-            hosts = f" --hostfile {shlex.quote(launcher.hostfile)}" if launcher.hostfile else ""
-            return f"deepspeed --launcher {name}{hosts} --num_nodes {node.nodes} --num_gpus {each} --module {WORKER}"
 
 
 def _json(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from structdsl.batch import MICRO
 from structdsl.passes.finding import Finding
 from structdsl.schema.cluster import Local, Nvme, OpenMpi, Pdsh
 from structdsl.syntax.tree import Attribute, Block, Span, Text
@@ -18,15 +19,23 @@ OWN_ATTRIBUTES: Mapping[str, str] = {
     "optimizer": "`optimizer` of the stage",
     "scheduler": "`schedule` of the optimizer",
     "bf16.enabled": "`precision`",
+    "bfloat16.enabled": "`precision`",
     "fp16.enabled": "`precision`",
+    "amp": "`precision`",
+    "torch_autocast": "`precision`",
+    "activation_checkpointing": "`activation_checkpointing` of the stage",
+    "tensorboard": "`track` of the stage",
+    "wandb": "`track` of the stage",
     "zero_optimization.stage": "`zero`",
     "zero_optimization.offload_optimizer.device": "`offload`",
     "zero_optimization.offload_optimizer.nvme_path": "`offload`",
     "zero_optimization.offload_param.device": "`offload`",
     "zero_optimization.offload_param.nvme_path": "`offload`",
+    "zero_optimization.cpu_offload": "`offload`",
     "zero_optimization.overlap_comm": "`overlap`",
     "zero_optimization.reduce_bucket_size": "`bucket`",
     "zero_optimization.allgather_bucket_size": "`bucket`",
+    "zero_optimization.stage3_prefetch_bucket_size": "`bucket`",
 }
 """Options of DeepSpeed that the language has a typed attribute for."""
 
@@ -85,6 +94,11 @@ def extra_options_have_no_attribute(unit: Unit) -> Iterator[Finding]:
                 helps = (f"say it there: {own}",)
                 span = _key_span(cluster, tuple(option.split(".")))
                 yield Finding("E0703", message, span, "would contradict it", helps=helps)
+        micro = cluster.values.deepspeed.extra.get(MICRO, "auto")
+        if micro != "auto" and (isinstance(micro, bool) or not isinstance(micro, int) or micro < 1):
+            message = f"`{MICRO}` is a number of rows, at least 1"
+            helps = ("leave it out: as many rows go through at once as the memory has room for",)
+            yield Finding("E0303", message, _key_span(cluster, (MICRO,)), "rows of a forward pass", helps=helps)
 
 
 def _paths(options: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from structdsl import batch
 from structdsl.diagnostics import Label
 from structdsl.lineage import (
     MEASURED_ROLES,
@@ -21,6 +22,7 @@ from structdsl.passes.check_models import same_tokenizer
 from structdsl.passes.finding import Finding
 from structdsl.passes.places import item_span
 from structdsl.promised import maker_of
+from structdsl.schema.cluster import Cluster
 from structdsl.schema.corpus import Synthetic
 from structdsl.schema.model import Scratch
 from structdsl.schema.stage import About
@@ -154,18 +156,24 @@ def batches_are_whole(unit: Unit) -> Iterator[Finding]:
 
 
 def _batch(stage: Declaration, unit: Unit) -> Iterator[Finding]:
-    """Whole rows on every process, of pairs two; `about(…)` leaves it to the machine."""
+    """Whole rows on every process, of pairs two, and whole passes where `extra` says how many rows those have."""
     values = stage.values
     if isinstance(values.batch, About):
         return
-    cluster = unit.blocks[values.cluster].values if values.cluster else None
-    processes, pairs = cluster.world if cluster else 1, stage.variant == "dpo"
-    share = values.length * processes * (2 if pairs else 1)
+    cluster = unit.blocks[values.cluster].values if values.cluster else Cluster()
+    if cluster is None:
+        return
+    processes, pairs, micro = cluster.world, stage.variant == "dpo", batch.rows_a_pass(cluster.deepspeed.extra)
+    if micro is not None and (not isinstance(micro, int) or micro < 1):
+        return  # reported with the cluster
+    share = values.length * batch.share(processes=processes, pairs=pairs, micro=micro)
     if not values.batch % share:
         return
     factors, arithmetic = "`length` × processes", f"{values.length} × {processes}"
     if pairs:
         factors, arithmetic = f"2 × {factors}", f"2 × {arithmetic}"
+    if micro is not None:
+        factors, arithmetic = f"{factors} × rows a pass", f"{arithmetic} × {micro}"
     below = values.batch // share * share
     fits = f"`batch = {below} tokens` or `{below + share} tokens`" if below else f"`batch = {share} tokens`"
     yield Finding(

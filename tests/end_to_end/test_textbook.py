@@ -6,6 +6,7 @@ The book is no part of the repository: it is looked for beside the checkout.
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -71,3 +72,20 @@ def test_it_trained_and_was_examined(book: Folder) -> None:
 
 def test_nothing_is_left_to_do(book: Folder) -> None:
     assert "nothing to do" in book.shell("run", "-p", f"book={BOOK}", "-p", "steps=24").stderr
+
+
+@pytest.mark.slow
+def test_two_ranks_under_zero_2_learn_it_whole(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, "textbook")
+    text = (ROOT / "specs" / "textbook.adapt").read_text(encoding="utf-8")
+    assert text.count("  length    = 512\n") == 2
+    text = text.replace("  length    = 512\n", "  length    = 512\n  cluster   = cluster.two\n")
+    assert text.count("  models = [") == 1
+    text = text.replace("  models = [", "  cluster = cluster.two\n  models = [")
+    folder.spec.write_text(text + "cluster two { processes = 2, deepspeed { zero = 2 } }\n", encoding="utf-8")
+    folder.shell("run", "-p", f"book={BOOK}", "-p", "steps=4")
+    for stage in ("learn", "answer"):
+        log = folder.rows(f"SELECT loss FROM stage.{stage}_log ORDER BY step")
+        assert len(log) == 4
+        assert log[-1]["loss"] < log[0]["loss"]
+    assert [row["n"] for row in folder.rows("SELECT n FROM evaluation.board_scores")] == [305, 305]

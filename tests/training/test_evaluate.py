@@ -42,7 +42,7 @@ def exam(count: int = 6) -> pa.Table:
             "doc_id": [f"q{number}" for number in range(count)],
             "question": QUESTIONS[:count],
             "answer": ["dumplings"] * count,
-            "aliases": pa.array([None, ["Dumpling"]] * (count // 2), pa.list_(pa.string())),
+            "aliases": pa.array(([None, ["Dumpling"]] * 3)[:count], pa.list_(pa.string())),
             "path": [None] * count,
         }
     )
@@ -58,6 +58,20 @@ def test_closed_book(base: Path, tmp_path: Path) -> None:
     assert all(list(row) == COLUMNS for row in rows)
     assert rows[0]["prompt"] == "What?\n"
     assert all(row["score"] == 0.0 and 0 < row["n_tokens"] <= 5 for row in rows)
+
+
+@pytest.mark.slow
+def test_several_processes_find_what_one_finds(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("structdsl_runtime.operations.evaluate.processors", lambda: 2)
+    found: list[list[dict[str, Any]]] = []
+    for processes in (1, 2):
+        arguments = ClosedBook(model="model.base", task="exam", shots=1, max_tokens=5, seed=0, processes=processes)
+        outputs, where = FakeOutputs(tmp_path / str(processes)), context(tmp_path / str(processes))
+        closed_book(arguments, FakeInputs({"exam": exam(5)}, {"model": base}), outputs, where)
+        found.append(outputs.tables["items"])
+        told = {path.name for path in (where.scratch / "events").iterdir()}
+        assert told == {"progress.jsonl", "progress-1.jsonl"} if processes == 2 else {"progress.jsonl"}
+    assert found[0] == found[1]
 
 
 def test_an_exam_without_questions_starts_nothing(base: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from structdsl.launching import Start
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.training.launch import launch
 from structdsl_runtime.training.launchers import environment
@@ -206,11 +207,11 @@ def test_workers_end_with_a_killed_executor(tmp_path: Path) -> None:
 def test_threads_are_shared_out_and_the_users_choice_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr("structdsl_runtime.training.launchers.processors", lambda: 8)
-    assert [environment(count)["OMP_NUM_THREADS"] for count in (1, 2, 8, 16)] == ["8", "4", "1", "1"]
+    assert [environment(Start(processes=count))["OMP_NUM_THREADS"] for count in (1, 2, 8, 16)] == ["8", "4", "1", "1"]
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert environment(2)["OMP_NUM_THREADS"] == "3"
+    assert environment(Start(processes=2))["OMP_NUM_THREADS"] == "3"
     monkeypatch.setenv("MASTER_PORT", "1")
     monkeypatch.setenv("RANK", "7")
-    found = environment(1)
+    found = environment(Start(processes=1, port="2"))
     assert (found["RANK"], found["WORLD_SIZE"]) == ("0", "1")
-    assert found["MASTER_PORT"] != "1"
+    assert found["MASTER_PORT"] == "2"

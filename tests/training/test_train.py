@@ -157,6 +157,66 @@ def test_half_precision_on_a_cpu(base: Path, table: pa.Table, single: Trained, t
     assert {weight.dtype for weight in weights(found.model).values()} == {torch.bfloat16}
 
 
+CPU = {"device": "cpu", "pin_memory": True}
+OFFLOADS = {
+    2: {"offload_optimizer": CPU},
+    3: {"offload_optimizer": CPU, "offload_param": CPU},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("zero", OFFLOADS)
+def test_zero_offloads_and_compiles_nothing(
+    zero: int, single: Trained, base: Path, table: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two ranks that compile an operation at once can abort each other: none is compiled."""
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path / "compiled"))
+    settings = {"stage": zero, **OFFLOADS[zero]}
+    deepspeed = {"zero_optimization": settings, "train_micro_batch_size_per_gpu": 1}
+    found = run_stage(tmp_path, base, table, processes=2, deepspeed=deepspeed)
+    assert "processes × passes × rows = 2 × 2 × 1" in found.printed
+    assert_equal_training(found, single)
+    assert not list((tmp_path / "compiled").rglob("*.so"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"precision": "fp16"}, "`precision = fp16` cannot be trained on this machine"),
+        (
+            {"deepspeed": {"zero_optimization": {"stage": 3, "offload_param": {"device": "nvme", "nvme_path": "x"}}}},
+            "cannot be used on this machine",
+        ),
+    ],
+)
+def test_what_this_machine_cannot_do(
+    changes: dict[str, Any], message: str, base: Path, table: pa.Table, tmp_path: Path
+) -> None:
+    from deepspeed.accelerator import get_accelerator  # type: ignore[import-untyped]  # noqa: PLC0415
+    from deepspeed.ops.op_builder import AsyncIOBuilder  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    able = get_accelerator().is_fp16_supported() if "precision" in changes else AsyncIOBuilder().is_compatible()
+    if able:
+        pytest.skip("this machine can")
+    with pytest.raises(Fault) as caught:
+        run_stage(tmp_path, base, table, **changes)
+    assert caught.value.code == "E0741"
+    assert message in caught.value.message
+
+
+def test_about_is_rounded_to_the_processes(base: Path, table: pa.Table, tmp_path: Path) -> None:
+    found = run_stage(
+        tmp_path,
+        base,
+        table,
+        batch=7,
+        about=True,
+        deepspeed={"zero_optimization": {"stage": 0}, "train_micro_batch_size_per_gpu": 4},
+    )
+    assert "processes × passes × rows = 1 × 2 × 4" in found.printed
+    assert len(found.log) == 3
+
+
 def test_nothing_supervised_is_an_error(base: Path, table: pa.Table, tmp_path: Path) -> None:
     labels = pa.array([[-100] * 64] * ROWS, pa.list_(pa.int64()))
     masked = table.set_column(table.schema.get_field_index("labels"), "labels", labels)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,19 +26,35 @@ POOL: Final = 256  # documents whose windows are batched together
 Items = Iterator[dict[str, Any]]
 
 
-def evaluate(job: EvaluateJob, reporter: Reporter) -> None:
-    """Go through the items of a job."""
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one of several processes does: items r, r + P, r + 2P, … of the job, reported under those numbers."""
+
+    reporter: Reporter
+    rank: int
+    processes: int
+
+    def of(self, lines: Iterable[str]) -> Iterator[str]:
+        return itertools.islice(lines, self.rank, None, self.processes)
+
+    def emit(self, event: str, *, number: int, **values: Any) -> None:
+        """`number` counts the items of this process."""
+        self.reporter.emit(event, number=number * self.processes + self.rank, **values)
+
+
+def evaluate(job: EvaluateJob, reporter: Share) -> None:
+    """Go through this process's items of a job."""
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     model, tokenizer = load(job.model), tokens.load(job.model)
     with job.items.open(encoding="utf-8") as stream:
-        items = (json.loads(line) for line in stream)
+        items = (json.loads(line) for line in reporter.of(stream))
         if isinstance(job.arguments, ClosedBook):
             answer(job.arguments, model, tokenizer, items, reporter)
         else:
             score(model, tokenizer, items, reporter)
 
 
-def answer(arguments: ClosedBook, model: Any, tokenizer: tokens.Tokenizer, items: Items, reporter: Reporter) -> None:
+def answer(arguments: ClosedBook, model: Any, tokenizer: tokens.Tokenizer, items: Items, reporter: Share) -> None:
     """Events `item`: number, output, tokens."""
     prompts = [item["prompt"] for item in items]
     ends = frozenset({tokenizer.eos_id, *_ids(model.config.eos_token_id), *_ids(model.generation_config.eos_token_id)})
@@ -45,7 +63,7 @@ def answer(arguments: ClosedBook, model: Any, tokenizer: tokens.Tokenizer, items
         reporter.emit("item", number=number, output=output, tokens=count)
 
 
-def score(model: Any, tokenizer: tokens.Tokenizer, items: Items, reporter: Reporter) -> None:
+def score(model: Any, tokenizer: tokens.Tokenizer, items: Items, reporter: Share) -> None:
     """Events `item`: number, nats, tokens."""
     head, context = PredictingHead(model), max(1, len(tokenizer.prefix))
     for first in itertools.count(0, POOL):
@@ -63,7 +81,7 @@ def load(folder: Path) -> Any:
     model: Any = AutoModelForCausalLM.from_pretrained(
         folder, dtype=torch.bfloat16 if gpu else torch.float32, attn_implementation="sdpa"
     )
-    return model.to("cuda" if gpu else "cpu").eval()
+    return model.to(f"cuda:{os.environ['LOCAL_RANK']}" if gpu else "cpu").eval()
 
 
 def _ids(value: int | list[int] | None) -> list[int]:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from structdsl.plan import ClosedBook, Perplexity
 from structdsl_runtime.evaluation.questions import item_of, prompts
 from structdsl_runtime.evaluation.scoring import exact_match, parse
+from structdsl_runtime.machine import gpus, processors
 from structdsl_runtime.operation import Context, Inputs, Outputs
 from structdsl_runtime.training.job import EvaluateJob
 from structdsl_runtime.training.launch import launch
@@ -119,4 +120,5 @@ def _run(
         if event.pop("event") == "item":
             record(event)
 
-    launch(WORKER, described, events, processes=1, context=context, on_event=on_event)
+    processes = min(arguments.processes, count, gpus() or processors())  # any number finds the same
+    launch(WORKER, described, events, processes=processes, context=context, on_event=on_event)

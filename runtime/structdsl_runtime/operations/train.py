@@ -18,6 +18,7 @@ from structdsl.plan import Train
 from structdsl_runtime import unfinished
 from structdsl_runtime.operation import Context, Fault, Inputs, Outputs, TableWriter
 from structdsl_runtime.pretrained import TOKENIZER_FILES, copy, read_json
+from structdsl_runtime.settled import settled
 from structdsl_runtime.text import tokens
 from structdsl_runtime.training import broken, card, events, rows, schedule, sources, targets, tracking
 from structdsl_runtime.training.followed import Laid, lay_out
@@ -42,6 +43,7 @@ def train(arguments: Train, inputs: Inputs, outputs: Outputs, context: Context) 
     stage), E0832 (a worker hangs), E0833 (no room for a state).
     """
     tracking.require(arguments.trackers)
+    arguments = settled(arguments)
     base, output = inputs.folder("model"), outputs.folder("model")
     known = sources.read(inputs)
     packed = rows.write(inputs, context.scratch / "rows", arguments.length, known)
@@ -95,6 +97,8 @@ def train(arguments: Train, inputs: Inputs, outputs: Outputs, context: Context) 
                 path,
                 folder,
                 processes=arguments.processes,
+                nodes=arguments.nodes,
+                launcher=arguments.launcher,
                 context=context,
                 on_event=recorder.record,
                 saves=True,

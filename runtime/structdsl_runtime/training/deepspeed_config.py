@@ -9,21 +9,24 @@ from structdsl.plan import Train
 from structdsl_runtime.training.batches import Layout
 
 BUCKET: Final = 500_000_000  # elements: DeepSpeed's own default
+OFFLOADED: Final = ("offload_optimizer", "offload_param")
 Precision = Literal["fp32", "bf16", "fp16"]
 
 
-def precision(arguments: Train, *, gpu: bool) -> Precision:
-    """`auto` is bf16 on a GPU and fp32 on a CPU."""
-    if arguments.precision == "auto":
-        return "bf16" if gpu else "fp32"
+def precision(arguments: Train) -> Precision:
+    """The number format of a stage whose arguments are settled."""
+    assert arguments.precision != "auto", "settled before the workers start"
     return arguments.precision
 
 
-def configuration(arguments: Train, layout: Layout, kind: Precision, parameters: int) -> dict[str, Any]:
+def configuration(
+    arguments: Train, layout: Layout, kind: Precision, parameters: int, *, gpu: bool = False
+) -> dict[str, Any]:
     """DeepSpeed's JSON; `parameters` bounds its buckets, which it would allocate at their full size.
 
     The optimizer is torch's AdamW on every device (`zero_force_ds_cpu_optimizer` off), since DeepSpeed's own for a CPU
-    is compiled on first use; an `optimizer` in the plan's JSON wins.
+    is compiled on first use; what is offloaded is pinned for the sake of a GPU alone, since pinning is compiled on
+    first use where there is none.
     """
     config = copy.deepcopy(arguments.deepspeed)
     zero = config.setdefault("zero_optimization", {})
@@ -34,6 +37,9 @@ def configuration(arguments: Train, layout: Layout, kind: Precision, parameters:
             zero[bucket] = min(int(stated), max(1, parameters))
     if zero["stage"] == 3:
         zero["stage3_gather_16bit_weights_on_model_save"] = True
+    for name in OFFLOADED:
+        if name in zero and not gpu:
+            zero[name]["pin_memory"] = False
     config.setdefault("zero_force_ds_cpu_optimizer", False)
     config.setdefault("steps_per_print", 1_000_000_000)
     config |= {

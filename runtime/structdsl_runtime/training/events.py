@@ -25,13 +25,14 @@ WATCH_SECONDS: Final = 2.0
 
 
 class Reporter:
-    """Writes events of one process; every rank but the first is silent."""
+    """Writes events of one process; every rank but the first is silent, unless `alone` it does what others do not."""
 
-    def __init__(self, folder: Path, rank: int) -> None:
+    def __init__(self, folder: Path, rank: int, *, alone: bool = False) -> None:
         self.folder = folder
         self._stream: TextIO | None = None
-        if rank == 0:
-            self._stream = (folder / PROGRESS).open("a", encoding="utf-8", buffering=1)
+        if rank == 0 or alone:
+            path = folder / (f"progress-{rank}.jsonl" if rank else PROGRESS)
+            self._stream = path.open("a", encoding="utf-8", buffering=1)
 
     def emit(self, event: str, **values: Any) -> None:
         if self._stream is not None:
@@ -51,21 +52,23 @@ def continued(folder: Path, before: Path | None) -> None:
 
 
 class Reader:
-    """Yields each event once, in order; a line still being written waits for the next call."""
+    """Yields each event once, those of a process in order; a line still being written waits for the next call."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / PROGRESS
-        self._offset = 0
+        self._folder = folder
+        self._offsets: dict[Path, int] = {}
 
     def new(self) -> Iterator[dict[str, Any]]:
-        if not self._path.exists():
-            return
-        with self._path.open("rb") as stream:
-            stream.seek(self._offset)
+        for path in sorted(self._folder.glob("progress*.jsonl")):
+            yield from self._of(path)
+
+    def _of(self, path: Path) -> Iterator[dict[str, Any]]:
+        with path.open("rb") as stream:
+            stream.seek(self._offsets.get(path, 0))
             for line in stream:
                 if not line.endswith(b"\n"):
                     return
-                self._offset += len(line)
+                self._offsets[path] = self._offsets.get(path, 0) + len(line)
                 yield json.loads(line)
 
 

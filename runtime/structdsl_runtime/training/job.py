@@ -5,6 +5,7 @@ A worker sees paths and arguments, never tables: the operation lays the rows out
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,13 +15,14 @@ from structdsl.plan.operations import CacheTeacher, ClosedBook, Perplexity, Trai
 
 
 class Job(BaseModel):
-    """`events` is the folder that the worker reports to; the worker ends itself when the process `executor` is gone."""
+    """`events` is the folder that workers report to; those on `host` end themselves when `executor` is gone."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: Path  # Hugging Face folder to start from
     events: Path
     executor: int
+    host: str = Field(default_factory=socket.gethostname)
 
 
 class TrainJob(Job):

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from structdsl.plan.operations import Launcher
 from structdsl_runtime.operation import Context, Fault
 from structdsl_runtime.training import events, orders
-from structdsl_runtime.training.launchers import command, environment
+from structdsl_runtime.training.launchers import command, environment, start
 
 POLL_SECONDS: Final = 0.05
 GRACE_SECONDS: Final = 10.0
@@ -25,31 +26,36 @@ DEAD = re.compile(r"rank\s*:\s*(\d+) \(local_rank: \d+\)\s+.*?exitcode\s*:\s*(-?
 LATE = re.compile("timed? ?out", re.IGNORECASE)  # of a collective, in the words of its backend
 
 
-def launch(
+def launch(  # noqa: PLR0913 - a launch has that many parts
     module: str,
     job: Path,
     folder: Path,
     *,
     processes: int,
     context: Context,
+    nodes: int = 1,
+    launcher: Launcher | None = None,
     on_event: Callable[[dict[str, Any]], None],
     saves: bool = False,
 ) -> None:
-    """Run `python -m module job` in `processes` processes; events from `folder` go to `on_event`, output to the log.
+    """Run `python -m module job` in `processes` processes over `nodes` machines; output goes to the log.
+
+    Events from `folder` go to `on_event`.
 
     Events that are there already, of an attempt that this one goes on from, come first. Raises the `Fault` that a
     worker reported, else E0832 with the ranks that the others waited for in vain, else E0805 with the last lines of
     the rank that failed. Whatever ends the wait early ends the workers first; where they save (`saves`) and have
     begun, a KeyboardInterrupt waits for that, and a second one does not.
     """
+    started = start(module, job, processes, nodes=nodes, launcher=launcher, root=context.root)
     reader = events.Reader(folder)
     for event in reader.new():
         on_event(event)
     begun = False
     with context.log.open("ab") as log:
         worker = subprocess.Popen(  # noqa: S603 - our own module, our own arguments
-            command(module, job, processes),
-            env=environment(processes),
+            command(started),
+            env=environment(started),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -48,9 +48,12 @@ def patience() -> float:
 
 
 class Orders:
-    """What the parent and the system ask of this rank; ends it with the process `executor`, or when a peer failed."""
+    """What the parent and the system ask of this rank.
 
-    def __init__(self, folder: Path, executor: int, rank: int) -> None:
+    Ends it with the process `executor`, where that is one of this machine, and when a peer failed.
+    """
+
+    def __init__(self, folder: Path, executor: int | None, rank: int) -> None:
         self._folder = folder
         self._executor = executor
         self._rank = rank
@@ -87,7 +90,7 @@ class Orders:
     def _watch(self) -> None:
         while True:
             time.sleep(min(WATCH_SECONDS, (self._limit or WATCH_SECONDS) / 4))
-            if (self._folder / END).exists() or not events.alive(self._executor):
+            if (self._folder / END).exists() or (self._executor is not None and not events.alive(self._executor)):
                 os._exit(ENDED)
             if events.peer_failed(self._folder, self._rank):
                 time.sleep(PEER_SECONDS)

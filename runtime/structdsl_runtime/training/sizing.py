@@ -12,7 +12,6 @@ from structdsl_runtime.operation import Fault
 from structdsl_runtime.training.batches import Layout
 
 CPU_TOKENS: Final = 16_384  # per forward pass on a CPU; fewer, larger passes spare DeepSpeed's work per pass
-MICRO: Final = "train_micro_batch_size_per_gpu"
 
 
 def layout(*, batch: int, processes: int, stated: int | None, most: int) -> Layout:

@@ -20,10 +20,11 @@ from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 from transformers.utils import logging
 from transformers.utils.import_utils import is_flash_attn_2_available
 
+from structdsl.batch import rows_a_pass
 from structdsl.plan import Train
 from structdsl_runtime.machine import memory_limit
 from structdsl_runtime.operation import Fault
-from structdsl_runtime.training import rows, schedule, sizing, teacher
+from structdsl_runtime.training import rows, schedule, sizing, suitable, teacher
 from structdsl_runtime.training.batches import Layout
 from structdsl_runtime.training.checkpoint import Resume, Saving, refuse_other
 from structdsl_runtime.training.deepspeed_config import Precision, configuration, precision
@@ -42,17 +43,19 @@ TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def train(job: TrainJob, reporter: Reporter, orders: Orders) -> None:
-    """From model to model; every rank runs this. Raises Faults E0712, E0714, E0716, E0831 to E0833."""
+    """From model to model; every rank runs this. Raises Faults E0712, E0714, E0716, E0741, E0831 to E0833."""
     arguments, gpu = job.arguments, torch.cuda.is_available()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    suitable.before_joining()
     join("nccl" if gpu else "gloo")
+    suitable.check(arguments)
     packed = rows.read(job.rows)
     steps = schedule.steps_of(arguments, len(packed))
-    kind = precision(arguments, gpu=gpu)
+    kind = precision(arguments)
     config = configuration_of(job.model, arguments.length)
     saved = State.model_validate_json((job.resume / STATE).read_bytes()) if job.resume is not None else None
     layout = share_out(arguments, config, kind, saved, gpu=gpu)
-    settings = configuration(arguments, layout, kind, parameters(job.model))
+    settings = configuration(arguments, layout, kind, parameters(job.model), gpu=gpu)
     kept = teacher.head_of(job.teacher, TYPES[kind]) if job.teacher is not None and job.targets is not None else None
     decides = {**job.decides, **setting(layout, settings, steps, kind, gpu=gpu)}
     if saved is not None and job.resume is not None:
@@ -114,7 +117,7 @@ def join(backend: str) -> None:
 def share_out(arguments: Train, config: Any, kind: Precision, saved: State | None, *, gpu: bool) -> Layout:
     """Rows per forward pass: a third of the memory is for activations; a stage that goes on keeps to what it had."""
     processes = torch.distributed.get_world_size()
-    stated = arguments.deepspeed.get(sizing.MICRO)
+    stated = rows_a_pass(arguments.deepspeed)
     if stated is None and saved is not None and saved.decides.get(PROCESSES) == processes:
         stated = saved.decides[MICRO_ROWS]
     room = torch.cuda.get_device_properties().total_memory // 3 if gpu else memory_limit() // (3 * processes)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from pathlib import Path
 
-from structdsl_runtime.training import startup
+from structdsl_runtime.training import ranks, startup
 from structdsl_runtime.training.events import Reporter, failures
 from structdsl_runtime.training.job import TrainJob
+from structdsl_runtime.training.launchers import settings
 from structdsl_runtime.training.orders import Orders
 
 
 def main(path: str) -> None:
     job = TrainJob.model_validate_json(Path(path).read_bytes())
+    ranks.adopt(os.environ)
     rank = int(os.environ["RANK"])
-    orders = Orders(job.events, job.executor, rank)
+    for name, value in settings(int(os.environ["LOCAL_WORLD_SIZE"])).items():
+        os.environ.setdefault(name, value)  # ssh brings none of them to another machine
+    orders = Orders(job.events, job.executor if job.host == socket.gethostname() else None, rank)
     with failures(job.events, rank):
         with startup.imports():
             import torch  # noqa: PLC0415 - see `startup`

@@ -66,19 +66,19 @@ CASES = {
     "about a multiple": (f"stage s: cpt {{ {LEARN}, batch = about(64Ki tokens) }}", []),
     "about": (
         f"cluster c {{ processes = 3 }}\nstage s: cpt {{ {LEARN}, batch = about(64Ki), cluster = cluster.c }}",
-        ["a batch that is rounded to 3 processes (`about`)"],
+        [],
     ),
     "fp16": (
         "cluster c { precision = fp16 }\n" + STAGE,
-        ["`precision = fp16`"],
+        [],
     ),
     "offload": (
         "cluster c { deepspeed { offload = cpu } }\n" + STAGE,
-        ["`offload`"],
+        [],
     ),
     "nodes": (
         "cluster c { nodes = 2, gpus = 1, checkpoint { every = 9h } }\n" + STAGE,
-        ["training on several nodes"],
+        [],
     ),
     "placement": (
         """
@@ -88,8 +88,8 @@ CASES = {
         ["making data on several processes (`cluster`)"],
     ),
     "launcher": (
-        "cluster c { gpus = 2, launcher = slurm }\n" + STAGE,
-        ["`launcher = slurm`"],
+        "cluster c { nodes = 2, gpus = 2, launcher = torchrun }\n" + STAGE,
+        ["training on several nodes by `torchrun`"],
     ),
     "template": (
         "stage s: sft { from = model.base, data = corpus.asked, template = chatml }",
