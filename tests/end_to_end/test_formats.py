@@ -27,7 +27,7 @@ corpus long: derived {
   select = sql "SELECT * FROM ${corpus.chat} WHERE len(messages) > 2 OR shape = 'alpaca'"
 }
 mixture m {
-  budget     = 3k tokens
+  budget     = 12k tokens
   max_epochs = 40
   weights    = { corpus.book: 40%, corpus.chat: 20%, corpus.ratings: 20%, corpus.web: rest }
 }

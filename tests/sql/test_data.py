@@ -301,6 +301,46 @@ taxonomy t { over = [corpus.notes], merge = by_path, rule outline: headings { de
     assert made.column("SELECT n_chunks FROM taxonomy.t WHERE path = 'heart/failure'") == [2]
 
 
+TALK = [{"role": "user", "content": "A?"}, {"role": "assistant", "content": "B"}]
+SAMPLED = """
+corpus asked { source = files("q/*"), role = instruction }
+corpus rated { source = files("r/*"), role = preference }
+corpus notes { source = files("n/*"), role = domain }
+model base { source = path("b") }
+taxonomy t { over = [corpus.notes], rule outline: headings { depth = 2 } }
+mixture m { budget = 60 tokens, max_epochs = 9, weights = { corpus.asked: 40%, corpus.rated: 40%, corpus.notes: rest } }
+stage plain: cpt { from = model.base, data = mixture.m, length = 64, batch = 64 }
+stage placed: scpt { from = model.base, data = mixture.m, structure = taxonomy.t, length = 4Ki, batch = 4Ki }
+stage lines: sft { from = model.base, data = corpus.asked, length = 64, batch = 64 }
+stage chat: sft { from = model.base, data = corpus.asked, length = 64, batch = 64, template = chatml }
+"""
+
+
+def test_instructions_and_preferences_are_plain_text_in_cpt(connection: duckdb.DuckDBPyConnection) -> None:
+    asked = {"doc_id": "a", "corpus": "asked", "role": "instruction", "question": "A?", "answer": "B", "text": "A?\nB"}
+    rated = {"doc_id": "r", "corpus": "rated", "role": "preference", "prompt": "Q?", "chosen": "yes", "rejected": "no"}
+    made = tables(
+        connection,
+        SAMPLED,
+        corpus__asked_read=[asked | {"messages": TALK}],
+        corpus__asked_counts=[{"doc_id": "a", "n_tokens": 4}],
+        corpus__rated_read=[rated | {"text": "Q?\nyes"}],
+        corpus__rated_counts=[{"doc_id": "r", "n_tokens": 4}],
+        corpus__notes_chunks=[chunk(0, "a b c d")],
+    )
+    query = "SELECT DISTINCT corpus, kind, prompt, response, marks FROM stage.plain_rendered ORDER BY 1"
+    plain: dict[str, Any] = {"kind": "plain", "prompt": "", "marks": None}
+    assert made.ask(query) == [
+        plain | {"corpus": corpus, "response": text}
+        for corpus, text in (("asked", "A?\nB"), ("notes", "a b c d"), ("rated", "Q?\nyes"))
+    ]
+    query = "SELECT DISTINCT kind, text FROM stage.placed_rows ORDER BY 2"
+    assert made.ask(query) == [{"kind": "plain", "text": text} for text in ("A?\nB", "Q?\nyes", "a b c d")]
+    assert made.ask("SELECT prompt, response FROM stage.lines_rendered") == [{"prompt": "A?\n", "response": "B"}]
+    query = "SELECT prompt, response, messages FROM stage.chat_rows"
+    assert made.ask(query) == [{"prompt": "A?", "response": "B", "messages": TALK}]
+
+
 def mixed(connection: duckdb.DuckDBPyConnection, mixture: str) -> Tables:
     spec = (
         'corpus notes { source = files("n/*"), role = domain }\ncorpus web { source = files("w/*"), role = replay }\n'
