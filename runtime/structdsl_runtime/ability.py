@@ -12,8 +12,6 @@ from dataclasses import dataclass
 
 from structdsl.plan import (
     ClosedBook,
-    FetchModel,
-    LoadModel,
     Perplexity,
     Place,
     Plan,
@@ -28,9 +26,12 @@ CARRIED_OUT = frozenset(
         "chunk",
         "closed_book",
         "count_tokens",
+        "fetch_model",
+        "fetch_tokenizer",
         "fixture",
         "load_model",
         "load_tokenizer",
+        "merge_models",
         "pack",
         "perplexity",
         "query",
@@ -61,14 +62,11 @@ WORDS = {
     "dpo": "a stage of variant dpo",
     "embed_chunks": "a rule of variant embedding",
     "endpoint": "asking a server (`endpoint`)",
-    "fetch_model": "a model of the Hub (`hf`)",
-    "fetch_tokenizer": "a model of the Hub (`hf`)",
     "group_by_cohesion": "a rule of variant cohesion",
     "identify_language": "identifying the language (`lang`)",
     "judge_quality": "a bundle of quality rules (`quality`)",
     "lm_eval": "the task `lm_eval`",
     "map_python": "a corpus made in Python (`python`)",
-    "merge_models": "a stage of variant merge",
     "multiple_choice": "the task `multiple_choice`",
     "read_dataset": "a dataset of the Hub (`hf_dataset`)",
     "read_objects": "reading from an object store",
@@ -132,10 +130,6 @@ def _passed_over(step: Step) -> Iterator[tuple[str, str]]:
     match step.operation:
         case Train() as train:
             yield from _training(train)
-        case LoadModel(vocabulary="given") | FetchModel(vocabulary="given"):
-            yield "tokenizer", "another tokenizer than that of the model's folder"
-        case LoadModel(trust_remote_code=True):
-            yield "trust_remote_code", "code from a model's repository (`trust_remote_code`)"
         case ClosedBook(processes=processes) | Perplexity(processes=processes) if processes > 1:
             yield "cluster", "an evaluation on several processes"
         case _:
@@ -145,8 +139,6 @@ def _passed_over(step: Step) -> Iterator[tuple[str, str]]:
 def _training(train: Train) -> Iterator[tuple[str, str]]:
     if train.distill is not None:
         yield "distill", "learning from a teacher (`distill`)"
-    if train.adapter is not None:
-        yield "adapter", "low-rank updates (`adapter`)"
     if train.about and train.batch % train.processes:
         yield "batch", f"a batch that is rounded to {train.processes} processes (`about`)"
     if train.precision == "fp16":

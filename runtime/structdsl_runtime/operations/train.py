@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from structdsl.plan import Train
 from structdsl_runtime.operation import Context, Fault, Inputs, Outputs, TableWriter
-from structdsl_runtime.pretrained import TOKENIZER_FILES, copy
+from structdsl_runtime.pretrained import TOKENIZER_FILES, code_files, copy
 from structdsl_runtime.text import tokens
 from structdsl_runtime.training import broken, card, rows, schedule, sources, tracking
 from structdsl_runtime.training.followed import Laid, lay_out
@@ -52,6 +52,8 @@ def train(arguments: Train, inputs: Inputs, outputs: Outputs, context: Context) 
         sources=known.names,
         followed={name: context.scratch / "followed" / name for name in followed},
         output=output,
+        adapter=inputs.folder("adapter") if arguments.adapter == "continue" else None,
+        adapter_output=outputs.folder("adapter") if arguments.adapter is not None else None,
         events=events,
         executor=os.getpid(),
     )
@@ -70,8 +72,8 @@ def train(arguments: Train, inputs: Inputs, outputs: Outputs, context: Context) 
             )
         except Fault as fault:
             raise broken.named(fault, events, inputs, arguments.stage) from fault
-    copy(base, output, TOKENIZER_FILES)
-    readme = card.card(arguments, base=card.base_of(base), rows=packed, steps=steps)
+    copy(base, output, (*TOKENIZER_FILES, *code_files(base)))
+    readme = card.card(arguments, base=card.base_of(base), rows=packed, steps=steps, adapter=job.adapter_output)
     (output / "README.md").write_text(readme, encoding="utf-8")
 
 

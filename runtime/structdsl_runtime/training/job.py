@@ -29,6 +29,8 @@ class TrainJob(Job):
     sources: tuple[str, ...]  # corpora by their numbers in the rows
     followed: dict[str, Path] = {}  # rows of the corpora whose loss is followed, by the name of their table
     output: Path  # existing, empty folder for the trained model
+    adapter: Path | None = None  # folder of the updates that the stage continues
+    adapter_output: Path | None = None  # existing, empty folder for the updates that it trains
 
 
 class EvaluateJob(Job):
