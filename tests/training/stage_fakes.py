@@ -181,13 +181,23 @@ class Trained:
 
 
 def run_stage(
-    folder: Path, base: Path, rows: pa.Table, *, documents: Mapping[str, pa.Table] | None = None, **changes: Any
+    folder: Path,
+    base: Path,
+    rows: pa.Table,
+    *,
+    documents: Mapping[str, pa.Table] | None = None,
+    before: Path | None = None,
+    **changes: Any,
 ) -> Trained:
-    """Train a stage of `rows` in `folder`, following `documents`; changes are those of `train_arguments`."""
+    """Train a stage of `rows` in `folder`, following `documents`; changes are those of `train_arguments`.
+
+    `before` is the folder of an adapter to continue.
+    """
     outputs, warnings = FakeOutputs(folder / "out"), list[str]()
     where = context(folder, warnings=warnings)
     tables = {"packed": rows, "samples": samples(rows), **(documents or {})}
     arguments = train_arguments(probes=tuple(documents or ()), **changes)
-    train(arguments, FakeInputs(tables=tables, folders={"model": base}), outputs, where)
+    folders = {"model": base} | ({"adapter": before} if before is not None else {})
+    train(arguments, FakeInputs(tables=tables, folders=folders), outputs, where)
     log, loss = outputs.tables["log"], outputs.tables["loss"]
     return Trained(folder / "out" / "model", log, where.log.read_text(), loss, warnings)

@@ -17,9 +17,8 @@ from structdsl.plan import ScratchModel
 from structdsl.plan.operations import Lora
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.operations.models import scratch_model
-from structdsl_runtime.operations.train import train
 from structdsl_runtime.training.adapters import attach, continued
-from tests.training.stage_fakes import FakeInputs, FakeOutputs, Trained, context, loaded, packed, train_arguments
+from tests.training.stage_fakes import FakeInputs, FakeOutputs, Trained, context, loaded, packed, run_stage
 
 LORA = Lora(rank=4, alpha=8)
 
@@ -31,12 +30,8 @@ def table() -> pa.Table:
 
 def adapt(folder: Path, base: Path, rows: pa.Table, before: Path | None = None, **changes: Any) -> Trained:
     """A stage that trains an adapter, that of the folder `before` where there is one."""
-    outputs, where = FakeOutputs(folder / "out"), context(folder)
-    folders = {"model": base} | ({"adapter": before} if before is not None else {})
     adapter = "continue" if before is not None else LORA
-    arguments = train_arguments(**{"adapter": adapter, **changes})
-    train(arguments, FakeInputs(tables={"packed": rows}, folders=folders), outputs, where)
-    return Trained(folder / "out" / "model", outputs.tables["log"], where.log.read_text())
+    return run_stage(folder, base, rows, before=before, **{"adapter": adapter, **changes})
 
 
 @pytest.fixture(scope="module")
