@@ -151,7 +151,7 @@ def test_targets_and_dropout(base: Path, table: pa.Table, tmp_path: Path) -> Non
 def test_a_target_that_is_not_there_is_named(base: Path) -> None:
     with pytest.raises(Fault) as caught:
         attach(loaded(base), Lora(rank=2, alpha=2, targets=("q_proj", "query_proj")), seed=0)
-    assert caught.value.code == "E0741"
+    assert caught.value.code == "E0744"
     assert "`query_proj`" in caught.value.message
     assert "`q_proj`" in caught.value.notes[0]
 
@@ -161,4 +161,4 @@ def test_an_adapter_of_another_model_is_refused(single: Trained, tokenizer: Path
     scratch_model(arguments, FakeInputs(folders={"tokenizer": tokenizer}), FakeOutputs(tmp_path), context(tmp_path))
     with pytest.raises(Fault) as caught:
         continued(loaded(tmp_path / "model"), adapter(single))
-    assert caught.value.code == "E0741"
+    assert caught.value.code == "E0744"

@@ -33,7 +33,7 @@ FILES: Final = ("adapter_config.json", "adapter_model.safetensors")
 def attach(model: Any, lora: Lora, seed: int) -> Any:
     """The model with a fresh update beside each target, which changes nothing yet (B = 0); the rest is frozen.
 
-    A is drawn from `seed` alone. Raises Fault E0741 where a target is no layer of the model.
+    A is drawn from `seed` alone. Raises Fault E0744 where a target is no layer of the model.
     """
     targets = list(lora.targets) or "all-linear"
     missing = [name for name in lora.targets if not _is_there(model, name)]
@@ -51,16 +51,16 @@ def attach(model: Any, lora: Lora, seed: int) -> Any:
         try:
             return get_peft_model(model, config)
         except ValueError as error:  # a layer of a kind that peft has no update for
-            raise Fault("E0741", f"peft cannot adapt this model: {_line(error)}") from error
+            raise Fault("E0744", f"peft cannot adapt this model: {_line(error)}") from error
 
 
 def continued(model: Any, folder: Path) -> Any:
-    """The model with the updates of `folder`, to be trained on; raises Fault E0741 where they do not fit it."""
+    """The model with the updates of `folder`, to be trained on; raises Fault E0744 where they do not fit it."""
     try:
         return PeftModel.from_pretrained(model, str(folder), is_trainable=True)
     except (ValueError, RuntimeError, SafetensorError) as error:
         message = f"the adapter of the stage before does not fit the model: {_line(error)}"
-        raise Fault("E0741", message) from error
+        raise Fault("E0744", message) from error
 
 
 def save(network: Any, state: Mapping[str, Tensor] | None, model: Path, adapter: Path) -> None:
@@ -135,7 +135,7 @@ def _no_target(model: Any, missing: list[str]) -> Fault:
         if isinstance(module, torch.nn.Linear) and module is not head
     }
     return Fault(
-        "E0741",
+        "E0744",
         f"the model has no layer {' or '.join(f'`{name}`' for name in missing)}",
         notes=(f"its linear layers are {', '.join(f'`{name}`' for name in sorted(linear))}",),
         helps=("correct `targets` of `lora`, or leave it out to adapt all linear layers but the head",),
