@@ -12,8 +12,6 @@ from dataclasses import dataclass
 
 from structdsl.plan import (
     CacheTeacher,
-    FetchModel,
-    LoadModel,
     Place,
     Plan,
     Step,
@@ -28,9 +26,12 @@ CARRIED_OUT = frozenset(
         "chunk",
         "closed_book",
         "count_tokens",
+        "fetch_model",
+        "fetch_tokenizer",
         "fixture",
         "load_model",
         "load_tokenizer",
+        "merge_models",
         "pack",
         "perplexity",
         "query",
@@ -60,14 +61,11 @@ WORDS = {
     "dpo": "a stage of variant dpo",
     "embed_chunks": "a rule of variant embedding",
     "endpoint": "asking a server (`endpoint`)",
-    "fetch_model": "a model of the Hub (`hf`)",
-    "fetch_tokenizer": "a model of the Hub (`hf`)",
     "group_by_cohesion": "a rule of variant cohesion",
     "identify_language": "identifying the language (`lang`)",
     "judge_quality": "a bundle of quality rules (`quality`)",
     "lm_eval": "the task `lm_eval`",
     "map_python": "a corpus made in Python (`python`)",
-    "merge_models": "a stage of variant merge",
     "multiple_choice": "the task `multiple_choice`",
     "read_dataset": "a dataset of the Hub (`hf_dataset`)",
     "read_objects": "reading from an object store",
@@ -133,16 +131,10 @@ def _passed_over(step: Step) -> Iterator[tuple[str, str]]:
             yield from _training(train)
         case CacheTeacher(cache=cache) if cache.method != "hidden":
             yield "distill", f"`cache = {cache.method}`"
-        case LoadModel(vocabulary="given") | FetchModel(vocabulary="given"):
-            yield "tokenizer", "another tokenizer than that of the model's folder"
-        case LoadModel(trust_remote_code=True):
-            yield "trust_remote_code", "code from a model's repository (`trust_remote_code`)"
         case _:
             pass
 
 
 def _training(train: Train) -> Iterator[tuple[str, str]]:
-    if train.adapter is not None:
-        yield "adapter", "low-rank updates (`adapter`)"
     if train.nodes > 1 and train.launcher is not None and train.launcher.name == "torchrun":
         yield "launcher", "training on several nodes by `torchrun`"

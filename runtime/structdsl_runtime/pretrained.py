@@ -28,6 +28,12 @@ TOKENIZER_FILES: Final = (
 )
 SAVE_TOKENIZER: Final = "save one there: `AutoTokenizer.from_pretrained(id).save_pretrained(path)`"
 SETTINGS: Final = ("config.json", "generation_config.json")  # of the model
+SOURCE: Final = "source.json"  # in the store, of a model of the Hub: its repository and commit
+
+
+def code_files(folder: Path) -> tuple[str, ...]:
+    """Python files of a model folder; in the store, they lie only where the spec lets them be run."""
+    return tuple(sorted(path.name for path in folder.glob("*.py")))
 
 
 def copy(source: Path, target: Path, names: tuple[str, ...]) -> None:

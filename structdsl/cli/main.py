@@ -25,6 +25,7 @@ COMMANDS = (
     "diff",
     "inspect",
     "graph",
+    "export",
     "lock",
     "fmt",
     "fix",

@@ -43,7 +43,7 @@ def tokenizer_of(model: Declaration, planner: Planner) -> str:
             address,
             FetchTokenizer(
                 id=source.id,
-                revision=source.revision,
+                revision=planner.locked(address, source.id, source.revision),
                 trust_remote_code=owner.values.trust_remote_code,
                 token=source.token,
             ),
@@ -88,7 +88,7 @@ def load_model(model: Declaration, planner: Planner) -> None:
             doc = "A model of the Hub."
             operation = FetchModel(
                 id=source.id,
-                revision=source.revision,
+                revision=planner.locked(f"{model.address}.load", source.id, source.revision),
                 vocabulary=vocabulary,
                 trust_remote_code=model.values.trust_remote_code,
                 token=source.token,

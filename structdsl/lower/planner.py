@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from structdsl import sql
 from structdsl.identity import effective, fingerprint
+from structdsl.lock import Repository
 from structdsl.passes.finding import Finding
 from structdsl.plan import Column, Guard, Operation, Output, Place, Placement, Query, Step, View
 from structdsl.syntax.tree import Span
@@ -75,6 +76,13 @@ class Planner:
         for name, output in outputs.items():
             if output.table is not None:
                 self.owners[output.table] = f"{address}:{name}"
+
+    def locked(self, address: str, repository: str, asked: str | None) -> str | None:
+        """The commit that the lock pins for a step which reads a repository of the Hub, else the revision asked for."""
+        pin = self.unit.lock.pins.get(address) if self.unit.lock is not None else None
+        if isinstance(pin, Repository) and (pin.repository, pin.asked) == (repository, asked):
+            return pin.revision
+        return asked
 
     def _collides(self, address: str, outputs: Mapping[str, Output], at: Span) -> bool:
         """Whether a step or a table of it has a name that is taken, which is reported; SQL ignores case."""

@@ -82,6 +82,7 @@ COMMAND_LINE = {
     "fmt": {"paths", "--check", "--diff"},
     "graph": {"spec", "-p", "--profile", "--diagnostics", "--training", "--format", "--out"},
     "init": {"folder"},
+    "export": {"address", "spec", "-p", "--profile", "--diagnostics", "--out", "--adapter"},
     "inspect": {"address", "spec", "-p", "--profile", "--diagnostics", "--format"},
     "lock": {"spec", "-p", "--profile", "--diagnostics", "--check", "--offline"},
     "plan": {"spec", "-p", "--profile", "--diagnostics", "--exit-code", "--all", "--format"},

@@ -34,17 +34,29 @@ class Hub:
         self.commit = "a" * 40
         self.asked: list[str] = []
         self.url = ""
+        self.files: dict[str, bytes] = {"config.json": json.dumps(CONFIG).encode()}  # of acme/tiny
 
-    def answer(self, path: str) -> tuple[int, dict[str, Any], dict[str, str]]:
-        """Status, JSON and headers."""
+    @property
+    def revisions(self) -> tuple[str, ...]:
+        return ("main", "v1", self.commit)
+
+    def answer(self, path: str) -> tuple[int, dict[str, Any] | list[dict[str, Any]] | bytes, dict[str, str]]:
+        """Status, JSON or the bytes of a file, and headers."""
         match [part for part in path.partition("?")[0].split("/") if part]:
-            case ["api", "models", "acme", "tiny", *rest] if rest in ([], ["revision", "v1"]):
+            case ["api", "models", "acme", "tiny", *rest] if rest in ([], *(["revision", r] for r in self.revisions)):
                 parameters = {"parameters": {"F32": 123}, "total": 123}
-                return 200, {"id": "acme/tiny", "sha": self.commit, "safetensors": parameters}, {}
+                siblings = [{"rfilename": name} for name in self.files]
+                found = {"id": "acme/tiny", "sha": self.commit, "safetensors": parameters, "siblings": siblings}
+                return 200, found, {}
+            case ["api", "models", "acme", "tiny", "tree", self.commit]:
+                entry = {"type": "file", "oid": "0" * 40}
+                return 200, [entry | {"path": name, "size": len(data)} for name, data in self.files.items()], {}
+            case ["api", "models", "acme", "gated", *_]:
+                return 403, {"error": "gated"}, {"X-Error-Code": "GatedRepo"}
             case ["api", "datasets", "acme", "web", *rest] if rest in ([], ["revision", "v1"]):
                 return 200, {"id": "acme/web", "sha": self.commit, "cardData": CARD}, {}
-            case ["acme", "tiny", "resolve", self.commit, "config.json"]:
-                return 200, CONFIG, {"ETag": '"config"', "X-Repo-Commit": self.commit}
+            case ["acme", "tiny", "resolve", self.commit, name] if name in self.files:
+                return 200, self.files[name], {"ETag": f'"{name}"', "X-Repo-Commit": self.commit}
             case ["api", "models", "acme", "tiny", "revision", _]:
                 return 404, {"error": "no such revision"}, {"X-Error-Code": "RevisionNotFound"}
             case _:
@@ -65,7 +77,7 @@ def serving() -> Iterator[Hub]:
         def reply(self, *, body: bool) -> None:
             hub.asked.append(self.path)
             status, values, headers = hub.answer(self.path)
-            data = json.dumps(values).encode()
+            data = values if isinstance(values, bytes) else json.dumps(values).encode()
             self.send_response(status)
             for name, value in {"Content-Type": "application/json", **headers}.items():
                 self.send_header(name, value)

@@ -16,6 +16,7 @@ from transformers.utils import logging
 
 from structdsl.plan import ClosedBook
 from structdsl_runtime.evaluation import generate, likelihood
+from structdsl_runtime.pretrained import code_files
 from structdsl_runtime.text import tokens
 from structdsl_runtime.training.events import Reporter
 from structdsl_runtime.training.job import EvaluateJob
@@ -79,7 +80,11 @@ def load(folder: Path) -> Any:
     """The model on the GPU in bf16 where there is one, else on the CPU in fp32."""
     gpu = torch.cuda.is_available()
     model: Any = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.bfloat16 if gpu else torch.float32, attn_implementation="sdpa"
+        folder,
+        dtype=torch.bfloat16 if gpu else torch.float32,
+        attn_implementation="sdpa",
+        trust_remote_code=bool(code_files(folder)),
+        use_safetensors=True,
     )
     return model.to(f"cuda:{os.environ['LOCAL_RANK']}" if gpu else "cpu").eval()
 

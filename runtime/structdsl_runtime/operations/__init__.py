@@ -7,7 +7,8 @@ from structdsl_runtime.operations.chunk import chunk
 from structdsl_runtime.operations.count_tokens import count_tokens
 from structdsl_runtime.operations.evaluate import closed_book, perplexity
 from structdsl_runtime.operations.fixture import fixture
-from structdsl_runtime.operations.models import load_model, scratch_model
+from structdsl_runtime.operations.merge_models import merge_models
+from structdsl_runtime.operations.models import fetch_model, load_model, scratch_model
 from structdsl_runtime.operations.pack import pack
 from structdsl_runtime.operations.query import query
 from structdsl_runtime.operations.read_files import read_files
@@ -17,7 +18,7 @@ from structdsl_runtime.operations.render_scpt import render_scpt
 from structdsl_runtime.operations.render_ssft import render_ssft
 from structdsl_runtime.operations.split_conversations import split_conversations
 from structdsl_runtime.operations.tokenise import tokenise
-from structdsl_runtime.operations.tokenizer import load_tokenizer, train_tokenizer
+from structdsl_runtime.operations.tokenizer import fetch_tokenizer, load_tokenizer, train_tokenizer
 from structdsl_runtime.operations.train import train
 
 OPERATIONS: dict[str, Function] = {
@@ -25,8 +26,11 @@ OPERATIONS: dict[str, Function] = {
     "read_terms": read_terms,
     "train_tokenizer": train_tokenizer,
     "load_tokenizer": load_tokenizer,
+    "fetch_tokenizer": fetch_tokenizer,
     "scratch_model": scratch_model,
     "load_model": load_model,
+    "fetch_model": fetch_model,
+    "merge_models": merge_models,
     "count_tokens": count_tokens,
     "query": query,
     "split_conversations": split_conversations,

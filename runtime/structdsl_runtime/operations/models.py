@@ -1,6 +1,6 @@
-"""Where models come from: freshly drawn weights, or a Hugging Face folder on disk.
+"""Where models come from: freshly drawn weights, a Hugging Face folder on disk, or a repository of the Hub.
 
-Neither needs torch. A scratch model is written straight as a configuration and a safetensors file, so that its weights
+None needs torch. A scratch model is written straight as a configuration and a safetensors file, so that its weights
 depend on the seed and on nothing else (no thread count, no version of torch), in milliseconds instead of the seconds
 that importing transformers takes; a test loads it there and compares.
 """
@@ -8,30 +8,21 @@ that importing transformers takes; a test loads it there and compares.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from structdsl.plan import LoadModel, ScratchModel
+from structdsl.plan import FetchModel, LoadModel, ScratchModel
+from structdsl_runtime import repository
 from structdsl_runtime.files import resolve
+from structdsl_runtime.model_folder import pad_id, take
 from structdsl_runtime.operation import Context, Fault, Inputs, Outputs
-from structdsl_runtime.pretrained import (
-    OLDER_TOKENIZERS,
-    SAVE_TOKENIZER,
-    TOKENIZER_FILES,
-    copy,
-    read_json,
-    unusable,
-    write_json,
-)
+from structdsl_runtime.pretrained import SOURCE, TOKENIZER_FILES, copy, write_json
 from structdsl_runtime.text import tokens
 
 SPREAD: Final = 0.02  # standard deviation of fresh weights, as in GPT-2 and LLaMA
 BLOCK: Final = 8  # the inner size of the MLP is a multiple of it
-INDEX: Final = "model.safetensors.index.json"
-OTHER_WEIGHTS: Final = frozenset({".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf", ".onnx", ".ot"})
 
 
 def scratch_model(arguments: ScratchModel, inputs: Inputs, outputs: Outputs, context: Context) -> None:
@@ -114,47 +105,31 @@ def weights(config: dict[str, Any], seed: int) -> Iterator[tuple[str, npt.NDArra
     yield "model.norm.weight", np.ones(hidden, np.float32)
 
 
-def pad_id(folder: Path, tokenizer: tokens.Tokenizer) -> int:
-    """The padding token that the tokenizer names, else its end of text."""
-    named = read_json(folder / "tokenizer_config.json", str(folder)).get("pad_token")
-    text = named.get("content") if isinstance(named, dict) else named
-    found = tokenizer.engine.token_to_id(text) if isinstance(text, str) else None
-    return tokenizer.eos_id if found is None else found
-
-
 def load_model(arguments: LoadModel, inputs: Inputs, outputs: Outputs, context: Context) -> None:
     """Link the files of a Hugging Face folder into the store; weights in other formats than safetensors stay out.
 
-    Raises Fault E0515 where the folder cannot be read, E0715 where something that a model needs is missing from it.
+    Raises Fault E0515 where the folder cannot be read, and those of `model_folder.take`.
     """
-    del inputs
     source = resolve(arguments.path, context.root).resolve()
     if not source.is_dir():
         raise Fault("E0515", f"`{arguments.path}` cannot be read: no such folder")
-    check(source, arguments.path)
+    given = inputs.folder("tokenizer") if arguments.vocabulary == "given" else None
     target = outputs.folder("model")
-    for path in sorted(source.iterdir()):
-        if path.is_file() and path.suffix not in OTHER_WEIGHTS and not path.name.startswith("."):
-            (target / path.name).symlink_to(path.resolve())
+    take(source, target, arguments.path, tokenizer=given, trust_code=arguments.trust_remote_code)
     context.progress(1, 1, "models")
 
 
-def check(source: Path, shown: str) -> None:
-    """Raises Fault E0715 where `source` has no configuration, no complete safetensors weights or no tokenizer."""
-    if not (source / "config.json").is_file():
-        raise unusable(shown, "it has no `config.json`")
-    if "model_type" not in read_json(source / "config.json", shown):
-        raise unusable(shown, "`config.json` names no `model_type`")
-    if (source / INDEX).is_file():
-        shards = sorted(set(read_json(source / INDEX, shown).get("weight_map", {}).values()))
-    else:
-        shards = ["model.safetensors"]
-    missing = [name for name in shards if not (source / name).is_file()]
-    if missing:
-        others = sorted(path.name for path in source.iterdir() if path.suffix in OTHER_WEIGHTS)
-        if others and missing == ["model.safetensors"]:
-            help_ = "convert it: `AutoModelForCausalLM.from_pretrained(path).save_pretrained(path)` writes safetensors"
-            raise unusable(shown, f"weights are not safetensors but {', '.join(f'`{name}`' for name in others)}", help_)
-        raise unusable(shown, f"weights are missing: {', '.join(f'`{name}`' for name in missing)}")
-    if not any((source / name).is_file() for name in ("tokenizer.json", *OLDER_TOKENIZERS)):
-        raise unusable(shown, "it has no tokenizer", SAVE_TOKENIZER)
+def fetch_model(arguments: FetchModel, inputs: Inputs, outputs: Outputs, context: Context) -> None:
+    """Have a repository of the Hub in the local cache, and link it into the store; `source.json` names its commit.
+
+    Raises Fault E0830 where the Hub does not give it, and those of `model_folder.take`.
+    """
+    given = inputs.folder("tokenizer") if arguments.vocabulary == "given" else None
+    wanted = repository.Wanted(id=arguments.id, revision=arguments.revision, token=arguments.token)
+    source = repository.fetch(wanted, "model", code=arguments.trust_remote_code)
+    target = outputs.folder("model")
+    take(source, target, arguments.id, tokenizer=given, trust_code=arguments.trust_remote_code)
+    write_json(target / SOURCE, {"repository": arguments.id, "revision": source.name})
+    context.log.parent.mkdir(parents=True, exist_ok=True)
+    context.log.write_text(f"{arguments.id} at {source.name}\n", encoding="utf-8")
+    context.progress(1, 1, "models")

@@ -1,4 +1,4 @@
-"""Tokenizers: one trained on the corpora of the spec, or one that a model on disk already has.
+"""Tokenizers: one trained on the corpora of the spec, or one that a model has already, on disk or on the Hub.
 
 Either way the result is a folder that transformers' AutoTokenizer loads.
 """
@@ -11,7 +11,8 @@ from typing import Final
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from structdsl.plan import LoadTokenizer, TrainTokenizer
+from structdsl.plan import FetchTokenizer, LoadTokenizer, TrainTokenizer
+from structdsl_runtime import repository
 from structdsl_runtime.files import resolve
 from structdsl_runtime.operation import Context, Fault, Inputs, Outputs
 from structdsl_runtime.pretrained import (
@@ -77,17 +78,32 @@ def load_tokenizer(arguments: LoadTokenizer, inputs: Inputs, outputs: Outputs, c
     """
     del inputs
     source = resolve(arguments.path, context.root)
-    folder = outputs.folder("tokenizer")
     if not source.is_dir():
         raise Fault("E0515", f"`{arguments.path}` cannot be read: no such folder")
+    _take(source, outputs.folder("tokenizer"), arguments.path, trust_code=False)
+
+
+def fetch_tokenizer(arguments: FetchTokenizer, inputs: Inputs, outputs: Outputs, context: Context) -> None:
+    """Copy the tokenizer of a repository of the Hub.
+
+    Raises the Faults of `repository.fetch`, E0715 and E0711 as `load_tokenizer` does.
+    """
+    del inputs
+    wanted = repository.Wanted(id=arguments.id, revision=arguments.revision, token=arguments.token)
+    source = repository.fetch(wanted, "tokenizer", code=arguments.trust_remote_code)
+    _take(source, outputs.folder("tokenizer"), arguments.id, trust_code=arguments.trust_remote_code)
+    context.progress(1, 1, "tokenizers")
+
+
+def _take(source: Path, folder: Path, shown: str, *, trust_code: bool) -> None:
     # A tokenizer without settings of its own finds its class and its end of text in those of the model.
     copy(source, folder, (*TOKENIZER_FILES, *SETTINGS))
     if not (folder / "tokenizer.json").is_file():
-        _convert(source, folder, arguments.path)
-    tokens.load(folder, arguments.path)
+        _convert(source, folder, shown, trust_code=trust_code)
+    tokens.load(folder, shown)
 
 
-def _convert(source: Path, folder: Path, shown: str) -> None:
+def _convert(source: Path, folder: Path, shown: str, *, trust_code: bool) -> None:
     """Have transformers write `tokenizer.json` from an older kind of tokenizer."""
     kinds = ("tokenizer.json", *OLDER_TOKENIZERS)
     if not any((source / name).is_file() for name in kinds):
@@ -96,7 +112,8 @@ def _convert(source: Path, folder: Path, shown: str) -> None:
     from transformers import AutoTokenizer  # noqa: PLC0415 — 0.6 s that most runs never pay
 
     try:
-        AutoTokenizer.from_pretrained(source, local_files_only=True).save_pretrained(folder)
+        wrapped = AutoTokenizer.from_pretrained(source, local_files_only=True, trust_remote_code=trust_code)
+        wrapped.save_pretrained(folder)
     except Exception as error:  # every kind of tokenizer fails in its own way
         reason = " ".join(str(error).split())
         raise unusable(shown, f"its tokenizer cannot be converted: {reason}", SAVE_TOKENIZER) from error

@@ -17,7 +17,7 @@ from typing import Any, Final
 from structdsl.plan import Train
 from structdsl_runtime import unfinished
 from structdsl_runtime.operation import Context, Fault, Inputs, Outputs, TableWriter
-from structdsl_runtime.pretrained import TOKENIZER_FILES, copy, read_json
+from structdsl_runtime.pretrained import TOKENIZER_FILES, code_files, copy, read_json
 from structdsl_runtime.settled import settled
 from structdsl_runtime.text import tokens
 from structdsl_runtime.training import broken, card, events, rows, schedule, sources, targets, tracking
@@ -63,6 +63,8 @@ def train(arguments: Train, inputs: Inputs, outputs: Outputs, context: Context) 
         sources=known.names,
         followed={name: context.scratch / "followed" / name for name in followed},
         output=output,
+        adapter=inputs.folder("adapter") if arguments.adapter == "continue" else None,
+        adapter_output=outputs.folder("adapter") if arguments.adapter is not None else None,
         teacher=_teacher(arguments, inputs, base),
         targets=_targets(arguments, inputs, packed, context),
         events=folder,
@@ -107,8 +109,8 @@ def train(arguments: Train, inputs: Inputs, outputs: Outputs, context: Context) 
             raise broken.named(fault, folder, inputs, arguments.stage) from fault
     if not recorder.finished:
         raise KeyboardInterrupt  # something else than this process asked the workers to stop
-    copy(base, output, TOKENIZER_FILES)
-    readme = card.card(arguments, base=card.base_of(base), rows=packed, steps=steps)
+    copy(base, output, (*TOKENIZER_FILES, *code_files(base)))
+    readme = card.card(arguments, base=card.base_of(base), rows=packed, steps=steps, adapter=job.adapter_output)
     (output / "README.md").write_text(readme, encoding="utf-8")
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import tokenizers
 
 from structdsl_runtime.operation import Fault
-from structdsl_runtime.pretrained import SAVE_TOKENIZER, read_json, unusable
+from structdsl_runtime.pretrained import SAVE_TOKENIZER, code_files, read_json, unusable
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def _engine(folder: Path, shown: str) -> tokenizers.Tokenizer:
             raise unusable(shown, f"`{path.name}` is no tokenizer: {error}", SAVE_TOKENIZER) from error
     from transformers import AutoTokenizer  # noqa: PLC0415 — 0.6 s that most runs never pay
 
-    wrapped = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    wrapped = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=bool(code_files(folder)))
     engine: tokenizers.Tokenizer = wrapped.backend_tokenizer
     return engine
 

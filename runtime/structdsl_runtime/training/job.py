@@ -36,6 +36,8 @@ class TrainJob(Job):
     kept: Path  # folder of states that survive the step until it is committed: see `unfinished.py`
     resume: Path | None = None  # one of them, to go on from
     decides: dict[str, Any] = {}  # all that decides the result, by name
+    adapter: Path | None = None  # folder of the updates that the stage continues
+    adapter_output: Path | None = None  # existing, empty folder for the updates that it trains
 
 
 class TeacherJob(Job):

@@ -24,6 +24,7 @@ from structdsl.batch import rows_a_pass
 from structdsl.plan import Train
 from structdsl_runtime.machine import memory_limit
 from structdsl_runtime.operation import Fault
+from structdsl_runtime.pretrained import code_files
 from structdsl_runtime.training import rows, schedule, sizing, suitable, teacher
 from structdsl_runtime.training.batches import Layout
 from structdsl_runtime.training.checkpoint import Resume, Saving, refuse_other
@@ -62,7 +63,7 @@ def train(job: TrainJob, reporter: Reporter, orders: Orders) -> None:
         refuse_other(job.resume, saved, decides)
     # Made before the model: under ZeRO-3 transformers then loads it in shards.
     args = training_arguments(arguments, layout, steps, settings, job.events / "trainer")
-    model = load(job.model, config, kind, gpu=gpu)
+    model = adapted(load(job.model, config, kind, gpu=gpu), job)
     if arguments.activation_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
     trainer = StageTrainer(
@@ -85,7 +86,7 @@ def train(job: TrainJob, reporter: Reporter, orders: Orders) -> None:
     trainer.train()
     orders.rest()
     if not saving.stopped:
-        save(trainer, job.output)
+        save(trainer, job.output, job.adapter_output)
         reporter.emit("finished")
     leave()
 
@@ -152,7 +153,7 @@ def setting(layout: Layout, settings: dict[str, Any], steps: int, kind: Precisio
 
 def configuration_of(folder: Path, length: int) -> Any:
     """The model's configuration; raises Fault E0716 where rows are longer than its positions."""
-    config = AutoConfig.from_pretrained(folder)
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=bool(code_files(folder)))
     limit = getattr(config, "max_position_embeddings", None)
     if limit is not None and length > limit:
         raise Fault(
@@ -168,7 +169,12 @@ def load(folder: Path, config: Any, kind: Precision, *, gpu: bool) -> Any:
     """The model with an attention that can isolate segments: varlen flash attention where it is installed."""
     flash = gpu and kind != "fp32" and is_flash_attn_2_available()
     return AutoModelForCausalLM.from_pretrained(
-        folder, config=config, dtype=TYPES[kind], attn_implementation="flash_attention_2" if flash else "sdpa"
+        folder,
+        config=config,
+        dtype=TYPES[kind],
+        attn_implementation="flash_attention_2" if flash else "sdpa",
+        trust_remote_code=bool(code_files(folder)),
+        use_safetensors=True,
     )
 
 
@@ -225,13 +231,34 @@ def followed(job: TrainJob, model: Any) -> Followed | None:
     return Followed(rows={name: rows.read(path) for name, path in job.followed.items()}, head=PredictingHead(model))
 
 
-def save(trainer: StageTrainer, output: Path) -> None:
-    """Weights (safetensors) and configuration; under ZeRO-3 every rank hands in its part."""
+def adapted(model: Any, job: TrainJob) -> Any:
+    """The model with the low-rank updates that the stage trains in place of all weights, where it does."""
+    lora = job.arguments.adapter
+    if lora is None:
+        return model
+    from structdsl_runtime.training import adapters  # noqa: PLC0415 - peft costs every other stage its import
+
+    if job.adapter is not None:
+        return adapters.continued(model, job.adapter)
+    assert not isinstance(lora, str), "an adapter that is continued comes as an input"
+    return adapters.attach(model, lora, job.arguments.seed)
+
+
+def save(trainer: StageTrainer, output: Path, adapter: Path | None) -> None:
+    """Weights (safetensors) and configuration; under ZeRO-3 every rank hands in its part.
+
+    Low-rank updates are merged into the weights, and kept by themselves in `adapter`.
+    """
     sharded = trainer.engine.zero_optimization_stage() == 3
     state = trainer.accelerator.get_state_dict(trainer.engine) if sharded else None
     if trainer.is_world_process_zero():
         trainer.network.config.use_cache = True
-        trainer.network.save_pretrained(output, state_dict=state)
+        if adapter is None:
+            trainer.network.save_pretrained(output, state_dict=state)
+        else:
+            from structdsl_runtime.training import adapters  # noqa: PLC0415 - as in `adapted`
+
+            adapters.save(trainer.network, state, output, adapter)
 
 
 def parameters(folder: Path) -> int:

@@ -178,8 +178,19 @@ class StageTrainer(Trainer):
         return (
             f"{type(engine).__name__}, ZeRO-{engine.zero_optimization_stage()}, {precision_of(self.network)} on "
             f"{self.args.device}; processes × passes × rows = {shares}, "
-            f"positions {self.stage.length}, steps {self.steps}"
+            f"positions {self.stage.length}, steps {self.steps}{self._trained()}"
         )
+
+    def _trained(self) -> str:
+        """How much of the model an adapter trains."""
+        if self.stage.adapter is None:
+            return ""
+        sizes = [
+            (parameter.requires_grad, int(getattr(parameter, "ds_numel", parameter.numel())))
+            for parameter in self.network.parameters()
+        ]
+        trained = sum(size for requires_grad, size in sizes if requires_grad)
+        return f"; {trained:,} of {sum(size for _, size in sizes):,} parameters are trained"
 
     def check_isolation(self) -> None:
         """Raises Fault E0712; every rank takes part, since under ZeRO-3 a forward pass is collective."""
