@@ -151,6 +151,8 @@ def test_an_interrupt_waits_for_what_is_saved_and_a_second_does_not(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells have background jobs ignore it
+
     def interrupt(_event: dict[str, Any]) -> None:
         if again:
             threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
