@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from structdsl.batch import realised
+from structdsl.plan.batch import realised
 from structdsl.plan.operations import Arguments, Training
 from structdsl_runtime.machine import gpus
 

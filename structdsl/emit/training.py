@@ -9,9 +9,9 @@ import json
 import shlex
 from typing import Any
 
-from structdsl.batch import realised
-from structdsl.launching import Start, shown
 from structdsl.plan import Dpo, GraphNode, Plan, Train
+from structdsl.plan.batch import realised
+from structdsl.plan.launching import Start, shown
 from structdsl.plan.operations import Training
 
 

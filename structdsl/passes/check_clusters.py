@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from structdsl.batch import MICRO
 from structdsl.passes.finding import Finding
+from structdsl.plan.batch import MICRO
 from structdsl.schema.cluster import Local, Nvme, OpenMpi, Pdsh
 from structdsl.syntax.tree import Attribute, Block, Span, Text
 from structdsl.syntax.tree import Mapping as WrittenMap

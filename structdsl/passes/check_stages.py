@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from structdsl import batch
 from structdsl.diagnostics import Label
 from structdsl.lineage import (
     MEASURED_ROLES,
@@ -21,6 +20,7 @@ from structdsl.lineage import (
 from structdsl.passes.check_models import same_tokenizer
 from structdsl.passes.finding import Finding
 from structdsl.passes.places import item_span
+from structdsl.plan import batch
 from structdsl.promised import maker_of
 from structdsl.schema.cluster import Cluster
 from structdsl.schema.corpus import Synthetic

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from structdsl.launching import Start
+from structdsl.plan.launching import Start
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.training.launch import launch
 from structdsl_runtime.training.launchers import environment

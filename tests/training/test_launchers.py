@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from deepspeed.launcher.runner import parse_args  # type: ignore[import-untyped]
 
-from structdsl.launching import Start, command, shown
+from structdsl.plan.launching import Start, command, shown
 from structdsl.plan.operations import Launcher
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.training.launch import launch

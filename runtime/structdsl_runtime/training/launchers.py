@@ -1,6 +1,6 @@
 """How worker processes are started: their command line on this machine, and their environment.
 
-`structdsl.launching` words the command; here it is told what only the machine knows: the interpreter, where processes
+`structdsl.plan.launching` words the command; what only the machine knows is said here: the interpreter, where processes
 meet, and whether the environment is the one that the launcher needs. A worker inherits the environment but for what
 this module sets: its threads, its rendezvous and quieter libraries.
 """
@@ -15,8 +15,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from structdsl import launching
-from structdsl.launching import Start
+from structdsl.plan import launching
+from structdsl.plan.launching import Start
 from structdsl.plan.operations import Launcher
 from structdsl_runtime.machine import processors
 from structdsl_runtime.operation import Fault
