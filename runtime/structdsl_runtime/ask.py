@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from pydantic import ValidationError
 
 from structdsl.plan import Plan
 from structdsl_runtime.catalog import meta
@@ -83,7 +84,7 @@ def open_run(store: Path, scratch: Path, run: str | None = None) -> duckdb.DuckD
 def _absent(store: Path, sql: str, run: str | None) -> str:
     """Which tables of the plan a query names that its run has not made, as a line to add to DuckDB's message."""
     state = _state(store, run)
-    plan = Plan.model_validate_json((store / "runs" / state.run_id / "plan.json").read_bytes())
+    plan = _plan(store, state)
     made = {step.address for step in state.steps if step.key is not None}
     waiting = [
         f"`{output.table}` is made by step {step.address}, which run {state.run_id} ({state.status}) has not reached"
@@ -106,9 +107,20 @@ def _state(store: Path, run: str | None) -> RunState:
     return state
 
 
+def _plan(store: Path, state: RunState) -> Plan:
+    """What the run was asked for; raises `QueryError` where a version wrote it that knew other operations."""
+    try:
+        return Plan.model_validate_json((store / "runs" / state.run_id / "plan.json").read_bytes())
+    except ValidationError as error:
+        raise QueryError(
+            f"run {state.run_id} was recorded by another version of structdsl, which this one cannot read;"
+            f" `structdsl run` brings the tables up to date, and those of that run stay Parquet files in `{store}`"
+        ) from error
+
+
 def _relations(store: Path, state: RunState) -> list[Relation]:
     """The tables of all steps that the run had resolved and that are still there."""
-    plan = Plan.model_validate_json((store / "runs" / state.run_id / "plan.json").read_bytes())
+    plan = _plan(store, state)
     place = Store(root=store)
     keys = {step.address: step.key for step in state.steps if step.key is not None}
     return [

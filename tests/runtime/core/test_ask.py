@@ -169,3 +169,10 @@ assert ask.query(Path({str(full)!r}), "FROM corpus.x").rows
 assert ask.query(Path({str(full)!r}), "FROM meta.runs").rows
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_run_of_another_version_is_said_to_be_one(full: Path) -> None:
+    (recorded,) = full.glob("runs/*/plan.json")
+    recorded.write_text(recorded.read_text("utf-8").replace('"version":1', '"version":7'), encoding="utf-8")
+    with pytest.raises(QueryError, match="recorded by another version of structdsl"):
+        query(full, "FROM corpus.x")
