@@ -106,8 +106,8 @@ def _execute(unit: Unit, plan: Plan, place: Place, style: str, addresses: list[s
         raise click.UsageError(str(error)) from None
     except StoreInUse as error:
         raise failure([Diagnostic(code="E0804", message=str(error))], style, EXIT_STEP) from None
-    except Interrupted as error:
-        click.echo(f"interrupted with {len(error.left)} steps left; `structdsl run` continues", err=True)
+    except Interrupted:
+        click.echo("`structdsl run` continues", err=True)
         raise click.exceptions.Exit(130) from None
     if result.failure is not None:
         if result.failure.code in GATES:

@@ -125,10 +125,8 @@ def _train(stage: Declaration, planner: Planner) -> None:
         "model": folder("The adapted weights, loadable by transformers."),
         "log": Output(table=f"{name}_log", columns=LOG, doc="One row an optimizer step."),
         "loss": Output(table=f"{name}_loss", columns=LOSS, doc="The loss of each corpus on the way."),
+        "checkpoints": Output(table=f"{name}_checkpoints", columns=CHECKPOINTS, doc="States that were saved."),
     }
-    if f"{name}_checkpoints" in planner.read:
-        doc = "States that were saved."
-        outputs["checkpoints"] = Output(table=f"{name}_checkpoints", columns=CHECKPOINTS, doc=doc)
     if values.adapter is not None:
         outputs["adapter"] = folder("The low-rank updates by themselves.")
     planner.add(

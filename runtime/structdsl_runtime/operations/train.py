@@ -8,8 +8,7 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -32,8 +31,8 @@ TRAINED, FOLLOWED = "training", "followed"  # kinds of rows in the table `loss`
 
 
 def train(arguments: Train, inputs: Inputs, outputs: Outputs, context: Context) -> None:
-    """Train the folder `model` on the table `packed`; outputs the folder `model`, the tables `log` and `loss`, and the
-    table `checkpoints` if the plan asks for it.
+    """Train the folder `model` on the table `packed`; outputs the folder `model` and the tables `log`, `loss` and
+    `checkpoints`.
 
     `samples` says which corpus each packed sample comes from; with `distill` the model learns from the folder `teacher`
     as well, or from what `targets` has kept of it. Goes on from the latest state that an earlier attempt saved; it
@@ -76,10 +75,12 @@ def train(arguments: Train, inputs: Inputs, outputs: Outputs, context: Context) 
     path = context.scratch / "job.json"
     path.write_text(job.model_dump_json(), encoding="utf-8")
     context.progress(done, steps, "steps")
+    if resume is not None:
+        context.warn(f"goes on from its checkpoint at step {done} of {steps}")
     with (
         outputs.table("log") as log,
         outputs.table("loss") as loss,
-        _if_asked(outputs, "checkpoints") as checkpoints,
+        outputs.table("checkpoints") as checkpoints,
         Trackers(arguments, context) as trackers,
     ):
         recorder = Recorder(
@@ -91,7 +92,6 @@ def train(arguments: Train, inputs: Inputs, outputs: Outputs, context: Context) 
             corpora=known.names,
             followed=followed,
             steps=steps,
-            tracked=done,
         )
         try:
             launch(
@@ -151,32 +151,22 @@ def _followed(arguments: Train, inputs: Inputs, context: Context, base: Path) ->
     return found
 
 
-@contextmanager
-def _if_asked(outputs: Outputs, name: str) -> Iterator[TableWriter | None]:
-    """The writer of a table that not every plan asks for."""
-    if name not in outputs.names():
-        yield None
-        return
-    with outputs.table(name) as table:
-        yield table
-
-
 @dataclass(slots=True, kw_only=True)
 class Recorder:
     """What becomes of the workers' events: rows of the tables, metrics of the trackers.
 
-    An attempt that goes on tells the steps before it again; trackers, which heard of them, are told from `tracked` on.
+    An attempt that goes on tells the steps before it again: the tables are written anew, and every run of ours is a run
+    of its own to a tracker, which thus has the whole curve.
     """
 
     log: TableWriter
     loss: TableWriter
-    checkpoints: TableWriter | None
+    checkpoints: TableWriter
     trackers: Trackers
     context: Context
     corpora: tuple[str, ...]
     followed: Mapping[str, Laid]
     steps: int
-    tracked: int
     finished: bool = False
 
     def record(self, event: dict[str, Any]) -> None:
@@ -185,15 +175,14 @@ class Recorder:
                 self._step(event)
             case "followed":
                 self._follow(event["step"], event["losses"])
-            case "saved" if self.checkpoints is not None:
+            case "saved":
                 self.checkpoints.row(step=event["step"], path=event["path"], bytes=event["bytes"])
             case "finished":
                 self.finished = True
 
     def _step(self, event: dict[str, Any]) -> None:
         step = event["step"]
-        if step > self.tracked:
-            self.trackers.log(step, tracking.of_step(event, self.corpora))
+        self.trackers.log(step, tracking.of_step(event, self.corpora))
         for corpus, (nats, count) in zip(self.corpora, event.pop("sources"), strict=True):
             self.loss.row(step=step, corpus=corpus, loss=nats, tokens=count, kind=TRAINED, bits_per_byte=None)
         self.log.row(**event)
@@ -207,8 +196,7 @@ class Recorder:
             values |= {f"followed/{name}": mean}
             values |= {} if bits is None else {f"followed/{name}/bits_per_byte": bits}
             self.loss.row(step=step, corpus=name, loss=mean, tokens=laid.tokens, kind=FOLLOWED, bits_per_byte=bits)
-        if step > self.tracked or self.tracked == 0:
-            self.trackers.log(step, values)
+        self.trackers.log(step, values)
 
 
 def _nothing_supervised(arguments: Train, packed: rows.Rows, inputs: Inputs, base: Path) -> Fault:
