@@ -86,8 +86,10 @@ def _absent(store: Path, sql: str, run: str | None) -> str:
     state = _state(store, run)
     plan = _plan(store, state)
     made = {step.address for step in state.steps if step.key is not None}
+    begun = {step.address for step in state.steps if step.status in ("running", "failed")}
     waiting = [
-        f"`{output.table}` is made by step {step.address}, which run {state.run_id} ({state.status}) has not reached"
+        f"`{output.table}` is made by step {step.address}, which run {state.run_id} ({state.status}) has not "
+        + ("finished" if step.address in begun else "reached")
         for step in plan.steps
         for output in step.outputs.values()
         if step.address not in made and output.table and re.search(rf"\b{re.escape(output.table)}\b", sql)

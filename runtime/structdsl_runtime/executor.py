@@ -4,6 +4,8 @@ When is a step skipped? When the store has a result under its key, and the key i
 arguments, digests of the inputs and content of the sources. So a run that was interrupted continues where it was, a
 changed threshold recomputes what depends on it, and a change that yields the same rows goes no further.
 
+Steps run in the order of the plan, those of the data before all that trains or examines a model.
+
 A step is the unit of recovery: it is committed by one rename, so that a run killed at any moment leaves finished
 steps and garbage, and nothing in between. The first failure stops the run.
 """
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from structdsl_runtime.operation import Function
     from structdsl_runtime.workshop import Workshop
 
+LONG = frozenset({"cache_teacher", "closed_book", "dpo", "perplexity", "train"})  # hours, where others take minutes
 REFRESH = 0.5  # seconds between two refreshes of the catalog, at least
 
 
@@ -60,11 +63,11 @@ class Interrupted(Exception):  # noqa: N818 - no error: asked for
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """How a run ended; addresses in the order of the plan."""
+    """How a run ended."""
 
     run_id: str
     status: Literal["done", "failed"]
-    ran: tuple[str, ...]
+    ran: tuple[str, ...]  # in the order in which they ran
     reused: tuple[str, ...]
     left: tuple[str, ...]  # not begun: after the failed step
     failure: Failure | None
@@ -123,6 +126,21 @@ def selected(plan: Plan, only: Collection[str] | None) -> tuple[Step, ...]:
         if step.address in wanted:
             wanted.update(step.upstream)
     return tuple(step for step in plan.steps if step.address in wanted)
+
+
+def data_first(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """What needs no trained model, then the rest; either in the order of the plan.
+
+    So a question that does not fit the rows of the last stage is found before the first has trained for a day.
+    """
+    late: set[str] = set()
+    for step in steps:
+        if step.operation.op in LONG or late.intersection(step.upstream):
+            late.add(step.address)
+    return (
+        *(step for step in steps if step.address not in late),
+        *(step for step in steps if step.address in late),
+    )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -186,7 +204,7 @@ class _Execution:
             for step in self.steps:
                 if self.results.keys() >= set(step.upstream):
                     self._reuse(step)
-            for step in self.steps:
+            for step in data_first(self.steps):
                 if step.address not in self.results and not self._reuse(step):
                     self._perform(step)
                 if self.failure is not None:

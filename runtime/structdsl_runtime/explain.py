@@ -18,6 +18,7 @@ from structdsl_runtime.keys import decisive, digests, guards, identify
 from structdsl_runtime.lock import check
 from structdsl_runtime.sources import Listing, Sources, digest
 from structdsl_runtime.store import Manifest, Store
+from structdsl_runtime.unfinished import folder, states
 
 SHOWN = 3  # names of changed files, and characters × 20 of a changed value
 
@@ -75,15 +76,19 @@ def _now(step: Step, known: dict[str, str], store: Store, sources: Sources) -> S
     if manifest is not None:
         return StepPreview(address=step.address, action="reuse", reasons=(), manifest=manifest)
     last = store.latest(step)
+    saved = [
+        f"goes on from its checkpoint at step {state.step}"
+        for _, state in states(folder(store, step.address, identity.key))[-1:]
+    ]
     if last is None:
-        return _run(step, ("never run",), None)
+        return _run(step, ("never run", *saved), None)
     reasons = [*_own(step, last), *_sources(step, last, sources)]
     for name, consumed in identity.inputs.items():
         before = last.inputs.get(name)
         if before is None or before.digest != consumed.digest:
             reasons.append(f"input {consumed.ref.rpartition(':')[0]} changed")
     reasons += [f"input {name} is gone" for name in last.inputs if name not in identity.inputs]
-    return _run(step, tuple(dict.fromkeys(reasons)) or ("its result is no longer whole",), last)
+    return _run(step, (*(dict.fromkeys(reasons) or ("its result is no longer whole",)), *saved), last)
 
 
 def _run(step: Step, reasons: tuple[str, ...], last: Manifest | None) -> StepPreview:

@@ -175,7 +175,7 @@ class Workshop:
         """A warning for each state that an earlier run saved of this step, and that other data make useless."""
         for path, state, what in unfinished.others(self._store, step.address, key, decides):
             message = (
-                f"{step.address}: the checkpoint at step {state.step} is of other data ({what} changed) and is not"
+                f"{step.address}: the checkpoint at step {state.step} fits no more ({what} changed) and is not"
                 f" used; a run of what it was made from continues there, `rm -r {path.parent}` removes it"
             )
             self._observer(Warned(address=step.address, message=message))

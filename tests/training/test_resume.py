@@ -16,7 +16,7 @@ from structdsl_runtime import unfinished
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.operations.train import train
 from structdsl_runtime.training import orders
-from tests.training.stage_fakes import FakeInputs, FakeOutputs, context, packed, train_arguments
+from tests.training.stage_fakes import FakeInputs, FakeOutputs, context, packed, samples, train_arguments
 
 STEPS = 6  # of four rows, in two passes
 BODY = """
@@ -94,8 +94,9 @@ class Stage:
     """One stage in one folder, attempt after attempt; `kept` is what survives them."""
 
     def __init__(self, root: Path, model: Path, table: pa.Table, **changes: Any) -> None:
+        self.warnings: list[str] = []
         self.root, self.attempts, self.kept = root, 0, root / "unfinished" / "stage.learn.train" / "key"
-        self.inputs = FakeInputs(tables={"packed": table}, folders={"model": model})
+        self.inputs = FakeInputs(tables={"packed": table, "samples": samples(table)}, folders={"model": model})
         micro = {"train_micro_batch_size_per_gpu": 2 // changes.get("processes", 1)}
         zero = {"zero_optimization": {"stage": changes.pop("zero", 0)}}
         self.arguments = train_arguments(**{"deepspeed": {**zero, **micro}, "checkpoint": SAVES, **changes})
@@ -105,8 +106,8 @@ class Stage:
         """An attempt in which rank `who` meets its fate at `step`."""
         self.attempts += 1
         folder = self.root / str(self.attempts)
-        outputs = FakeOutputs(folder / "out", {"log": [], "checkpoints": []})
-        where = context(folder)
+        outputs = FakeOutputs(folder / "out")
+        where = context(folder, warnings=self.warnings)
         object.__setattr__(where, "kept", self.kept)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys.modules[train.__module__], "WORKER", "stand_in")

@@ -130,8 +130,8 @@ def test_what_is_missing(more: str, expected: list[str]) -> None:
 
 
 def test_only_what_is_selected_is_asked() -> None:
-    plan = plan_of(f"stage s: cpt {{ {LEARN}, distill = lssd() }}")
-    assert {found.address for found in missing(plan)} == {"stage.s.train"}
+    plan = plan_of(f"stage s: cpt {{ {LEARN}, distill = lssd(cache = topk(64)) }}")
+    assert {found.address for found in missing(plan)} == {"stage.s.teacher"}
     assert missing(plan, ["stage.s.pack"]) == ()
 
 

@@ -17,7 +17,7 @@ import pytest
 from structdsl.plan import CountTokens, Guard, Plan, Query, Train
 from structdsl.plan.operations import Optimizer, Schedule
 from structdsl_runtime.events import Event, RunFinished, StepFailed, StepProgress, Warned, silent
-from structdsl_runtime.executor import RunResult, run, selected
+from structdsl_runtime.executor import RunResult, data_first, run, selected
 from structdsl_runtime.journal import read_state
 from structdsl_runtime.keys import decisive
 from structdsl_runtime.lock import StoreInUse
@@ -130,23 +130,32 @@ def test_the_place_of_the_spec_does_not_enter(root: Path, tmp_path_factory: pyte
     assert go(moved).ran == ()
 
 
-def test_cost_does_not_enter(root: Path) -> None:
-    def train(processes: int, lr: float) -> Train:
-        schedule = Schedule(shape="cosine")
-        return Train(
-            stage="s",
-            length=8,
-            batch=1,
-            optimizer=Optimizer(lr=lr, weight_decay=0.0, clip=1.0, schedule=schedule),
-            steps=None,
-            label_smoothing=0.0,
-            precision="auto",
-            seed=1,
-            activation_checkpointing=False,
-            processes=processes,
-            deepspeed={"x": processes},
-        )
+def train(processes: int, lr: float) -> Train:
+    schedule = Schedule(shape="cosine")
+    return Train(
+        stage="s",
+        length=8,
+        batch=1,
+        optimizer=Optimizer(lr=lr, weight_decay=0.0, clip=1.0, schedule=schedule),
+        steps=None,
+        label_smoothing=0.0,
+        precision="auto",
+        seed=1,
+        activation_checkpointing=False,
+        processes=processes,
+        deepspeed={"x": processes},
+    )
 
+
+def test_data_comes_before_training() -> None:
+    log = {"log": table("stage.s_log", "step BIGINT")}
+    first, second = step("stage.a", train(1, 0.1), log), step("stage.b", train(1, 0.1), log, {"model": "stage.a:log"})
+    after = step("corpus.y", Query(sql=""), {"rows": table("corpus.y", "n BIGINT")}, {"log": "stage.a:log"})
+    ordered = data_first((first, after, second, *plan().steps))
+    assert [each.address for each in ordered] == [*ALL, "stage.a", "corpus.y", "stage.b"]
+
+
+def test_cost_does_not_enter(root: Path) -> None:
     def one(operation: Train) -> Plan:
         return plan_of(step("stage.s", operation, {"log": table("stage.s_log", "step BIGINT")}))
 

@@ -10,6 +10,7 @@ from structdsl.plan import CountTokens
 from structdsl_runtime import unfinished
 from structdsl_runtime.events import Event, Warned
 from structdsl_runtime.executor import run
+from structdsl_runtime.explain import preview
 from structdsl_runtime.operation import Context, Fault, Inputs, Outputs
 from structdsl_runtime.unfinished import State
 from tests.runtime.core.toy_plan import OPERATIONS, count_tokens, plan
@@ -29,10 +30,12 @@ def test_a_state_of_other_data_is_told_of_and_kept(root: Path, store: Path) -> N
     (left,) = store.glob(f"unfinished/{STEP}/*")
     assert [state.step for _, state in unfinished.states(left)] == [40]
 
+    (previewed,) = (entry for entry in preview(plan(), root=root, store=store) if entry.address == STEP)
+    assert previewed.reasons == ("never run", "goes on from its checkpoint at step 40")
     seen: list[Event] = []
     run(plan(hidden=16), root=root, store=store, operations=OPERATIONS, observer=seen.append)
     (told,) = (event.message for event in seen if isinstance(event, Warned) and "checkpoint" in event.message)
-    assert "at step 40 is of other data (`tokenizer` changed) and is not used" in told
+    assert "at step 40 fits no more (`tokenizer` changed) and is not used" in told
     assert f"rm -r {left}" in told
     assert left.exists()
 
