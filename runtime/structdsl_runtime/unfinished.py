@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from structdsl_runtime.files import flush, replace, walk
 from structdsl_runtime.keys import Identity
@@ -32,6 +32,7 @@ class State(Record):
     step: int
     decides: dict[str, Any]
     bytes: int
+    files: dict[str, int] = Field(default_factory=dict)  # their bytes, by names below its folder
 
 
 def decides(identity: Identity) -> dict[str, Any]:
@@ -60,6 +61,16 @@ def states(kept: Path) -> list[tuple[Path, State]]:
     return found
 
 
+def damage(path: Path, state: State) -> Iterator[str]:
+    """In words, each file of a state that is not there as it was saved; contents are not read."""
+    for name, size in state.files.items():
+        found = (path / name).stat().st_size if (path / name).is_file() else None
+        if found is None:
+            yield f"`{name}` is not there"
+        elif found != size:
+            yield f"`{name}` has {found:,} of {size:,} bytes"
+
+
 def begin(kept: Path) -> Path:
     """An empty folder to write a state to, under a name that no reader looks for."""
     path = kept / f"{PARTIAL}{os.getpid()}"
@@ -70,8 +81,11 @@ def begin(kept: Path) -> Path:
 
 def complete(partial: Path, state: State, keep: int) -> Path:
     """Have a state on disk, give it its name, and only then remove those beyond the `keep` latest."""
+    files = {}
     for path in walk(partial):
         flush(path)
+        files[path.relative_to(partial).as_posix()] = path.stat().st_size
+    state = state.model_copy(update={"files": files})
     replace(partial / STATE, state.model_dump_json() + "\n", durable=True)
     kept, path = partial.parent, partial.with_name(NAME.format(state.step))
     shutil.rmtree(path, ignore_errors=True)

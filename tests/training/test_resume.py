@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
 from structdsl.plan.operations import Checkpoint
 from structdsl_runtime import unfinished
@@ -145,10 +146,9 @@ def undisturbed(forgetful: Path, table: pa.Table, tmp_path_factory: pytest.TempP
 def test_resume_after_each_kill_is_bit_identical(
     undisturbed: FakeOutputs, forgetful: Path, table: pa.Table, tmp_path: Path
 ) -> None:
-    """Before anything was saved, while saving, between passes, and stopped after the last step."""
-    stage = Stage(tmp_path, forgetful, table)
+    """While saving, between passes, and stopped after the last step."""
+    stage = Stage(tmp_path, forgetful, table, trackers=("tensorboard",))
     fates: tuple[tuple[str, int, list[int]], ...] = (
-        ("second pass", 1, []),
         ("saving", 2, [1]),
         ("renaming", 3, [1, 2]),
         ("second pass", 5, [3, 4]),
@@ -162,6 +162,11 @@ def test_resume_after_each_kill_is_bit_identical(
     found = stage.run()
     assert weights(found) == weights(undisturbed)
     assert told(found) == told(undisturbed)
+    assert found.tables["loss"] == undisturbed.tables["loss"]
+    events = EventAccumulator(str(tmp_path / str(stage.attempts) / "tensorboard" / "stage.learn"))
+    events.Reload()
+    assert [each.step for each in events.Scalars("train/loss")] == [1, 2, 3, 4, 5, 6]
+    assert stage.warnings[-1] == "goes on from its checkpoint at step 6 of 6"
     checkpoints = found.tables["checkpoints"]
     assert [row["step"] for row in checkpoints] == [1, 2, 3, 4, 5, 6]
     assert checkpoints[-1]["path"] == "unfinished/stage.learn.train/key/step-00000006"
@@ -178,6 +183,14 @@ def test_resume_from_before_a_full_disk_and_with_what_it_was(
     assert "checkpoint at step 4" in fault.message
     assert "checkpoint at step 3 is whole" in fault.notes[1]
     assert not list(stage.kept.glob("partial-*"))
+    (part,) = unfinished.states(stage.kept)[-1][0].glob("engine/*model_states.pt")
+    whole = part.read_bytes()
+    part.write_bytes(whole[:1000])
+    fault = stage.fails("", 0)
+    assert fault.code == "E0834"
+    assert fault.notes == (f"`engine/{part.name}` has 1,000 of {len(whole):,} bytes",)
+    assert "goes on from step 2" in fault.helps[0]
+    part.write_bytes(whole)
     plain = stage.arguments
     stage.arguments = plain.model_copy(update={"deepspeed": {"zero_optimization": {"stage": 1}}})
     fault = stage.fails("", 0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -39,7 +39,7 @@ def train(arguments: Train, inputs: Inputs, outputs: Outputs, context: Context) 
     removes none: the executor does, at the commit. Raises Fault E0708 (a teacher with another tokenizer), E0712
     (samples leak into each other), E0713 (nothing is supervised), E0714 (the loss is no number), E0716 (rows, batch and
     model do not fit together), E0805 (a worker died), E0809 (a tracker cannot be used), E0831 (the state is of another
-    stage), E0832 (a worker hangs), E0833 (no room for a state).
+    stage), E0832 (a worker hangs), E0833 (no room for a state), E0834 (a state is damaged).
     """
     tracking.require(arguments.trackers)
     arguments = settled(arguments)
@@ -53,6 +53,8 @@ def train(arguments: Train, inputs: Inputs, outputs: Outputs, context: Context) 
     unfinished.tidy(context.kept)
     saved = unfinished.states(context.kept)
     resume, done = (saved[-1][0], saved[-1][1].step) if saved else (None, 0)
+    if saved and (damaged := tuple(unfinished.damage(*saved[-1]))):
+        raise _damaged(saved, damaged)
     folder = context.scratch / "events"
     events.continued(folder, resume)
     job = TrainJob(
@@ -197,6 +199,17 @@ class Recorder:
             values |= {} if bits is None else {f"followed/{name}/bits_per_byte": bits}
             self.loss.row(step=step, corpus=name, loss=mean, tokens=laid.tokens, kind=FOLLOWED, bits_per_byte=bits)
         self.trackers.log(step, values)
+
+
+def _damaged(saved: Sequence[tuple[Path, unfinished.State]], damaged: tuple[str, ...]) -> Fault:
+    path, state = saved[-1]
+    before = f"goes on from step {saved[-2][1].step}" if len(saved) > 1 else "starts anew"
+    return Fault(
+        "E0834",
+        f"the checkpoint at step {state.step} is not as it was saved",
+        notes=damaged,
+        helps=(f"bring it back, or remove it, and the stage {before}: `rm -r {path}`",),
+    )
 
 
 def _nothing_supervised(arguments: Train, packed: rows.Rows, inputs: Inputs, base: Path) -> Fault:
