@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from structdsl.cost.figure import ZERO, Figure, derive, total
 from structdsl.cost.model import Model, adapted
-from structdsl.plan import Dpo, Train
+from structdsl.plan import CacheTeacher, Dpo, Train
 from structdsl.plan.operations import Training
 
 HALF, SINGLE = 2, 4  # bytes of an element
@@ -42,7 +42,7 @@ def memory(
     operation: Train | Dpo, model: Model, teacher: Model | None, *, rank: int | None = None, gpu: bool = False
 ) -> Memory:
     """What one process holds while it trains one row at a time; `rank` is that of its adapter, where it has one."""
-    element = _element(operation, gpu=gpu)
+    element = element_of(operation, gpu=gpu)
     states = 12 if element == HALF else 8
     zero = operation.deepspeed.get("zero_optimization", {})
     stage, processes = int(zero.get("stage", 0)), operation.processes
@@ -69,7 +69,7 @@ def memory(
     )
 
 
-def _element(operation: Training, *, gpu: bool) -> int:
+def element_of(operation: Training | CacheTeacher, *, gpu: bool) -> int:
     """Bytes of a weight; `auto` is bf16 on a GPU and fp32 on a CPU."""
     half = operation.precision in {"bf16", "fp16"} or (operation.precision == "auto" and gpu)
     return HALF if half else SINGLE

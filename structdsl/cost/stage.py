@@ -9,12 +9,11 @@ from structdsl.cost.compute import Machine, forward, per_token, seconds
 from structdsl.cost.data import optimizer_steps, packed_rows, positions, source_tokens
 from structdsl.cost.facts import Facts
 from structdsl.cost.figure import ZERO, Figure, derive, total
-from structdsl.cost.memory import Memory, memory
+from structdsl.cost.memory import Memory, element_of, memory
 from structdsl.cost.model import Model, model_behind
 from structdsl.plan import CacheTeacher, Dpo, GraphNode, Step, Train
 from structdsl.plan.operations import Lora
 
-HALF = 2  # bytes of an element of a kept hidden state
 ENTRY, ROW = 5, 7  # bytes of a kept token and of what is kept once a position, compressed
 
 
@@ -52,7 +51,7 @@ def stage_cost(node: GraphNode, steps: Mapping[str, Step], facts: Facts, machine
     number = optimizer_steps(operation, rows)
     tokens = positions(operation, rows, number)
     work = derive(lambda each, many: each * many, per_token(operation, model, teacher), tokens)
-    cache, asking = _teacher_cache(node, steps, facts, teacher)
+    cache, asking = _teacher_cache(node, steps, facts, teacher, gpu=gpu)
     return StageCost(
         stage=node.stage,
         variant=node.variant,
@@ -88,9 +87,12 @@ def _rank(step: Step, steps: Mapping[str, Step]) -> int | None:
 
 
 def _teacher_cache(
-    node: GraphNode, steps: Mapping[str, Step], facts: Facts, teacher: Model | None
+    node: GraphNode, steps: Mapping[str, Step], facts: Facts, teacher: Model | None, *, gpu: bool
 ) -> tuple[Figure | None, Figure]:
-    """Bytes of what is kept of a teacher, and the FLOPs of asking it once for each token."""
+    """Bytes of what is kept of a teacher, and the FLOPs of asking it once for each token.
+
+    Hidden states take what the teacher computes in: 16-bit ones are kept in 32, and the half that is zero is packed.
+    """
     step = steps.get(f"{node.stage}.teacher")
     if step is None or not isinstance(step.operation, CacheTeacher) or teacher is None:
         return None, ZERO
@@ -101,7 +103,8 @@ def _teacher_cache(
         supervised = read = source_tokens(node, steps, facts)
     cache = step.operation.cache
     if cache.method == "hidden":
-        kept = derive(lambda tokens, hidden: tokens * hidden * HALF, supervised, teacher.hidden)
+        element = element_of(step.operation, gpu=gpu)
+        kept = derive(lambda tokens, hidden: tokens * hidden * element, supervised, teacher.hidden)
     else:
         each = ENTRY * (cache.n or 1) + ROW
         kept = derive(lambda tokens: tokens * each, supervised)

@@ -6,14 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
+import torch
 
 from structdsl.compile import compile_unit
 from structdsl.cost import Estimate, Facts, Machine, Size, StageCost, estimate, facts_of
 from structdsl.lock import Shape
 from structdsl.plan import ScratchModel
+from structdsl_runtime.operations.cache_teacher import Piece, as_table
 from structdsl_runtime.operations.models import configuration, weights
 from structdsl_runtime.training.sizing import row_bytes
+from structdsl_runtime.writer import ParquetTable
 
 LLAMA = Shape(
     parameters=8_030_261_248, hidden=4096, inner=14336, layers=32, heads=32, kv_heads=8, vocab=128256, positions=131072
@@ -147,6 +152,30 @@ def test_teacher_cache() -> None:
     counted = stage(spec=learns("distill = lssd(cache = topk(64))"), sizes=sizes).teacher_cache
     assert counted is not None
     assert (counted.value, counted.basis) == (1000 * 327, "exact")
+
+
+CPU = edited("gpus = 8, precision = bf16, ", "")
+ELEMENTS = {
+    "on a GPU": (SPEC, torch.bfloat16),
+    "on a CPU": (CPU, torch.float32),
+    "in 16 bits on a CPU": (CPU.replace("cluster node { ", "cluster node { precision = bf16, "), torch.bfloat16),
+}
+
+
+@pytest.mark.parametrize(("spec", "dtype"), ELEMENTS.values(), ids=ELEMENTS)
+def test_teacher_cache_is_as_large_as_the_table(spec: str, dtype: torch.dtype, tmp_path: Path) -> None:
+    kept = stage(spec=spec.replace("knowledge }\n", "knowledge, distill = lssd(cache = hidden) }\n")).teacher_cache
+    assert kept is not None
+    assert kept.value is not None
+    count, each = 400, kept.value / TOKENS
+    hidden = torch.randn((count, H), generator=torch.Generator().manual_seed(0)).to(dtype).float().numpy()
+    piece = Piece("notes/1", 0, 1, np.zeros(count, np.int32))
+    rows: pa.Table = as_table(piece, 0, piece.ids, hidden, piece.ids, np.zeros((count, 2), np.float32))
+    table = ParquetTable(tmp_path, "targets", rows.schema, frozenset())
+    table.write(rows)
+    table.close()
+    size = sum(path.stat().st_size for path in table.files)
+    assert 0.7 * each < size / count < 1.1 * each
 
 
 def test_what_nobody_can_know_yet_is_said() -> None:

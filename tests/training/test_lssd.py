@@ -315,6 +315,16 @@ def test_lssd_chunked_gives_its_gradients_once() -> None:
         torch.autograd.backward(total)
 
 
+@pytest.mark.parametrize("vocabulary", [1, 63, 4095, 4096, 4097, 5000])
+def test_lssd_chunked_finds_first_choices(vocabulary: int) -> None:
+    logits = torch.randn(60, vocabulary, generator=torch.Generator().manual_seed(0))
+    for row, place in enumerate((0, vocabulary - 1, vocabulary // 2)):
+        logits[row, place] = 9.0
+    logits[3, vocabulary // 3 :] = 9.0  # many ties, of which the first counts
+    logits[4] = 0.0
+    assert torch.equal(chunked.first_choice(logits), logits.argmax(-1, keepdim=True))
+
+
 def largest(tokens: int, vocabulary: int, monkeypatch: pytest.MonkeyPatch) -> int:
     """Elements of the largest tensor that a loss and its gradients allocate, gradients themselves excepted."""
     seen: list[int] = []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +12,22 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
 
 from structdsl.plan import CacheTeacher
-from structdsl.plan.operations import Cache, Distill, Swap
+from structdsl.plan.operations import Cache, Distill, Lora, Swap
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.operations.cache_teacher import cache_teacher
 from structdsl_runtime.pretrained import copy
-from structdsl_runtime.training import isolation, rows, schedule, targets
+from structdsl_runtime.training import isolation, keeping, rows, schedule, sources, targets
+from structdsl_runtime.training.adapters import attach, continued
 from structdsl_runtime.training.batches import PackedRows
-from structdsl_runtime.training.lssd import ALWAYS, Recipe, lssd_loss
+from structdsl_runtime.training.events import Reporter
+from structdsl_runtime.training.job import TeacherJob
+from structdsl_runtime.training.keeping import keep
+from structdsl_runtime.training.lssd import ALWAYS, Recipe, lssd_loss, token_losses
 from structdsl_runtime.training.objective import NextToken, PredictingHead, TokenLoss
 from structdsl_runtime.training.teacher import Frozen, WithoutUpdates
 from tests.training.stage_fakes import (
@@ -30,8 +38,10 @@ from tests.training.stage_fakes import (
     loaded,
     packed,
     run_stage,
+    samples,
     train_arguments,
 )
+from tests.training.test_resume import SAVES, Stage, weights
 
 LSSD = Distill(weight=0.5, swap=ALWAYS)
 
@@ -69,19 +79,22 @@ def assert_equal_training(found: Trained, expected: Trained, rel: float = 1e-4) 
         assert torch.allclose(weight, theirs[name], atol=2e-4), name
 
 
-def test_lssd_equals_a_loop_in_plain_torch(
-    online: Trained, base: Path, table: pa.Table, teacher: Path, tmp_path: Path
-) -> None:
+Costs = Callable[[torch.Tensor, torch.Tensor, dict[str, Any]], torch.Tensor]
+
+
+def loop(model: Any, frozen: Any, inputs: FakeInputs, folder: Path, costs: Costs, steps: int = 3) -> list[float]:
+    """Trains `model` on what `costs` makes of its logits and those of `frozen`; the loss of each step."""
     arguments = train_arguments()
-    laid = rows.write(FakeInputs(tables={"packed": table}), tmp_path, arguments.length)
-    data, steps = PackedRows(laid, arguments.batch), schedule.steps_of(arguments, len(laid))
-    model, frozen = loaded(base), loaded(teacher)
-    parameters = list(model.parameters())
+    laid = rows.write(inputs, folder / "loop", arguments.length, sources.read(inputs))
+    data = PackedRows(laid, arguments.batch)
+    assert steps == schedule.steps_of(arguments, len(laid))
+    parameters = [each for each in model.parameters() if each.requires_grad]
     groups = [
         {"params": [each for each in parameters if each.dim() > 1], "weight_decay": 0.1},
         {"params": [each for each in parameters if each.dim() < 2], "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW(groups, lr=1e-2, betas=(0.9, 0.95))
+    optimizer = torch.optim.AdamW([group for group in groups if group["params"]], lr=1e-2, betas=(0.9, 0.95))
+    losses = []
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = 1e-2 * schedule.share(arguments.optimizer.schedule, step, steps)
@@ -90,24 +103,140 @@ def test_lssd_equals_a_loop_in_plain_torch(
             model.config, batch["input_BT"], batch["segment_BT"], batch["position_BT"]
         )
         mine, theirs = (which(**forward).logits.flatten(0, 1)[batch["predict_N"]] for which in (model, frozen))
-        loss = lssd_loss(mine, theirs, batch["target_N"])
+        loss = costs(mine, theirs, batch)
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
-        assert online.log[step]["loss"] == pytest.approx(loss.item(), rel=1e-5)
+        losses.append(loss.item())
+    return losses
+
+
+def plainly(mine: torch.Tensor, theirs: torch.Tensor, batch: dict[str, Any]) -> torch.Tensor:
+    return lssd_loss(mine, theirs, batch["target_N"])
+
+
+def of(log: list[dict[str, Any]], name: str = "loss") -> list[float]:
+    return [step[name] for step in log]
+
+
+def test_lssd_equals_a_loop_in_plain_torch(
+    online: Trained, base: Path, table: pa.Table, teacher: Path, tmp_path: Path
+) -> None:
+    model = loaded(base)
+    losses = loop(model, loaded(teacher), read(table), tmp_path, plainly)
+    assert of(online.log) == pytest.approx(losses, rel=1e-5)
     expected = model.state_dict()
     for name, weight in load_file(online.model / "model.safetensors").items():
         assert (weight - expected[name]).abs().max() < 1e-4, name  # of steps of 1e-2: Adam divides by tiny gradients
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("zero", "processes"), [(2, 2), (3, 1), (3, 2)])
-def test_lssd_under_zero_and_on_two_ranks(
-    zero: int, processes: int, online: Trained, base: Path, table: pa.Table, teacher: Path, tmp_path: Path
+def read(table: pa.Table) -> FakeInputs:
+    return FakeInputs(tables={"packed": table, "samples": samples(table)})
+
+
+def test_lssd_is_told_by_its_parts(online: Trained) -> None:
+    assert min(of(online.log, "kl")) > 0.1
+    halves = [(ntp + kl) / 2 for ntp, kl in zip(of(online.log, "ntp"), of(online.log, "kl"), strict=True)]
+    assert of(online.log) == pytest.approx(halves, rel=1e-6)
+
+
+LORA = Lora(rank=4, alpha=8)
+SOME = Distill(weight=0.4, swap=ALWAYS, temperature=2.0, roles=("replay",))
+
+
+@pytest.fixture(scope="module")
+def adapted(table: pa.Table, teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Low-rank updates of the teacher itself, which is heard on the tokens of one corpus."""
+    return learn(
+        tmp_path_factory.mktemp("adapted"),
+        teacher,
+        table,
+        teacher,
+        SOME,
+        adapter=LORA,
+        corpora={"notes": "domain", "web": "replay"},
+        label_smoothing=0.1,
+    )
+
+
+def test_lssd_of_updates_is_that_of_a_replica_and_other_corpora_learn_from_the_text(
+    adapted: Trained, table: pa.Table, teacher: Path, tmp_path: Path
 ) -> None:
-    deepspeed = {"zero_optimization": {"stage": zero}}
-    found = learn(tmp_path, base, table, teacher, processes=processes, deepspeed=deepspeed)
+    """Tokens on which the teacher is not heard keep the whole weight of what follows them."""
+    recipe = Recipe(weight=0.4, swap=ALWAYS, temperature=2.0, label_smoothing=0.1)
+    kls, ntps = list[float](), list[float]()
+    known = sources.read(read(table)).names
+
+    def costs(mine: torch.Tensor, theirs: torch.Tensor, batch: dict[str, Any]) -> torch.Tensor:
+        both, ntp, kl = token_losses(mine, theirs, batch["target_N"], recipe)
+        text, *_ = token_losses(mine, None, batch["target_N"], Recipe(label_smoothing=0.1))
+        assert kl is not None
+        heard = batch["source_N"] == known.index("web")
+        assert 0 < heard.sum() < len(heard)
+        assert torch.allclose(both, 0.6 * text + 0.4 * 4 * kl)
+        kls.append(kl.mean().item())
+        ntps.append(ntp.mean().item())
+        return torch.where(heard, both, text).mean()
+
+    model = attach(loaded(teacher), LORA, seed=0)
+    losses = loop(model, loaded(teacher), read(table), tmp_path, costs)
+    assert of(adapted.log) == pytest.approx(losses, rel=1e-5)
+    assert of(adapted.log, "kl") == pytest.approx(kls, rel=1e-4)
+    assert of(adapted.log, "ntp") == pytest.approx(ntps, rel=1e-5)
+
+
+def test_lssd_of_updates_that_are_continued_hears_the_model_they_made(
+    adapted: Trained, table: pa.Table, teacher: Path, tmp_path: Path
+) -> None:
+    before = adapted.model.parent / "adapter"
+    more = FakeInputs(folders={"teacher": adapted.model, "adapter": before})
+    found = run_stage(tmp_path, teacher, table, more=more, distill=LSSD, adapter="continue")
+    model = continued(loaded(teacher), before)
+    losses = loop(model, loaded(adapted.model), read(table), tmp_path, plainly)
+    assert of(found.log) == pytest.approx(losses, rel=1e-5)
+
+
+def untied(folder: Path, model: Path) -> Path:
+    """The same model with a head of its own, half as large as the embeddings."""
+    network_ = loaded(model)
+    network_.config.tie_word_embeddings = False
+    network_.lm_head.weight = torch.nn.Parameter(network_.lm_head.weight.detach() / 2)
+    network_.save_pretrained(folder)
+    copy(model, folder, tuple(path.name for path in model.glob("tokenizer*")))
+    return folder
+
+
+def test_lssd_in_16_bits_of_a_head_of_its_own(base: Path, table: pa.Table, teacher: Path, tmp_path: Path) -> None:
+    start, asked = untied(tmp_path / "start", base), untied(tmp_path / "asked", teacher)
+    found = learn(tmp_path, start, table, asked, precision="bf16")
+    weights_ = load_file(found.model / "model.safetensors")
+    assert "lm_head.weight" in weights_
+    assert {weight.dtype for weight in weights_.values()} == {torch.bfloat16}
+    losses = loop(loaded(start), loaded(asked), read(table), tmp_path, plainly)
+    assert found.log[0]["loss"] == pytest.approx(losses[0], rel=2e-3)
+    assert of(found.log) == pytest.approx(losses, rel=5e-2)  # Adam makes whole steps of what rounding leaves
+
+
+def test_lssd_resume_after_a_kill_is_bit_identical(
+    online: Trained, base: Path, table: pa.Table, teacher: Path, tmp_path: Path
+) -> None:
+    stage = Stage(tmp_path, base, table)
+    stage.inputs = FakeInputs(read(table).tables, {"model": base, "teacher": teacher})
+    stage.arguments = train_arguments(distill=LSSD, checkpoint=SAVES)
+    assert "SIGKILL" in stage.fails("renaming", 2).message
+    assert stage.saved() == [1]
+    found = stage.run()
+    assert weights(found) == (online.model / "model.safetensors").read_bytes()
+    assert of(found.tables["log"]) == of(online.log)
+    assert of(found.tables["log"], "kl") == of(online.log, "kl")
+
+
+@pytest.mark.slow
+def test_lssd_under_zero_on_two_ranks(
+    online: Trained, base: Path, table: pa.Table, teacher: Path, tmp_path: Path
+) -> None:
+    found = learn(tmp_path, base, table, teacher, processes=2, deepspeed={"zero_optimization": {"stage": 3}})
     assert_equal_training(found, online)
 
 
@@ -116,10 +245,15 @@ def test_lssd_under_zero_and_on_two_ranks(
 HIDDEN = LSSD.model_copy(update={"cache": Cache(method="hidden")})
 
 
-def cached(folder: Path, teacher: Path, samples: pa.Table, tokens: pa.Table) -> list[dict[str, Any]]:
+def cached(
+    folder: Path, teacher: Path, samples: pa.Table, tokens: pa.Table, keeps: Path | None = None
+) -> list[dict[str, Any]]:
+    """What a teacher says of all samples; `keeps` survives it."""
     inputs = FakeInputs(tables={"samples": samples, "tokens": tokens}, folders={"model": teacher})
     outputs = FakeOutputs(folder / "out")
     where = context(folder, "stage.learn.teacher")
+    if keeps is not None:
+        object.__setattr__(where, "kept", keeps)
     cache_teacher(CacheTeacher(cache=Cache(method="hidden"), seed=0), inputs, outputs, where)
     return outputs.tables["targets"]
 
@@ -165,7 +299,7 @@ def test_lssd_cached_under_zero_on_two_ranks(
     online: Trained, kept: FakeInputs, base: Path, table: pa.Table, tmp_path: Path
 ) -> None:
     found = run_stage(
-        tmp_path, base, table, more=kept, distill=HIDDEN, processes=2, deepspeed={"zero_optimization": {"stage": 3}}
+        tmp_path, base, table, more=kept, distill=HIDDEN, processes=2, deepspeed={"zero_optimization": {"stage": 2}}
     )
     assert_equal_training(found, online)
 
@@ -187,6 +321,74 @@ def test_lssd_keeps_what_the_teacher_says(kept: FakeInputs, table: pa.Table, tea
     assert supervised
 
 
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Has the teacher asked in this process; what it says of its progress."""
+    said: list[int] = []
+
+    def ask(_module: str, path: Path, events: Path, *, on_event: Any, **_: Any) -> None:
+        del events
+
+        class Here(Reporter):
+            def __init__(self) -> None: ...
+
+            def emit(self, event: str, **values: Any) -> None:
+                said.append(values["done"])
+                on_event({"event": event, **values})
+
+        keep(TeacherJob.model_validate_json(path.read_bytes()), Here())
+
+    monkeypatch.setattr(sys.modules[cache_teacher.__module__], "launch", ask)
+    return said
+
+
+def test_lssd_resume_of_what_was_kept(
+    kept: FakeInputs, here: list[int], table: pa.Table, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples_, tokens = unpacked(table)
+    monkeypatch.setattr(keeping, "TOKENS", 64)
+    monkeypatch.setattr(keeping, "SECONDS", 0.0)
+    whole = cached(tmp_path / "whole", teacher, samples_, tokens)
+    every = here.copy()
+    here.clear()
+    assert len(every) > 5
+    plain = isolation.forward_arguments
+    asked: list[int] = []
+
+    def killed(*arguments: Any) -> Any:
+        asked.append(1)
+        if len(asked) == 4:
+            raise KeyboardInterrupt
+        return plain(*arguments)
+
+    monkeypatch.setattr(keeping, "forward_arguments", killed)
+    keeps = tmp_path / "keeps"
+    with pytest.raises(KeyboardInterrupt):
+        cached(tmp_path / "killed", teacher, samples_, tokens, keeps)
+    assert here == every[:3]
+    again = cached(tmp_path / "again", teacher, samples_, tokens, keeps)
+    assert here == every
+    assert again == whole
+    here.clear()
+    monkeypatch.setattr(keeping, "TOKENS", 256)
+    assert len(cached(tmp_path / "other", teacher, samples_, tokens, keeps)) == len(whole)
+    assert 1 < len(here) < len(every)
+    assert [row["sample_id"] for row in whole] == [row["sample_id"] for row in cached_in_order(kept)]
+
+
+def cached_in_order(kept: FakeInputs) -> list[dict[str, Any]]:
+    return sorted(kept.tables["targets"].to_pylist(), key=lambda row: (row["position"], row["offset"]))
+
+
+@pytest.mark.usefixtures("here")
+def test_lssd_refuses_to_keep_what_does_not_say_all(table: pa.Table, tmp_path: Path) -> None:
+    network("Cohere").save_pretrained(tmp_path / "cohere")
+    with pytest.raises(Fault) as caught:
+        cached(tmp_path, tmp_path / "cohere", *unpacked(table))
+    assert caught.value.code == "E0745"
+
+
+@pytest.mark.usefixtures("here")
 def test_lssd_keeps_a_sample_once_while_it_reads_the_same(teacher: Path, tmp_path: Path) -> None:
     texts = {0: [1, 2, 3, 4], 1: [5, 6, 7], 2: [1, 2, 3, 4], 3: [1, 2, 9, 4], 4: [1, 2, 3, 4]}
     names = {0: "a", 1: "b", 2: "a", 3: "a", 4: "a"}
@@ -269,35 +471,68 @@ def test_lssd_reports_both_parts(base: Path, teacher: Path, batch: dict[str, Any
     assert loss.total.item() == pytest.approx((0.75 * loss.ntp_N + 0.25 * loss.kl_N).mean().item(), rel=1e-5)
 
 
-class Capped(torch.nn.Module):
-    """A model that caps its logits behind the head, as some do."""
-
-    def __init__(self, inner: Any) -> None:
-        super().__init__()
-        self.inner = inner
-        self.config = inner.config
-
-    def get_output_embeddings(self) -> Any:
-        return self.inner.get_output_embeddings()
-
-    def forward(self, **arguments: Any) -> Any:
-        found = self.inner(**arguments)
-        found.logits = 3 * torch.tanh(found.logits / 3)
-        return found
+CHANGED = {"Granite": {"logits_scaling": 4.0}, "Cohere": {"logit_scale": 0.25}}
 
 
+def network(family: str, seed: int = 0) -> Any:
+    """A small model with opinions of a family that changes its logits behind the head."""
+    kind: Any = getattr(transformers, f"{family}Config")
+    config = kind(
+        vocab_size=258,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=64,
+        pad_token_id=256,
+        bos_token_id=256,
+        eos_token_id=256,
+        **CHANGED[family],
+    )
+    automatic: Any = AutoModelForCausalLM
+    torch.manual_seed(seed)
+    model = automatic.from_config(config, attn_implementation="sdpa")
+    with torch.no_grad():
+        model.get_output_embeddings().weight.mul_(20)
+    return model.eval()
+
+
+@pytest.mark.parametrize("family", CHANGED)
 def test_lssd_of_a_model_that_changes_its_logits(
-    base: Path, teacher: Path, batch: dict[str, Any], capfd: pytest.CaptureFixture[str]
+    family: str, batch: dict[str, Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    model, asked = Capped(loaded(base)), Capped(loaded(teacher))
+    model, asked = network(family), network(family, seed=1)
     answers = Frozen(asked, asked, PredictingHead(asked))
     objective = TokenLoss(PredictingHead(model), Recipe(weight=0.5, swap=ALWAYS), processes=1, teacher=answers)
     loss = objective(model, model.config, batch)
+    assert "they are made whole" in capfd.readouterr().out
     forward = isolation.forward_arguments(model.config, batch["input_BT"], batch["segment_BT"], batch["position_BT"])
     mine, theirs = (which(**forward).logits.flatten(0, 1)[batch["predict_N"]] for which in (model, asked))
-    expected = lssd_loss(mine, theirs, batch["target_N"]) * len(batch["target_N"]) / batch["predictions"]
+    expected = lssd_loss(mine, theirs, batch["target_N"])
     assert loss.total.item() == pytest.approx(expected.item(), rel=1e-5)
-    assert "they are made whole" in capfd.readouterr().out
+    undivided = lssd_loss(4 * mine, 4 * theirs, batch["target_N"])  # both families divide by four
+    assert undivided.item() != pytest.approx(expected.item(), rel=1e-2)
+
+
+@pytest.mark.parametrize("head", ["tied", "untied"])
+def test_lssd_in_16_bits(head: str, base: Path, teacher: Path, batch: dict[str, Any], tmp_path: Path) -> None:
+    start, asked = (
+        (base, teacher) if head == "tied" else (untied(tmp_path / "start", base), untied(tmp_path / "asked", teacher))
+    )
+
+    def learnt(dtype: torch.dtype) -> tuple[float, dict[str, torch.Tensor]]:
+        model, other = loaded(start).to(dtype), loaded(asked).to(dtype)
+        answers = Frozen(other, other, PredictingHead(other))
+        recipe = Recipe(weight=0.5, swap=ALWAYS)
+        return graded(model, TokenLoss(PredictingHead(model), recipe, processes=1, teacher=answers), batch)
+
+    (half, found), (whole, exact) = learnt(torch.bfloat16), learnt(torch.float32)
+    assert half == pytest.approx(whole, rel=1e-2)
+    assert ("lm_head.weight" in found) == (head == "untied")
+    for name, gradient in exact.items():
+        assert found[name].dtype == torch.bfloat16
+        assert (found[name] - gradient).norm() < 0.15 * gradient.norm(), name
 
 
 def test_lssd_asks_the_student_without_its_updates(base: Path, batch: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """A teacher's last hidden states at supervised positions, computed once: what `cache = hidden` trains on.
 
 A sample that a stage reads in several epochs is asked once, as long as it reads the same. Numbers are kept as the
-teacher computed them: 16-bit ones widened, which loses nothing, 32-bit ones as they are.
+teacher computed them: 16-bit ones widened, which loses nothing, 32-bit ones as they are. What was computed when a run
+was killed is taken up by the next (see `keeping`).
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Piece:
 def cache_teacher(arguments: CacheTeacher, inputs: Inputs, outputs: Outputs, context: Context) -> None:
     """Ask the folder `model` for every supervised token of the tables `samples` and `tokens`; writes `targets`.
 
-    `ids` are the token and the teacher's first choice, `logprobs` those of both at `temperature`. Raises Fault E0801
+    `ids` are the token and the teacher's first choice, `logprobs` those of both at `temperature`. Raises Fault E0745
     for a model whose logits cannot be had from its hidden states, E0805 where the worker died.
     """
     assert arguments.cache.method == "hidden", "asked beforehand: see `ability`"
@@ -48,9 +49,9 @@ def cache_teacher(arguments: CacheTeacher, inputs: Inputs, outputs: Outputs, con
     with outputs.table("targets") as table:
         if not total:
             return
-        events, found = context.scratch / "events", context.scratch / "found"
+        events, found = context.scratch / "events", context.kept
         events.mkdir()
-        found.mkdir()
+        found.mkdir(parents=True, exist_ok=True)
         job = TeacherJob(
             arguments=arguments,
             model=inputs.folder("model"),
@@ -75,11 +76,12 @@ def cache_teacher(arguments: CacheTeacher, inputs: Inputs, outputs: Outputs, con
             for low in range(0, len(piece.ids), WRITTEN):
                 ids = piece.ids[low : low + WRITTEN]
                 run = slice(start + low, start + low + len(ids))
-                table.write(_table(piece, low, ids, hidden_PD[run], top_P[run], logprob_P2[run]))
+                table.write(as_table(piece, low, ids, hidden_PD[run], top_P[run], logprob_P2[run]))
             start += len(piece.ids)
 
 
-def _table(piece: Piece, low: int, ids: Ids, hidden_PD: Any, top_P: Any, logprob_P2: Any) -> pa.Table:
+def as_table(piece: Piece, low: int, ids: Ids, hidden_PD: Any, top_P: Any, logprob_P2: Any) -> pa.Table:
+    """Rows of `targets` for the tokens `ids` of a piece, which begin at its token number `low`."""
     count = len(ids)
 
     def lists(values: Any, type_: pa.DataType) -> Any:

@@ -27,6 +27,7 @@ from structdsl_runtime.training.lssd import Recipe, chosen, swapped
 
 TOKENS: Final = 1024  # of a chunk at most
 ELEMENTS: Final = 1 << 25  # logits of a chunk at most: 128 MB in 32 bits
+BLOCK: Final = 64  # logits of which the largest is looked for together
 
 Teacher = Callable[[slice], Tensor]
 """The teacher's logits (C, V) of a run of the tokens; they may be written over once they were handed out."""
@@ -177,18 +178,34 @@ def _normalise(z_CV: Tensor) -> tuple[Tensor, Tensor]:
     return q_CV, peak_C1 - q_CV.amax(-1, keepdim=True).log()
 
 
+def first_choice(l_CV: Tensor) -> Tensor:
+    """`argmax`, (C, 1), a tie to the lower id; on a CPU by the largest of each block, which is found several times as
+    fast as where it is.
+    """
+    whole = l_CV.shape[1] // BLOCK * BLOCK
+    if l_CV.device.type != "cpu" or whole < BLOCK * BLOCK:
+        return l_CV.argmax(-1, keepdim=True)
+    start_C1 = BLOCK * l_CV[:, :whole].reshape(len(l_CV), -1, BLOCK).amax(-1).argmax(-1, keepdim=True)
+    block_CB = l_CV.gather(1, start_C1 + torch.arange(BLOCK))
+    top_C1 = start_C1 + block_CB.argmax(-1, keepdim=True)
+    if whole == l_CV.shape[1]:
+        return top_C1
+    rest_C1, place_C1 = l_CV[:, whole:].max(-1, keepdim=True)
+    return torch.where(rest_C1 > block_CB.amax(-1, keepdim=True), whole + place_C1, top_C1)
+
+
 class _Forward:
     """KL(p̃ ‖ q) at temperature 1, by the corrected sums of the module's head; `l_CV` is overwritten."""
 
     def __init__(self, z_CV: Tensor, l_CV: Tensor, target_C1: Tensor, recipe: Recipe, p_CV: Tensor) -> None:
         self._p_CV = torch.softmax(l_CV, -1, out=p_CV)
-        top_C1 = l_CV.argmax(-1, keepdim=True)
+        top_C1 = first_choice(l_CV)
         self._places_C2 = torch.cat((top_C1, target_C1), 1)
         p_C2, l_C2, z_C2 = (matrix_CV.gather(1, self._places_C2) for matrix_CV in (p_CV, l_CV, z_CV))
         gap_C = p_C2[:, 0] - p_C2[:, 1]
         self._gap_C1 = (gap_C * chosen(l_CV, l_C2[:, 1], gap_C, recipe.swap))[:, None]
         lse_C1 = l_C2[:, :1] - p_C2[:, :1].log()
-        sum_C1 = torch.bmm(p_CV[:, None], l_CV.sub_(z_CV)[:, :, None])[:, 0]
+        sum_C1 = l_CV.sub_(z_CV).mul_(p_CV).sum(-1, keepdim=True)
         self._rest_C1 = sum_C1 - lse_C1 + self._gap_C1 * (z_C2[:, :1] - z_C2[:, 1:])
 
     def divergence(self, lse_C1: Tensor) -> Tensor:

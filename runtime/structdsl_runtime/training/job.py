@@ -43,7 +43,7 @@ class TrainJob(Job):
 class TeacherJob(Job):
     arguments: CacheTeacher
     rows: Path  # folder of arrays: see `operations.cache_teacher`
-    output: Path  # existing, empty folder for what is kept
+    output: Path  # existing folder for what is kept, with what an earlier worker kept
 
 
 class EvaluateJob(Job):

@@ -1,17 +1,25 @@
 """The worker's part of `cache_teacher`: rows in, hidden states out, as memory-mapped arrays.
 
+The arrays outlive a worker that is killed: beside them stands how many rows are on disk, and in what setting they were
+computed. The next worker goes on behind these rows, in the same setting; in another it begins anew.
+
 Shapes: R rows, T positions, P predicting positions of all rows, N of a batch, D hidden, V vocabulary.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
+from pydantic import BaseModel
 from torch import Tensor
 from transformers.models.auto.configuration_auto import AutoConfig
 
+from structdsl_runtime.files import replace
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.training import stage
 from structdsl_runtime.training.batches import positions
@@ -23,11 +31,23 @@ from structdsl_runtime.training.teacher import from_hidden
 
 TOKENS: Final = 8192  # of a forward pass
 CHUNK: Final = 1 << 25  # logits at a time
+SECONDS: Final = 30.0  # of work that a kill undoes at most
+MARK: Final = "kept.json"
+
+
+class Mark(BaseModel):
+    """How far the arrays are filled, and in what setting."""
+
+    setting: dict[str, str]
+    rows: int = 0
+    positions: int = 0
 
 
 @torch.inference_mode()
 def keep(job: TeacherJob, reporter: Reporter) -> None:
-    """Writes `hidden` (P, D), `top` (P,) and `logprob` (P, 2) to the folder `output`; raises Fault E0801."""
+    """Writes `hidden` (P, D), `top` (P,) and `logprob` (P, 2) to the folder `output`; goes on where
+    an earlier worker was killed. Raises Fault E0745.
+    """
     gpu = torch.cuda.is_available()
     device = torch.device("cuda" if gpu else "cpu")
     kind = job.arguments.precision
@@ -36,8 +56,8 @@ def keep(job: TeacherJob, reporter: Reporter) -> None:
     head = PredictingHead(model)
     if not head.says_all(model, model.config, device):
         raise Fault(
-            "E0801",
-            "keeping hidden states of a model that changes its logits behind the output head is not built yet",
+            "E0745",
+            "the teacher changes its logits behind the output head: its hidden states do not give them back",
             helps=("leave `cache` out: the teacher is asked as the stage goes",),
         )
     width = int((job.rows / "width").read_text())
@@ -45,16 +65,12 @@ def keep(job: TeacherJob, reporter: Reporter) -> None:
         np.memmap(job.rows / f"{name}.bin", dtype, "r").reshape(-1, width)
         for name, dtype in (("input", np.int32), ("segment", np.int16), ("predicts", np.bool_))
     ]
-    total = int(arrays[2].sum())
-    shapes = {"hidden": (total, head.module.in_features), "top": (total,), "logprob": (total, 2)}
-    found = {
-        name: np.lib.format.open_memmap(
-            job.output / f"{name}.npy", mode="w+", dtype=np.int32 if name == "top" else np.float32, shape=shape
-        )
-        for name, shape in shapes.items()
-    }
-    done, rows = 0, max(1, TOKENS // width)
-    for first in range(0, len(arrays[0]), rows):
+    total, hidden = int(arrays[2].sum()), head.module.in_features
+    rows = max(1, TOKENS // width)
+    setting = {"precision": kind, "device": device.type, "rows": str(rows), "torch": version("torch")}
+    found, mark = open_arrays(job.output, {"hidden": (total, hidden), "top": (total,), "logprob": (total, 2)}, setting)
+    done, saved = mark.positions, time.monotonic()
+    for first in range(mark.rows, len(arrays[0]), rows):
         input_BT, segment_BT, predicts_BT = (np.array(array[first : first + rows]) for array in arrays)
         segment_BT = segment_BT.astype(np.int64)
         parts = (input_BT.astype(np.int64), segment_BT, positions(segment_BT))
@@ -68,8 +84,34 @@ def keep(job: TeacherJob, reporter: Reporter) -> None:
         found["top"][run], found["logprob"][run] = _said(head, hidden_ND, target_N, job.arguments.temperature)
         done = run.stop
         reporter.emit("asked", done=done)
-    for array in found.values():
-        array.flush()
+        if time.monotonic() - saved >= SECONDS or first + rows >= len(arrays[0]):
+            for array in found.values():
+                array.flush()
+            mark = Mark(setting=setting, rows=first + rows, positions=done)
+            replace(job.output / MARK, mark.model_dump_json(), durable=True)
+            saved = time.monotonic()
+
+
+def open_arrays(
+    folder: Path, shapes: dict[str, tuple[int, ...]], setting: dict[str, str]
+) -> tuple[dict[str, Any], Mark]:
+    """Arrays to fill, and how far they are: those of an earlier worker where it computed in this setting."""
+    mark = Mark(setting=setting)
+    path = folder / MARK
+    if path.exists():
+        before = Mark.model_validate_json(path.read_bytes())
+        if before.setting == setting:
+            mark = before
+        else:
+            path.unlink()  # before the arrays that it tells of
+    mode: Literal["r+", "w+"] = "r+" if mark.rows else "w+"
+    arrays: dict[str, Any] = {
+        name: np.lib.format.open_memmap(
+            folder / f"{name}.npy", mode=mode, dtype=np.int32 if name == "top" else np.float32, shape=shape
+        )
+        for name, shape in shapes.items()
+    }
+    return arrays, mark
 
 
 def _said(head: PredictingHead, hidden_ND: Tensor, target_N: Tensor, temperature: float) -> tuple[Any, Any]:

@@ -66,15 +66,22 @@ def train(job: TrainJob, reporter: Reporter, orders: Orders) -> None:
     model = adapted(load(job.model, config, kind, gpu=gpu), job)
     if arguments.activation_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
+    head = PredictingHead(model)
+    answers = teacher_of(job, model, head, settings, kind, kept)
     trainer = StageTrainer(
         model=model,
-        objective=objective(job, model, layout, settings, kind, kept),
+        objective=objective(job, head, layout, answers),
         args=args,
         arguments=arguments,
         rows=packed,
         layout=layout,
         steps=steps,
-        telling=Telling(reporter=reporter, sources=job.sources, followed=followed(job, model)),
+        telling=Telling(
+            reporter=reporter,
+            sources=job.sources,
+            followed=followed(job, model),
+            teacher=None if answers is None else answers.shape,
+        ),
     )
     resume: list[Resume] = []
     if saved is not None and job.resume is not None:
@@ -178,16 +185,13 @@ def load(folder: Path, config: Any, kind: Precision, *, gpu: bool) -> Any:
     )
 
 
-def objective(
-    job: TrainJob, model: Any, layout: Layout, settings: dict[str, Any], kind: Precision, kept: teacher.Head | None
-) -> Objective:
+def objective(job: TrainJob, head: PredictingHead, layout: Layout, answers: Answers | None) -> Objective:
     """What the stage minimises: the next token, and the divergence from a teacher where it has one.
 
-    `kept` is the head of a teacher whose hidden states were kept.
+    Tokens of corpora that it is not heard on learn from the text alone, with its whole weight.
     """
-    arguments, head = job.arguments, PredictingHead(model)
-    distill, smoothing = arguments.distill, arguments.label_smoothing
-    if distill is None or job.teacher is None:
+    distill, smoothing = job.arguments.distill, job.arguments.label_smoothing
+    if distill is None or answers is None:
         return TokenLoss(head, Recipe(label_smoothing=smoothing), processes=layout.processes)
     recipe = Recipe(
         weight=distill.weight,
@@ -196,15 +200,11 @@ def objective(
         kl=distill.kl,
         label_smoothing=smoothing,
     )
-    heard = [number for number, name in enumerate(job.sources) if arguments.corpora.get(name) in distill.roles]
+    heard = [number for number, name in enumerate(job.sources) if job.arguments.corpora.get(name) in distill.roles]
 
     def distilled(batch: dict[str, Any]) -> torch.Tensor:
         return torch.isin(batch["source_N"], torch.tensor(heard, device=batch["source_N"].device))
 
-    if kept is not None and job.targets is not None:
-        answers: Answers = teacher.Kept(job.targets, rows.read(job.rows), kept)
-    else:
-        answers = _teacher(job, model, head, settings, kind)
     return TokenLoss(
         head,
         recipe,
@@ -214,9 +214,20 @@ def objective(
     )
 
 
-def _teacher(job: TrainJob, model: Any, head: PredictingHead, settings: dict[str, Any], kind: Precision) -> Answers:
+def teacher_of(
+    job: TrainJob,
+    model: Any,
+    head: PredictingHead,
+    settings: dict[str, Any],
+    kind: Precision,
+    kept: teacher.Head | None,
+) -> teacher.Counted | None:
+    """Who the stage learns from, if anyone; `kept` is the head of a teacher whose hidden states were kept."""
     folder = job.teacher
-    assert folder is not None
+    if folder is None:
+        return None
+    if kept is not None and job.targets is not None:
+        return teacher.Kept(job.targets, rows.read(job.rows), kept)
 
     def load_teacher() -> Any:
         return load(folder, AutoConfig.from_pretrained(folder), kind, gpu=torch.cuda.is_available())

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import deepspeed  # type: ignore[import-untyped]
 import numpy as np
@@ -22,13 +23,22 @@ from torch.nn import functional
 from transformers.models.auto.configuration_auto import AutoConfig
 from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 
-from structdsl_runtime.training import chunked, targets
+from structdsl_runtime.training import chunked, metrics, targets
 from structdsl_runtime.training.isolation import forward_arguments
 from structdsl_runtime.training.objective import Answers, PredictingHead
 from structdsl_runtime.training.rows import Rows
 
 
-def online(student: Any, head: PredictingHead, *, own_start: bool, load: Callable[[], Any], config: Any) -> Answers:
+class Counted(Answers, Protocol):
+    """Answers, and what giving them costs."""
+
+    @property
+    def shape(self) -> metrics.Shape:
+        """What of the teacher takes part in every step."""
+        ...
+
+
+def online(student: Any, head: PredictingHead, *, own_start: bool, load: Callable[[], Any], config: Any) -> Counted:
     """The teacher of a stage, asked as it goes.
 
     `own_start` says that the teacher is what the stage starts from: under low-rank updates that is the student without
@@ -72,6 +82,10 @@ class Frozen:
         model.eval()
         engine.eval()
 
+    @property
+    def shape(self) -> metrics.Shape:
+        return metrics.shape_of(self._model)
+
     @contextmanager
     def __call__(self, student: Any, config: Any, batch: dict[str, Any]) -> Iterator[chunked.Teacher]:
         del student, config  # its attention follows its own configuration
@@ -95,6 +109,12 @@ class WithoutUpdates:
         self._network = network
         self._head = head
         self._whole: bool | None = None
+
+    @property
+    def shape(self) -> metrics.Shape:
+        whole = metrics.shape_of(self._network)
+        updates = sum(metrics.size_of(each) for each in self._network.parameters() if each.requires_grad)
+        return replace(whole, body=whole.body - updates)
 
     @contextmanager
     def __call__(self, student: Any, config: Any, batch: dict[str, Any]) -> Iterator[chunked.Teacher]:
@@ -154,6 +174,10 @@ class Kept:
         self._hidden_PD = np.load(folder / targets.HIDDEN, mmap_mode="r")
         self._starts = targets.starts(rows)
         self._head = head
+
+    @property
+    def shape(self) -> metrics.Shape:
+        return metrics.Shape(body=0, head=self._head.weight_VD.numel(), layers=0, width=0)
 
     @contextmanager
     def __call__(self, student: Any, config: Any, batch: dict[str, Any]) -> Iterator[chunked.Teacher]:
