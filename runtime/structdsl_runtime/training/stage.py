@@ -20,6 +20,7 @@ from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 from transformers.utils import logging
 from transformers.utils.import_utils import is_flash_attn_2_available
 
+from structdsl.plan.batch import most_rows, rows_a_pass
 from structdsl.plan import Train
 from structdsl.plan.batch import rows_a_pass
 from structdsl_runtime.machine import memory_limit
@@ -132,7 +133,7 @@ def share_out(arguments: Train, config: Any, kind: Precision, saved: State | Non
         batch=arguments.batch,
         processes=processes,
         stated=stated,
-        most=sizing.most_rows(room, row, arguments.length, gpu=gpu),
+        most=most_rows(room, row, arguments.length, gpu=gpu),
     )
 
 
