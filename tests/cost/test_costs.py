@@ -102,7 +102,7 @@ def test_preferences_ask_the_reference_as_well() -> None:
 
 
 ZERO = {  # bytes a parameter: weights, gradients, optimizer
-    0: (2, 2, 12),
+    0: (2, 2, 12 / 8),  # as 1: 16 bits need a stage
     1: (2, 2, 12 / 8),
     2: (2, 2 / 8, 12 / 8),
     3: (2 / 8, 2 / 8, 12 / 8),
