@@ -57,7 +57,14 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-SHARED = ("structdsl.plan", "structdsl.identity", "structdsl")
+SHARED = (
+    "structdsl",
+    "structdsl.batch",
+    "structdsl.identity",
+    "structdsl.launching",
+    "structdsl.plan",
+    "structdsl.zero",
+)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "runtime").rglob("*.py")), ids=lambda p: p.relative_to(ROOT).as_posix())
