@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from structdsl.plan.batch import realised
 from structdsl.cost.facts import Facts, Feed, Size
 from structdsl.cost.figure import Figure, about, derive, exact, most, unknown
 from structdsl.plan import Dpo, GraphNode, Pack, RenderSsft, Step, Train
+from structdsl.plan.batch import realised
 
 EARLIER = "as many as in an earlier run"
 

@@ -14,7 +14,7 @@ from structdsl.cost.figure import ZERO, Figure, derive, total
 from structdsl.cost.model import Model, adapted
 from structdsl.plan import Dpo, Train
 from structdsl.plan.operations import Training
-from structdsl.zero import zero_stage
+from structdsl.plan.zero import zero_stage
 
 HALF, SINGLE = 2, 4  # bytes of an element
 

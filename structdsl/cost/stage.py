@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from structdsl.plan.batch import largest, most_rows, realised, rows_a_pass
 from structdsl.cost.compute import Machine, forward, per_token, seconds
 from structdsl.cost.data import optimizer_steps, packed_rows, positions, source_tokens
 from structdsl.cost.facts import Facts
@@ -13,6 +12,7 @@ from structdsl.cost.figure import ZERO, Figure, about, derive, exact, total
 from structdsl.cost.memory import Memory, memory
 from structdsl.cost.model import Model, model_behind
 from structdsl.plan import CacheTeacher, Dpo, GraphNode, Step, Train
+from structdsl.plan.batch import largest, most_rows, realised, rows_a_pass
 from structdsl.plan.operations import Lora, Training
 
 HALF = 2  # bytes of an element of a kept hidden state

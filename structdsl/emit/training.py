@@ -13,7 +13,7 @@ from structdsl.plan import Dpo, GraphNode, Plan, Train
 from structdsl.plan.batch import realised
 from structdsl.plan.launching import Start, shown
 from structdsl.plan.operations import Training
-from structdsl.zero import planned_stage
+from structdsl.plan.zero import planned_stage
 
 
 def training_files(plan: Plan) -> dict[str, str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from structdsl.batch import realised
 from structdsl.graph.blocks import role_of, steps_by_block
 from structdsl.graph.diagram import KINDS, Carries, Diagram, Edge, Node
 from structdsl.plan import GraphNode, Plan, Step
+from structdsl.plan.batch import realised
 from structdsl.plan.operations.training import Training
-from structdsl.zero import planned_stage
+from structdsl.plan.zero import planned_stage
 
 CARRIES: dict[str, Carries] = {"from": "weights", "teacher": "teacher", "data": "rows"}
 

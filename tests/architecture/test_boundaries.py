@@ -57,14 +57,7 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-SHARED = (
-    "structdsl",
-    "structdsl.batch",
-    "structdsl.identity",
-    "structdsl.launching",
-    "structdsl.plan",
-    "structdsl.zero",
-)
+SHARED = ("structdsl.plan", "structdsl.identity", "structdsl")
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "runtime").rglob("*.py")), ids=lambda p: p.relative_to(ROOT).as_posix())

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from structdsl.plan.batch import most_rows
 from structdsl.cli.costs import table
 from structdsl.compile import compile_unit
 from structdsl.cost import Estimate, Facts, Machine, Size, StageCost, estimate, facts_of
 from structdsl.lock import Shape
 from structdsl.plan import ScratchModel
+from structdsl.plan.batch import most_rows
 from structdsl_runtime.operations.models import configuration, weights
 from structdsl_runtime.training.sizing import layout, row_bytes
 

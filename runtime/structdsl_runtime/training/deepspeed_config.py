@@ -6,7 +6,7 @@ import copy
 from typing import Any, Final, Literal
 
 from structdsl.plan import Train
-from structdsl.zero import zero_stage
+from structdsl.plan.zero import zero_stage
 from structdsl_runtime.training.batches import Layout
 
 BUCKET: Final = 500_000_000  # elements: DeepSpeed's own default

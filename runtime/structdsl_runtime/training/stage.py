@@ -20,9 +20,8 @@ from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 from transformers.utils import logging
 from transformers.utils.import_utils import is_flash_attn_2_available
 
-from structdsl.plan.batch import most_rows, rows_a_pass
 from structdsl.plan import Train
-from structdsl.plan.batch import rows_a_pass
+from structdsl.plan.batch import most_rows, rows_a_pass
 from structdsl_runtime.machine import memory_limit
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.pretrained import code_files
