@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from shutil import get_terminal_size
 from typing import Any
 
-from structdsl.cli.outline import columns, paragraph
+from structdsl.cli.outline import WIDTH, columns, paragraph
 from structdsl.cost import Estimate, Facts, Figure, StageCost, corpus_size
 from structdsl.cost.figure import count, flops, size, span, total
+from structdsl.cost.stage import Batch
 
-HEAD = ("training", "", "steps", "tokens", "compute", "memory", "time", "teacher cache")
+SHARES = "rows a step"
+HEAD = ("training", "", SHARES, "steps", "tokens", "compute", "memory", "time", "teacher cache")
 
 
 def table(estimate: Estimate) -> list[str]:
@@ -19,10 +22,27 @@ def table(estimate: Estimate) -> list[str]:
         rows = [_row(cost) for cost in estimate.stages]
         if len(estimate.stages) > 1:
             rows.append(_total(estimate))
-        lines += [*columns(HEAD, rows, left=2), "", *_assumptions(estimate), *_reasons(estimate)]
+        lines += [*_columns(rows), "", *_assumptions(estimate), *_reasons(estimate)]
     for address, calls in estimate.calls.items():
         lines += paragraph(f"{address}: {calls.text(count)} calls of a language model, {calls.why}", then="  ")
     return lines
+
+
+def _columns(rows: list[tuple[str, ...]]) -> list[str]:
+    """The table; what is shared out stands below where the terminal has no room for it in the same line."""
+    whole = columns(HEAD, rows, left=2)
+    if max(map(len, whole)) <= get_terminal_size((WIDTH, 0)).columns:
+        return whole
+    at = HEAD.index(SHARES)
+    without = [(*row[:at], "", *row[at + 1 :]) for row in rows]
+    shares = [(row[0], row[1], row[at]) for row in rows if row[at]]
+    return [*columns(HEAD, without, left=2), "", *columns((HEAD[0], HEAD[1], SHARES), shares, left=2)]
+
+
+def _shares(batch: Batch) -> str:
+    """`64 = 8 × 4 × 2`."""
+    parts = (batch.micro.text(count), batch.passes.text(count).lstrip("~"), str(batch.processes))
+    return f"{batch.rows:,} = {' × '.join(parts)}"
 
 
 def _row(cost: StageCost) -> tuple[str, ...]:
@@ -34,6 +54,7 @@ def _row(cost: StageCost) -> tuple[str, ...]:
     return (
         cost.stage,
         cost.variant,
+        _shares(cost.batch),
         cost.steps.text(count),
         cost.tokens.text(count),
         cost.all_flops.text(flops),
@@ -48,6 +69,7 @@ def _total(estimate: Estimate) -> tuple[str, ...]:
     caches = [cost.teacher_cache for cost in estimate.stages if cost.teacher_cache is not None]
     return (
         "total",
+        "",
         "",
         "",
         _sum([cost.tokens for cost in estimate.stages], count),
@@ -80,9 +102,18 @@ def _assumptions(estimate: Estimate) -> Iterator[str]:
     held = "weights, gradients and optimizer" + (
         ", plus activations where the shape of the model is known" if without else " and one row of activations"
     )
+    yield from paragraph(f"rows a step: those of a pass × passes × processes{_room(estimate)}", then="  ")
     yield from paragraph(
         f"compute: 6·N + 12·L·H·T a token; memory: {held}, a process; time: at {' and '.join(speeds)}", then="  "
     )
+
+
+def _room(estimate: Estimate) -> str:
+    """What a pass is given room for, where that is estimated; the machine that trains settles it."""
+    machine, estimated = estimate.machine, [cost for cost in estimate.stages if cost.batch.micro.basis == "about"]
+    devices = [f"of a GPU of {size(machine.gpu_memory)}"] * any(cost.gpu for cost in estimated)
+    devices += [f"of this machine, {size(machine.cpu_memory)}"] * any(not cost.gpu for cost in estimated)
+    return f"; ~ as many as a third of the memory {' and '.join(devices)} has room for" if devices else ""
 
 
 def _reasons(estimate: Estimate) -> Iterator[str]:
@@ -145,6 +176,12 @@ def _stage(cost: StageCost) -> dict[str, Any]:
         "rows": _figure(cost.rows),
         "tokens": _figure(cost.tokens),
         "optimizer_steps": _figure(cost.steps),
+        "batch": {
+            "rows": cost.batch.rows,
+            "rows_of_a_pass": _figure(cost.batch.micro),
+            "passes": _figure(cost.batch.passes),
+            "processes": cost.batch.processes,
+        },
         "flops": _figure(cost.flops),
         "seconds": _figure(cost.seconds),
         "memory_bytes": {

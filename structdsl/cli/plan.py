@@ -81,9 +81,10 @@ class Previewed:
 
 def _previewed(unit: Unit, plan: Plan, place: Place) -> Previewed:
     """Raises `UsageError` where the store cannot be read."""
-    from structdsl.cost import Size, estimate, facts_of  # noqa: PLC0415
+    from structdsl.cost import Machine, Size, estimate, facts_of  # noqa: PLC0415
     from structdsl_runtime.explain import preview  # noqa: PLC0415
     from structdsl_runtime.lock import StoreUnusable  # noqa: PLC0415
+    from structdsl_runtime.machine import memory_limit  # noqa: PLC0415
     from structdsl_runtime.sizes import sizes  # noqa: PLC0415
 
     try:
@@ -103,7 +104,7 @@ def _previewed(unit: Unit, plan: Plan, place: Place) -> Previewed:
         entries=tuple(entry for entry in previews if entry.address not in views),
         reasons={entry.address: "; ".join(entry.own) for entry in previews},
         facts=facts,
-        estimate=estimate(plan, facts, only=pending),
+        estimate=estimate(plan, facts, machine=Machine(cpu_memory=memory_limit()), only=pending),
     )
 
 

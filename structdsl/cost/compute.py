@@ -26,6 +26,8 @@ class Machine:
     peak: float = 989e12  # FLOP/s of one GPU: H100 and H200, dense bf16
     utilisation: float = 0.40  # share of the peak that training reaches
     cpu: float = 50e9  # FLOP/s that training sustains in a process without a GPU
+    gpu_memory: float = 80e9  # bytes of one GPU: H100
+    cpu_memory: float = 16e9  # bytes of a machine without one
 
     def rate(self, *, gpu: bool) -> float:
         """FLOP/s of one process."""

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from structdsl.cost.facts import Facts, Feed, Size
 from structdsl.cost.figure import Figure, about, derive, exact, most, unknown
 from structdsl.plan import Dpo, GraphNode, Pack, RenderSsft, Step, Train
+from structdsl.plan.batch import realised
 
 EARLIER = "as many as in an earlier run"
 
@@ -77,7 +78,7 @@ def optimizer_steps(operation: Train | Dpo, rows: Figure) -> Figure:
     cap = operation.steps
     if rows.value is None and cap is not None:
         return most(cap, "`steps` is a cap")
-    whole = derive(lambda number: math.ceil(number / operation.batch), rows)
+    whole = derive(lambda number: math.ceil(number / realised(operation)), rows)
     if cap is None or whole.value is None or whole.value < cap:
         return whole
     return exact(cap) if whole.basis == "exact" else about(cap, "`steps` is a cap")
@@ -85,6 +86,7 @@ def optimizer_steps(operation: Train | Dpo, rows: Figure) -> Figure:
 
 def positions(operation: Train | Dpo, rows: Figure, steps: Figure) -> Figure:
     """Positions that go through the model, padding included."""
+    batch = realised(operation)
     if rows.value is None:
-        return derive(lambda number: number * operation.batch * operation.length, steps)
-    return derive(lambda all_, number: min(all_, number * operation.batch) * operation.length, rows, steps)
+        return derive(lambda number: number * batch * operation.length, steps)
+    return derive(lambda all_, number: min(all_, number * batch) * operation.length, rows, steps)

@@ -14,6 +14,7 @@ from structdsl.cost.figure import ZERO, Figure, derive, total
 from structdsl.cost.model import Model, adapted
 from structdsl.plan import CacheTeacher, Dpo, Train
 from structdsl.plan.operations import Training
+from structdsl.plan.zero import zero_stage
 
 HALF, SINGLE = 2, 4  # bytes of an element
 
@@ -45,7 +46,7 @@ def memory(
     element = element_of(operation, gpu=gpu)
     states = 12 if element == HALF else 8
     zero = operation.deepspeed.get("zero_optimization", {})
-    stage, processes = int(zero.get("stage", 0)), operation.processes
+    stage, processes = zero_stage(operation.deepspeed, half=element == HALF), operation.processes
     trained = model.parameters if rank is None else adapted(model, rank)
 
     def shared(parameters: Figure, each: int, since: int) -> Figure:

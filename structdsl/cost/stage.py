@@ -8,13 +8,24 @@ from dataclasses import dataclass
 from structdsl.cost.compute import Machine, forward, per_token, seconds
 from structdsl.cost.data import optimizer_steps, packed_rows, positions, source_tokens
 from structdsl.cost.facts import Facts
-from structdsl.cost.figure import ZERO, Figure, derive, total
+from structdsl.cost.figure import ZERO, Figure, about, derive, exact, total
 from structdsl.cost.memory import Memory, element_of, memory
 from structdsl.cost.model import Model, model_behind
 from structdsl.plan import CacheTeacher, Dpo, GraphNode, Step, Train
-from structdsl.plan.operations import Lora
+from structdsl.plan.batch import largest, most_rows, realised, rows_a_pass
+from structdsl.plan.operations import Lora, Training
 
 ENTRY, ROW = 5, 7  # bytes of a kept token and of what is kept once a position, compressed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """How the rows of an optimizer step are shared out: rows of a pass × passes × processes."""
+
+    rows: int
+    micro: Figure
+    passes: Figure
+    processes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +36,7 @@ class StageCost:
     rows: Figure
     tokens: Figure  # positions that go through the model
     steps: Figure  # of the optimizer
+    batch: Batch
     flops: Figure
     memory: Memory
     seconds: Figure  # of training, and of filling the cache of its teacher
@@ -51,6 +63,7 @@ def stage_cost(node: GraphNode, steps: Mapping[str, Step], facts: Facts, machine
     number = optimizer_steps(operation, rows)
     tokens = positions(operation, rows, number)
     work = derive(lambda each, many: each * many, per_token(operation, model, teacher), tokens)
+    held = memory(operation, model, teacher, rank=_rank(step, steps), gpu=gpu)
     cache, asking = _teacher_cache(node, steps, facts, teacher, gpu=gpu)
     return StageCost(
         stage=node.stage,
@@ -60,13 +73,28 @@ def stage_cost(node: GraphNode, steps: Mapping[str, Step], facts: Facts, machine
         tokens=tokens,
         steps=number,
         flops=work,
-        memory=memory(operation, model, teacher, rank=_rank(step, steps), gpu=gpu),
+        batch=_batch(operation, held, machine, gpu=gpu),
+        memory=held,
         seconds=seconds(total((work, asking)), processes=operation.processes, gpu=gpu, machine=machine),
         processes=operation.processes,
         gpu=gpu,
         teacher_cache=cache,
         teacher_flops=asking,
     )
+
+
+def _batch(operation: Training, held: Memory, machine: Machine, *, gpu: bool) -> Batch:
+    """The rows of a pass are stated, or what the runtime would choose: a third of the memory is for activations."""
+    rows, processes = realised(operation), operation.processes
+    each = max(1, rows // processes)
+    stated = rows_a_pass(operation.deepspeed)
+    if stated is not None or each == 1:
+        micro = exact(stated or 1)
+    else:
+        room = machine.gpu_memory / 3 if gpu else machine.cpu_memory / (3 * processes)
+        found = derive(lambda row: largest(each, most_rows(room, row, operation.length, gpu=gpu)), held.activations)
+        micro = found if found.value is None else about(found.value, found.why)
+    return Batch(rows=rows, micro=micro, passes=derive(lambda many: each // many, micro), processes=processes)
 
 
 def _on_gpu(node: GraphNode, operation: Train | Dpo, facts: Facts) -> bool:

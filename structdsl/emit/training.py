@@ -13,6 +13,7 @@ from structdsl.plan import Dpo, GraphNode, Plan, Train
 from structdsl.plan.batch import realised
 from structdsl.plan.launching import Start, shown
 from structdsl.plan.operations import Training
+from structdsl.plan.zero import planned_stage
 
 
 def training_files(plan: Plan) -> dict[str, str]:
@@ -42,6 +43,7 @@ def deepspeed_json(train: Training) -> dict[str, Any]:
     for name, value in train.deepspeed.items():
         known = settings.get(name)
         settings[name] = {**value, **known} if isinstance(known, dict) and isinstance(value, dict) else value
+    settings["zero_optimization"] = {**settings["zero_optimization"], "stage": planned_stage(train)}
     return settings
 
 
@@ -83,12 +85,11 @@ def _comments(number: int, node: GraphNode, train: Training | None) -> list[str]
     source = node.model.rpartition(":")[0].rpartition(".")[0]
     if train is None:
         return [f"# {number}. {node.stage} ({node.variant}): weights between two models"]
-    zero = train.deepspeed["zero_optimization"]["stage"]
     machines = f" on {node.nodes} nodes" if node.nodes > 1 else ""
     processes = "1 process" if node.world == 1 else f"{node.world} processes{machines}"
     comments = [
         f"# {number}. {node.stage} ({node.variant}) from {source}",
-        f"#    {realised(train):,} rows of {train.length:,} positions a step, {processes}, ZeRO-{zero}",
+        f"#    {realised(train):,} rows of {train.length:,} positions a step, {processes}, ZeRO-{planned_stage(train)}",
     ]
     if node.teacher is not None:
         comments.append(f"#    learns from {node.teacher.rpartition(':')[0].rpartition('.')[0]} as well")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from structdsl.graph.blocks import role_of, steps_by_block
 from structdsl.graph.diagram import KINDS, Carries, Diagram, Edge, Node
 from structdsl.plan import GraphNode, Plan, Step
+from structdsl.plan.batch import realised
 from structdsl.plan.operations.training import Training
+from structdsl.plan.zero import planned_stage
 
 CARRIES: dict[str, Carries] = {"from": "weights", "teacher": "teacher", "data": "rows"}
 
@@ -57,11 +59,10 @@ def _stage(node: GraphNode, steps: dict[str, Step]) -> Node:
     facts: list[str] = []
     if isinstance(operation, Training):
         machines = f"{node.nodes} machines · " if node.nodes > 1 else ""
-        zero = operation.deepspeed.get("zero_optimization", {}).get("stage")
-        shards = f" · ZeRO-{zero}" if zero is not None else ""
+        processes = f"{node.world} process{'' if node.world == 1 else 'es'}"
         facts = [
-            f"{machines}{node.world} process{'' if node.world == 1 else 'es'}{shards}",
-            f"{operation.batch} × {operation.length} tokens a step",
+            f"{machines}{processes} · ZeRO-{planned_stage(operation)}",
+            f"{realised(operation)} × {operation.length} tokens a step",
         ]
     return Node(
         id=node.stage,

@@ -11,13 +11,15 @@ import pyarrow as pa
 import pytest
 import torch
 
+from structdsl.cli.costs import table
 from structdsl.compile import compile_unit
 from structdsl.cost import Estimate, Facts, Machine, Size, StageCost, estimate, facts_of
 from structdsl.lock import Shape
 from structdsl.plan import ScratchModel
+from structdsl.plan.batch import most_rows
 from structdsl_runtime.operations.cache_teacher import Piece, as_table
 from structdsl_runtime.operations.models import configuration, weights
-from structdsl_runtime.training.sizing import row_bytes
+from structdsl_runtime.training.sizing import layout, row_bytes
 from structdsl_runtime.writer import ParquetTable
 
 LLAMA = Shape(
@@ -43,11 +45,14 @@ stage drill: sft { from = stage.talk, data = corpus.drills }
 """
 
 
-def costs(spec: str = SPEC, *, shapes: bool = True, sizes: dict[str, Size] | None = None) -> Estimate:
+def costs(
+    spec: str = SPEC, *, shapes: bool = True, sizes: dict[str, Size] | None = None, machine: Machine | None = None
+) -> Estimate:
     unit, sink = compile_unit(spec, Path("spec.adapt"))
     assert unit.plan is not None, [diagnostic.message for diagnostic in sink]
     facts = facts_of(unit, sizes or {})
-    return estimate(unit.plan, Facts(**{**_fields(facts), "shapes": {"model.base": LLAMA} if shapes else {}}))
+    known = Facts(**{**_fields(facts), "shapes": {"model.base": LLAMA} if shapes else {}})
+    return estimate(unit.plan, known, machine=machine)
 
 
 def _fields(facts: Facts) -> dict[str, Any]:
@@ -102,7 +107,7 @@ def test_preferences_ask_the_reference_as_well() -> None:
 
 
 ZERO = {  # bytes a parameter: weights, gradients, optimizer
-    0: (2, 2, 12),
+    0: (2, 2, 12 / 8),  # as 1: 16 bits need a stage
     1: (2, 2, 12 / 8),
     2: (2, 2 / 8, 12 / 8),
     3: (2 / 8, 2 / 8, 12 / 8),
@@ -257,3 +262,44 @@ def test_calls_and_totals() -> None:
     assert {address: calls.value for address, calls in found.calls.items()} == {"corpus.drills.write": 200}
     assert found.flops.value is None
     assert {cost.stage for cost in found.stages} == {"stage.learn", "stage.talk", "stage.drill"}
+
+
+MICRO = 'deepspeed { zero = 3, extra = { "train_micro_batch_size_per_gpu": 2 } }'
+BATCHES: dict[str, tuple[str, str, str]] = {  # spec, rows = a pass × passes × processes, what the pass rests on
+    "as many as memory has room for": (edited("batch = 64Ki", "batch = 256Ki"), "64 = 1 × 8 × 8", "about"),
+    "stated": (SPEC.replace("64Ki", "256Ki").replace("deepspeed { zero = 3 }", MICRO), "64 = 2 × 4 × 8", "exact"),
+    "one row a process": (edited("64Ki", "32Ki"), "8 = 1 × 1 × 8", "exact"),
+    "of about, the nearest": (edited("64Ki tokens", "about(80Ki tokens)"), "24 = 1 × 3 × 8", "about"),
+}
+
+
+@pytest.mark.parametrize(("spec", "shares", "basis"), BATCHES.values(), ids=BATCHES)
+def test_rows_of_a_step(spec: str, shares: str, basis: str) -> None:
+    batch = stage(spec=spec).batch
+    assert f"{batch.rows} = {batch.micro.value} × {batch.passes.value} × {batch.processes}" == shares
+    assert batch.micro.basis == basis
+    assert stage(spec=spec).steps.value == -(-2048 // batch.rows)
+
+
+def test_rows_of_a_pass_wait_for_the_shape() -> None:
+    assert stage(shapes=False).batch.micro.why.startswith("the shape of model.base")
+
+
+@pytest.mark.parametrize("room", [1e9, 30e9, 1e12])
+def test_rows_of_a_pass_as_the_runtime_chooses_them(room: float) -> None:
+    spec = edited("gpus = 8, precision = bf16, ", "processes = 2, ").replace("64Ki", "256Ki").replace("4Ki", "1Ki")
+    found = next(iter(costs(spec, machine=Machine(cpu_memory=room)).stages)).batch
+    row = row_bytes(Config(), 1024, element=4, checkpointing=False)
+    chosen = layout(batch=256, processes=2, stated=None, most=most_rows(room // 6, row, 1024, gpu=False))
+    assert (found.micro.value, found.passes.value) == (chosen.micro, chosen.accumulation)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_table_is_no_wider_than_the_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = table(costs(learns("distill = lssd(cache = hidden)")))
+    head = lines[: lines.index("")]
+    shares = "16 = ~1 × 2 × 8"
+    assert max(map(len, head)) <= width
+    assert (shares in "\n".join(head)) == (width == 120)
+    assert "\n".join(lines).count(shares) == 3

@@ -28,6 +28,9 @@ with startup.imports():
     import torch
     from structdsl_runtime.training import checkpoint, orders, stage, trainer
 from structdsl_runtime import unfinished
+from deepspeed.accelerator import get_accelerator
+if "FP16" in os.environ:  # which DeepSpeed takes a CPU for unable to
+    type(get_accelerator()).is_fp16_supported = lambda self: True
 WHEN, STEP, RANK = os.environ["WHEN"], int(os.environ["STEP"]), os.environ["RANK"]
 
 def die(*_):
@@ -97,7 +100,8 @@ class Stage:
     def __init__(self, root: Path, model: Path, table: pa.Table, **changes: Any) -> None:
         self.warnings: list[str] = []
         self.root, self.attempts, self.kept = root, 0, root / "unfinished" / "stage.learn.train" / "key"
-        self.inputs = FakeInputs(tables={"packed": table, "samples": samples(table)}, folders={"model": model})
+        tables = {"packed": table, "samples": samples(table)}
+        self.inputs = FakeInputs(tables=tables, folders={"model": model})
         micro = {"train_micro_batch_size_per_gpu": 2 // changes.get("processes", 1)}
         zero = {"zero_optimization": {"stage": changes.pop("zero", 0)}}
         self.arguments = train_arguments(**{"deepspeed": {**zero, **micro}, "checkpoint": SAVES, **changes})
@@ -220,6 +224,37 @@ def test_resume_of_two_ranks_under_zero_is_bit_identical(forgetful: Path, table:
     found = stage.run()
     assert weights(found) == weights(whole)
     assert told(found) == told(whole)
+
+
+@pytest.mark.slow
+def test_steps_that_overflow_in_fp16_are_left_out_and_said(
+    forgetful: Path, table: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scale that was found goes on with the stage; no step that is left out is a fault."""
+    monkeypatch.setenv("FP16", "1")
+
+    def stage(folder: str, saves: Checkpoint | None) -> Stage:
+        (tmp_path / folder).mkdir()
+        made = Stage(tmp_path / folder, forgetful, table, precision="fp16", checkpoint=saves)
+        scaling = {"fp16": {"initial_scale_power": 19, "hysteresis": 1}}
+        made.arguments = made.arguments.model_copy(update={"deepspeed": {**made.arguments.deepspeed, **scaling}})
+        return made
+
+    whole, killed = stage("whole", None).run(), stage("killed", SAVES)
+    log = whole.tables["log"]
+    skipped = [row["skipped"] for row in log]
+    assert skipped[0] is True
+    assert skipped[-1] is False
+    assert [row["grad_norm"] is None for row in log] == skipped
+    assert [row["loss_scale"] for row in log] == [2.0 ** (19 - sum(skipped[:step])) for step in range(1, 7)]
+    assert log[skipped.count(True)]["lr"] == log[0]["lr"]  # a step that was left out is none of the schedule
+    killed.fails("second pass", 3)
+    found = killed.run()
+    assert weights(found) == weights(whole)
+    assert told(found) == told(whole)
+    assert [(row["skipped"], row["loss_scale"]) for row in found.tables["log"]] == [
+        (row["skipped"], row["loss_scale"]) for row in log
+    ]
 
 
 def test_patience_is_half_an_hour_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -150,10 +150,10 @@ def test_two_ranks_equal_one(zero: int, single: Trained, base: Path, table: pa.T
     assert {path.name for path in found.model.iterdir()} == FILES
 
 
-@pytest.mark.slow
 def test_half_precision_on_a_cpu(base: Path, table: pa.Table, single: Trained, tmp_path: Path) -> None:
-    found = run_stage(tmp_path, base, table, precision="bf16", deepspeed={"zero_optimization": {"stage": 1}})
-    assert [step["loss"] for step in found.log] == pytest.approx([step["loss"] for step in single.log], rel=0.05)
+    """Whoever keeps no weights in 32 bits, or counts a step too many for Adam, is off by percents."""
+    found = run_stage(tmp_path, base, table, precision="bf16", deepspeed={"zero_optimization": {"stage": 0}})
+    assert [step["loss"] for step in found.log] == pytest.approx([step["loss"] for step in single.log], rel=1e-3)
     assert {weight.dtype for weight in weights(found.model).values()} == {torch.bfloat16}
 
 

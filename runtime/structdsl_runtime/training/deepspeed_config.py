@@ -6,6 +6,7 @@ import copy
 from typing import Any, Final, Literal
 
 from structdsl.plan import Train
+from structdsl.plan.zero import zero_stage
 from structdsl_runtime.training.batches import Layout
 
 BUCKET: Final = 500_000_000  # elements: DeepSpeed's own default
@@ -29,8 +30,8 @@ def configuration(
     first use where there is none.
     """
     config = copy.deepcopy(arguments.deepspeed)
-    zero = config.setdefault("zero_optimization", {})
-    zero.setdefault("stage", 2)
+    zero = config["zero_optimization"]
+    zero["stage"] = zero_stage(config, half=kind != "fp32")
     for bucket in ("reduce_bucket_size", "allgather_bucket_size"):
         stated = zero.get(bucket, BUCKET)
         if zero["stage"] in {1, 2} and isinstance(stated, (int, float)):

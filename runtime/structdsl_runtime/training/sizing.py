@@ -6,12 +6,11 @@ or a failed step, not another model, and `deepspeed { extra = { "train_micro_bat
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
+from structdsl.plan.batch import largest
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.training.batches import Layout
-
-CPU_TOKENS: Final = 16_384  # per forward pass on a CPU; fewer, larger passes spare DeepSpeed's work per pass
 
 
 def layout(*, batch: int, processes: int, stated: int | None, most: int) -> Layout:
@@ -25,14 +24,8 @@ def layout(*, batch: int, processes: int, stated: int | None, most: int) -> Layo
             helps=("choose a `batch` that is a multiple of `length` × processes × rows per forward pass",),
         )
     if stated is None:
-        stated = max(number for number in range(1, rows + 1) if rows % number == 0 and number <= max(1, most))
+        stated = largest(rows, most)
     return Layout(micro=stated, accumulation=rows // stated, processes=processes)
-
-
-def most_rows(room: int, row_bytes: int, length: int, *, gpu: bool) -> int:
-    """Rows of a forward pass that fit into `room` bytes."""
-    most = room // max(1, row_bytes)
-    return most if gpu else min(most, CPU_TOKENS // length)
 
 
 def row_bytes(config: Any, length: int, *, element: int, checkpointing: bool) -> int:

@@ -21,7 +21,7 @@ from transformers.utils import logging
 from transformers.utils.import_utils import is_flash_attn_2_available
 
 from structdsl.plan import Train
-from structdsl.plan.batch import rows_a_pass
+from structdsl.plan.batch import most_rows, rows_a_pass
 from structdsl_runtime.machine import memory_limit
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.pretrained import code_files
@@ -139,7 +139,7 @@ def share_out(arguments: Train, config: Any, kind: Precision, saved: State | Non
         batch=arguments.batch,
         processes=processes,
         stated=stated,
-        most=sizing.most_rows(room, row, arguments.length, gpu=gpu),
+        most=most_rows(room, row, arguments.length, gpu=gpu),
     )
 
 

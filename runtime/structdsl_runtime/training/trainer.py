@@ -150,7 +150,9 @@ class StageTrainer(Trainer):
         self.gradient_norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), clip)
 
     def norm(self) -> float | None:
-        """The norm of the gradient of the last step, before clipping."""
+        """The norm of the gradient of the last step, before clipping; infinite where that is no number."""
+        if getattr(self.engine.optimizer, "overflow", False):
+            return math.inf  # the step was left out, and what is asked for next may be the norm of the one before
         found = self.engine.get_global_grad_norm() if self.gradient_norm is None else self.gradient_norm
         return None if found is None else float(found)
 
