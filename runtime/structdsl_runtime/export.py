@@ -17,14 +17,16 @@ from typing import Any, Final
 
 import duckdb
 
-from structdsl.plan import FetchModel, Plan, ReadDataset, Step
+from structdsl.plan import FetchModel, Plan, ReadDataset, RenderChat, Step
 from structdsl_runtime.engine import connect, define
 from structdsl_runtime.executor import selected
 from structdsl_runtime.pretrained import SOURCE, TOKENIZER_FILES
 from structdsl_runtime.relations import identifier, relations
 from structdsl_runtime.store import Manifest, Store
+from structdsl_runtime.text import chat, tokens
 
 README: Final = "README.md"
+TEMPLATE: Final = "chat_template.jinja"
 LICENSE: Final = re.compile(r"^license:\s*([\w.-]+)\s*$", re.MULTILINE)
 
 
@@ -33,6 +35,7 @@ class Told:
     """What a card says besides what the results say by themselves."""
 
     stage: str  # its address
+    root: Path  # the folder of the spec
     corpora: tuple[str, ...]  # addresses of those that it and the stages before it were trained on
     mixtures: tuple[str, ...]
     beside: Mapping[str, str]  # score table -> address of the model to compare with
@@ -42,13 +45,17 @@ class Told:
 
 
 def write(step: Step, plan: Plan, results: Mapping[str, Manifest], store: Store, out: Path, told: Told) -> None:
-    """Copy the folder `model` of a step to `out`, an existing folder, with a card; links become files."""
+    """Copy the folder `model` of a step to `out`, an existing folder, with a card; links become files.
+
+    The chat template is the one that the model was taught last, where it was taught any.
+    """
     folder = store.folder(step, results[step.address].key) / "model"
     for path in sorted(folder.iterdir()):
         if path.is_file() and path.name not in {README, SOURCE}:
             shutil.copyfile(path, out / path.name)
     said = (folder / README).read_text("utf-8") if (folder / README).is_file() else f"# {told.stage}\n"
     (out / README).write_text(card(step, plan, results, store, said, told, adapter=False), "utf-8")
+    _write_template(step, plan, results, store, out, told)
 
 
 def write_adapter(step: Step, plan: Plan, results: Mapping[str, Manifest], store: Store, out: Path, told: Told) -> None:
@@ -64,6 +71,39 @@ def write_adapter(step: Step, plan: Plan, results: Mapping[str, Manifest], store
     config.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", "utf-8")
     said = (folder / "model" / README).read_text("utf-8")
     (out / README).write_text(card(step, plan, results, store, said, told, adapter=True), "utf-8")
+    _write_template(step, plan, results, store, out, told)
+
+
+def _write_template(
+    step: Step, plan: Plan, results: Mapping[str, Manifest], store: Store, out: Path, told: Told
+) -> None:
+    render = taught_by(step, plan)
+    if render is None:
+        return
+    assert isinstance(render.operation, RenderChat)
+    steps = {found.address: found for found in plan.steps}
+    folders: dict[str, Path] = {}
+    for name in ("tokenizer", "template"):
+        if name in render.inputs:
+            address, _, output = render.inputs[name].rpartition(":")
+            folders[name] = store.folder(steps[address], results[address].key) / output
+    template, _ = chat.text_of(render.operation.template, tokens.load(folders["tokenizer"]), folders, told.root)
+    (out / TEMPLATE).write_text(template, "utf-8")
+
+
+def taught_by(step: Step, plan: Plan) -> Step | None:
+    """The step that laid the last samples of the model, of its side `tuned` where it is merged, in a template."""
+    steps = {found.address: found for found in plan.steps}
+    at: Step | None = step
+    while at is not None:
+        if "samples" in at.inputs:
+            samples = steps[at.inputs["samples"].rpartition(":")[0]]
+            for address in samples.upstream:
+                if isinstance(steps[address].operation, RenderChat):
+                    return steps[address]
+        before = at.inputs.get("tuned") or at.inputs.get("model")
+        at = steps[before.rpartition(":")[0]] if before is not None else None
+    return None
 
 
 def card(

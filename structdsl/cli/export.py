@@ -44,7 +44,7 @@ def export_command(request: Request, address: str, out: Path | None, adapter: bo
         raise click.UsageError(message)
     folder.mkdir(parents=True, exist_ok=True)
     write = export.write_adapter if adapter else export.write
-    write(step, plan, results, Store(root=place.store.absolute()), folder, _told(address, unit, request))
+    write(step, plan, results, Store(root=place.store.absolute()), folder, _told(address, unit, place.root, request))
     click.echo(f"{shown(folder)}: {'the adapter' if adapter else 'the model'} of {address}")
     click.echo("serve it:")
     served = f"vllm serve BASE --enable-lora --lora-modules {address}={shown(folder)}"
@@ -89,7 +89,7 @@ def _results(step: Step, plan: Plan, place: Place, style: str) -> dict[str, Mani
     return results
 
 
-def _told(address: str, unit: Unit, request: Request) -> Told:
+def _told(address: str, unit: Unit, root: Path, request: Request) -> Told:
     from structdsl.lineage import ancestry, data_of, mixed_corpora  # noqa: PLC0415
     from structdsl.resolve import resolved  # noqa: PLC0415
     from structdsl_runtime.export import Told  # noqa: PLC0415
@@ -104,6 +104,7 @@ def _told(address: str, unit: Unit, request: Request) -> Told:
     asked = [*(f"-p {each}" for each in request.params), *([f"--profile {request.profile}"] if request.profile else [])]
     return Told(
         stage=address,
+        root=root,
         corpora=tuple(dict.fromkeys(name for names in corpora for name in names)),
         mixtures=tuple(dict.fromkeys(block.address for block in data if block.kind == "mixture")),
         beside={f"{name}_scores": model for name, model in tables.items()},

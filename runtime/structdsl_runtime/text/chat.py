@@ -147,6 +147,19 @@ def of_step(template: Template, tokenizer: Tokenizer, inputs: Inputs, context: C
     return load(template, tokenizer, folders, context.root)
 
 
+def text_of(template: Template, tokenizer: Tokenizer, folders: Mapping[str, Path], root: Path) -> tuple[str, str]:
+    """The text of a template as any renderer of chat templates takes it, and how messages call it; see `load`."""
+    match template.kind:
+        case "chatml":
+            begin = "".join(tokenizer.text_of(number) for number in tokenizer.prefix)
+            return CHATML.replace("bos_token", json.dumps(begin)), "`chatml`"
+        case "file":
+            assert template.path is not None, "a file has a path"
+            return _read(resolve(template.path, root), template.path), f"`{template.path}`"
+        case "tokenizer":
+            return _of_tokenizer(folders.get("template", folders["tokenizer"])), "of the tokenizer"
+
+
 def load(template: Template, tokenizer: Tokenizer, folders: Mapping[str, Path], root: Path) -> Chat:
     """A template; `folders` has the `tokenizer` and, where it is another's, that of the `template`.
 
@@ -155,15 +168,7 @@ def load(template: Template, tokenizer: Tokenizer, folders: Mapping[str, Path], 
     import jinja2  # noqa: PLC0415 - 50 ms that only templates pay for
 
     variables = _variables(folders["tokenizer"])
-    match template.kind:
-        case "chatml":
-            source, shown = CHATML, "`chatml`"
-            variables["bos_token"] = "".join(tokenizer.text_of(number) for number in tokenizer.prefix)
-        case "file":
-            assert template.path is not None, "a file has a path"
-            source, shown = _read(resolve(template.path, root), template.path), f"`{template.path}`"
-        case "tokenizer":
-            source, shown = _of_tokenizer(folders.get("template", folders["tokenizer"])), "of the tokenizer"
+    source, shown = text_of(template, tokenizer, folders, root)
     try:
         return Chat(_environment().from_string(source), shown, tokenizer, variables)
     except jinja2.TemplateSyntaxError as error:

@@ -17,7 +17,7 @@ from structdsl_runtime.operations.build_outline import build_outline
 from structdsl_runtime.operations.render_chat import render_chat
 from structdsl_runtime.operations.render_ssft import render_ssft
 from structdsl_runtime.operations.tokenise import tokenise
-from structdsl_runtime.text import tokens
+from structdsl_runtime.text import chat, tokens
 from structdsl_runtime.text.chat import CHATML
 
 if TYPE_CHECKING:
@@ -117,6 +117,16 @@ def test_as_transformers_renders_and_encodes(run: Workshop, chat_folder: Path, t
     assert row["input_ids"][0] == (theirs.bos_token_id if template == LLAMA else ids[0])
     assert row["n_supervised"] == row["n_tokens"] - row["n_prompt"]
     assert row["mask_reason"] == "prompt"
+
+
+@pytest.mark.parametrize("template", ["chatml", "tokenizer"])
+def test_the_text_of_a_template_says_the_same_elsewhere(chat_folder: Path, tmp_path: Path, template: str) -> None:
+    theirs: Any = transformers.AutoTokenizer.from_pretrained(chat_folder, local_files_only=True)
+    asked, folders = Template.model_validate({"kind": template}), {"tokenizer": chat_folder}
+    ours = chat.load(asked, tokens.load(chat_folder), folders, tmp_path)
+    text, _ = chat.text_of(asked, tokens.load(chat_folder), folders, tmp_path)
+    prompt = theirs.apply_chat_template(TALK[:-1], chat_template=text, tokenize=False, add_generation_prompt=True)
+    assert ours.render(TALK[:-1], TALK[-1]["content"], "").prompt == prompt
 
 
 def test_where_the_end_of_a_turn_is_no_token(run: Workshop, tokenizer: tokens.Tokenizer) -> None:
