@@ -74,6 +74,21 @@ def test_several_processes_find_what_one_finds(base: Path, tmp_path: Path, monke
     assert found[0] == found[1]
 
 
+@pytest.mark.slow
+def test_several_processes_score_as_one(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("structdsl_runtime.operations.evaluate.processors", lambda: 2)
+    texts = [f"Text {number}. " * (9 - number) for number in range(7)]
+    inputs = FakeInputs({"documents": pa.table({"doc_id": list("abcdefg"), "text": texts})}, {"model": base})
+    found: list[list[dict[str, Any]]] = []
+    for processes in (1, 2):
+        outputs, where = FakeOutputs(tmp_path / str(processes)), context(tmp_path / str(processes))
+        perplexity(Perplexity(model="model.base", task="drift", processes=processes), inputs, outputs, where)
+        found.append(outputs.tables["items"])
+        assert len(list((where.scratch / "events").iterdir())) == processes
+    assert [row["item"] for row in found[0]] == list("abcdefg")
+    assert [{**row, "score": pytest.approx(row["score"], rel=1e-5)} for row in found[0]] == found[1]
+
+
 def test_an_exam_without_questions_starts_nothing(base: Path, tmp_path: Path) -> None:
     arguments = ClosedBook(model="model.base", task="exam", shots=0, max_tokens=5, seed=0)
     outputs = FakeOutputs(tmp_path)

@@ -64,18 +64,21 @@ def perplexity(arguments: Perplexity, inputs: Inputs, outputs: Outputs, context:
     """
     total = inputs.count("documents")
     known: list[tuple[str, int]] = []
-    done = 0
+    found: dict[int, tuple[float, int]] = {}
 
     def documents() -> Iterable[dict[str, Any]]:
         for row in inputs.rows("documents", columns="doc_id, text", order="doc_id"):
             known.append((row["doc_id"], len(row["text"].encode())))
             yield {"text": row["text"]}
 
-    with outputs.table("items") as table:
+    def record(event: dict[str, Any]) -> None:
+        found[event["number"]] = event["nats"], event["tokens"]
+        context.progress(len(found), total, "documents")
 
-        def record(event: dict[str, Any]) -> None:
-            nonlocal done
-            item, size = known[event["number"]]
+    _run(arguments, inputs, context, documents(), record)
+    with outputs.table("items") as table:
+        for number, (item, size) in enumerate(known):
+            nats, count = found[number]
             table.row(
                 model=arguments.model,
                 task=arguments.task,
@@ -84,15 +87,11 @@ def perplexity(arguments: Perplexity, inputs: Inputs, outputs: Outputs, context:
                 output=None,
                 parsed=None,
                 answer=None,
-                score=event["nats"] / event["tokens"],
+                score=nats / count,
                 path=None,
-                n_tokens=event["tokens"],
+                n_tokens=count,
                 n_bytes=size,
             )
-            done += 1
-            context.progress(done, total, "documents")
-
-        _run(arguments, inputs, context, documents(), record)
 
 
 def _run(
