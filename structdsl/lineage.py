@@ -178,16 +178,24 @@ def trained_corpora(unit: Unit) -> set[str]:
     return found
 
 
-def corpora_behind(corpus: Declaration, unit: Unit) -> set[str]:
-    """Addresses of the corpora that one is made from or held against, directly."""
+def corpora_before(corpus: Declaration, unit: Unit) -> set[str]:
+    """Addresses of the corpora that one is made from or compared with, directly."""
     values, found = corpus.values, set[str]()
     for name in (values.over,) if isinstance(getattr(values, "over", ()), str) else getattr(values, "over", ()):
         found |= _corpora_of(maker_of(name, unit), unit)
     for method in values.dedup:
         found |= set(method.against) - {corpus.address}
-    if values.decontaminate is not None and values.decontaminate != "none":
-        for method in values.decontaminate:
-            found |= set(held_apart(corpus, method.against, unit))
+    return found
+
+
+def made_from(corpus: Declaration, unit: Unit) -> set[str]:
+    """Addresses of the corpora that one is made from or compared with, and of those behind them."""
+    found, waiting = set[str](), [corpus]
+    while waiting:
+        for name in corpora_before(waiting.pop(), unit) - found:
+            found.add(name)
+            if (block := unit.blocks.get(name)) is not None and block.values is not None:
+                waiting.append(block)
     return found
 
 
@@ -204,14 +212,6 @@ def _corpora_of(block: Declaration | None, unit: Unit) -> set[str]:
             return set(mixed_corpora(block, unit))
         case _:
             return set()
-
-
-def held_apart(corpus: Declaration, against: tuple[str, ...], unit: Unit) -> tuple[str, ...]:
-    """What a corpus is held against: what it names, else the exams that evaluations ask, and all probes."""
-    if against:
-        return against
-    found = [c.address for c in unit.of_kind("corpus") if c.values.role == "probe" or c.address in examined(unit)]
-    return tuple(name for name in found if name != corpus.address)
 
 
 def examined(unit: Unit) -> tuple[str, ...]:
