@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from structdsl.passes.reach import references
 from structdsl.promised import maker_of
 from structdsl.schema.chunking import Chunking, Paragraphs
 from structdsl.schema.corpus import Synthetic
@@ -188,30 +189,22 @@ def corpora_before(corpus: Declaration, unit: Unit) -> set[str]:
     return found
 
 
-def made_from(corpus: Declaration, unit: Unit) -> set[str]:
-    """Addresses of the corpora that one is made from or compared with, and of those behind them."""
-    found, waiting = set[str](), [corpus]
-    while waiting:
-        for name in corpora_before(waiting.pop(), unit) - found:
-            found.add(name)
-            if (block := unit.blocks.get(name)) is not None and block.values is not None:
-                waiting.append(block)
-    return found
-
-
 def _corpora_of(block: Declaration | None, unit: Unit) -> set[str]:
-    """The corpora that must be there before a block is."""
-    if block is None or block.values is None:
-        return set()
-    match block.kind:
-        case "corpus":
-            return {block.address}
-        case "taxonomy":
-            return set(block.values.over)
-        case "mixture":
-            return set(mixed_corpora(block, unit))
-        case _:
-            return set()
+    """The corpora that must be there before a block is: of a stage, those that it and its ancestors learn from."""
+    found, seen, waiting = set[str](), set[str](), [block]
+    while waiting:
+        at = waiting.pop()
+        if at is None or at.values is None or at.address in seen:
+            continue
+        seen.add(at.address)
+        if at.kind == "corpus":
+            found.add(at.address)
+            continue
+        if at.kind == "mixture":
+            found.update(mixed_corpora(at, unit))
+        names = (f"{head}.{name}" for head, name in references([at.block]))
+        waiting += [maker_of(name, unit) for name in names]
+    return found
 
 
 def examined(unit: Unit) -> tuple[str, ...]:

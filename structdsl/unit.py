@@ -121,6 +121,13 @@ class Unit:
         return apart.measured(self)
 
     @cached_property
+    def apart(self) -> Mapping[str, tuple[str, ...]]:
+        """What each corpus that is trained on can be held against: see `structdsl.apart`."""
+        from structdsl import apart  # noqa: PLC0415 - which is written in terms of this class
+
+        return apart.apart(self)
+
+    @cached_property
     def screened(self) -> Mapping[str, tuple[Ngrams, ...]]:
         """How each corpus that is held against what is measured is, by its address: see `structdsl.apart`."""
         from structdsl import apart  # noqa: PLC0415 - which is written in terms of this class
