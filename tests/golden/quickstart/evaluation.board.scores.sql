@@ -1,7 +1,7 @@
 -- evaluation.board_scores · table of step evaluation.board.scores
 -- One row a model, task and metric. Shares carry Wilson's interval at 95%; perplexity and bits per byte that of
 -- the mean loss over documents (normal approximation), which one document does not have.
--- quickstart.adapt:50 · recipe c256dd1c4b1e
+-- quickstart.adapt:54 · recipe 986c4a2ac799
 WITH asked AS (
   SELECT
     model,
