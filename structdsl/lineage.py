@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from structdsl.passes.reach import references
 from structdsl.promised import maker_of
 from structdsl.schema.chunking import Chunking, Paragraphs
 from structdsl.schema.corpus import Synthetic
@@ -178,40 +179,32 @@ def trained_corpora(unit: Unit) -> set[str]:
     return found
 
 
-def corpora_behind(corpus: Declaration, unit: Unit) -> set[str]:
-    """Addresses of the corpora that one is made from or held against, directly."""
+def corpora_before(corpus: Declaration, unit: Unit) -> set[str]:
+    """Addresses of the corpora that one is made from or compared with, directly."""
     values, found = corpus.values, set[str]()
     for name in (values.over,) if isinstance(getattr(values, "over", ()), str) else getattr(values, "over", ()):
         found |= _corpora_of(maker_of(name, unit), unit)
     for method in values.dedup:
         found |= set(method.against) - {corpus.address}
-    if values.decontaminate is not None and values.decontaminate != "none":
-        for method in values.decontaminate:
-            found |= set(held_apart(corpus, method.against, unit))
     return found
 
 
 def _corpora_of(block: Declaration | None, unit: Unit) -> set[str]:
-    """The corpora that must be there before a block is."""
-    if block is None or block.values is None:
-        return set()
-    match block.kind:
-        case "corpus":
-            return {block.address}
-        case "taxonomy":
-            return set(block.values.over)
-        case "mixture":
-            return set(mixed_corpora(block, unit))
-        case _:
-            return set()
-
-
-def held_apart(corpus: Declaration, against: tuple[str, ...], unit: Unit) -> tuple[str, ...]:
-    """What a corpus is held against: what it names, else the exams that evaluations ask, and all probes."""
-    if against:
-        return against
-    found = [c.address for c in unit.of_kind("corpus") if c.values.role == "probe" or c.address in examined(unit)]
-    return tuple(name for name in found if name != corpus.address)
+    """The corpora that must be there before a block is: of a stage, those that it and its ancestors learn from."""
+    found, seen, waiting = set[str](), set[str](), [block]
+    while waiting:
+        at = waiting.pop()
+        if at is None or at.values is None or at.address in seen:
+            continue
+        seen.add(at.address)
+        if at.kind == "corpus":
+            found.add(at.address)
+            continue
+        if at.kind == "mixture":
+            found.update(mixed_corpora(at, unit))
+        names = (f"{head}.{name}" for head, name in references([at.block]))
+        waiting += [maker_of(name, unit) for name in names]
+    return found
 
 
 def examined(unit: Unit) -> tuple[str, ...]:

@@ -223,7 +223,7 @@ def _of_corpus(corpus: Declaration, unit: Unit) -> Iterator[tuple[str, tuple[Col
         yield f"{name}_chunks", CHUNKS
     if finds_clusters(corpus):
         yield f"{name}_clusters", CLUSTERS
-    if isinstance(corpus.values.decontaminate, tuple):
+    if corpus.address in unit.screened:
         yield f"{name}_matches", MATCHES
     if corpus.values.holdout is not None:
         yield f"{name}_heldout", documents

@@ -12,6 +12,7 @@ from typing import Any
 from structdsl.lock import Lock
 from structdsl.plan import Column, Plan, Step
 from structdsl.schema.block import Schema
+from structdsl.schema.cleaning import Ngrams
 from structdsl.syntax.source import Source, Sources
 from structdsl.syntax.tree import Attribute, Block, Expression, File, Span
 
@@ -111,6 +112,27 @@ class Unit:
     def of_kind(self, kind: str) -> list[Declaration]:
         """Declarations of a kind whose values could be read, in the order of the text."""
         return list(self._readable.get(kind, ()))
+
+    @cached_property
+    def measured(self) -> tuple[str, ...]:
+        """The tables that nothing may be trained on: see `structdsl.apart`."""
+        from structdsl import apart  # noqa: PLC0415 - which is written in terms of this class
+
+        return apart.measured(self)
+
+    @cached_property
+    def apart(self) -> Mapping[str, tuple[str, ...]]:
+        """What each corpus that is trained on can be held against: see `structdsl.apart`."""
+        from structdsl import apart  # noqa: PLC0415 - which is written in terms of this class
+
+        return apart.apart(self)
+
+    @cached_property
+    def screened(self) -> Mapping[str, tuple[Ngrams, ...]]:
+        """How each corpus that is held against what is measured is, by its address: see `structdsl.apart`."""
+        from structdsl import apart  # noqa: PLC0415 - which is written in terms of this class
+
+        return apart.screened(self)
 
     @cached_property
     def taxonomies_over(self) -> dict[str, list[Declaration]]:

@@ -26,6 +26,7 @@ CARRIED_OUT = frozenset(
         "chunk",
         "closed_book",
         "count_tokens",
+        "decontaminate",
         "fetch_model",
         "fetch_tokenizer",
         "fixture",
@@ -53,7 +54,6 @@ CARRIED_OUT = frozenset(
 WORDS = {
     "chunk_sections": "cutting at headings alone (`sections`)",
     "chunk_tokens": "cutting by tokens (`tokens`)",
-    "decontaminate": "decontamination (`ngrams`)",
     "dedup_lines": "removing repeated lines (`lines`)",
     "dedup_minhash": "finding near-duplicates (`minhash`)",
     "dedup_semantic": "finding duplicates by meaning (`semantic`)",

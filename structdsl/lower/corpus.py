@@ -13,7 +13,8 @@ import sqlglot
 from sqlglot import exp
 
 from structdsl import sql
-from structdsl.lineage import TEXT_ROLES, chunking, held_apart
+from structdsl.apart import held_apart
+from structdsl.lineage import TEXT_ROLES, chunking
 from structdsl.lower.dedup import dedup, gone
 from structdsl.lower.planner import Planner
 from structdsl.lower.read import corpus_columns
@@ -46,8 +47,8 @@ class Progress:
     dropped: list[str] = field(default_factory=list)  # those of them that say why
 
 
-def refine_corpus(corpus: Declaration, tokenizer: str | None, planner: Planner) -> None:
-    """Token counts, verdicts, the views that users query, and the chunks that training reads."""
+def prepare_corpus(corpus: Declaration, tokenizer: str | None, planner: Planner) -> Progress:
+    """Token counts, verdicts, and what is held out: all that comes before a corpus is held against others'."""
     name, values = corpus.address, corpus.values
     made = Progress(documents=f"{name}_read", counts=f"{name}_counts")
     if f"{name}_unsplit" in planner.owners:
@@ -58,8 +59,13 @@ def refine_corpus(corpus: Declaration, tokenizer: str | None, planner: Planner) 
     if values.holdout is not None:
         _documents(corpus, f"{name}_heldout", "heldout", made, planner, salt=corpus.name, share=values.holdout)
         made.gone.append(f"{name}_heldout")
-    apart = values.decontaminate if isinstance(values.decontaminate, tuple) else ()
-    if not apart:
+    return made
+
+
+def refine_corpus(corpus: Declaration, made: Progress, tokenizer: str | None, planner: Planner) -> None:
+    """What leaves because it is measured, the views that users query, and the chunks that training reads."""
+    name, values = corpus.address, corpus.values
+    if name not in planner.unit.screened:
         _documents(corpus, name, "", made, planner)
         _dropped(corpus, made, planner)
         if _is_cut(corpus, planner):
@@ -233,8 +239,10 @@ def _cut(chunk: Chunking) -> Operation:
 
 def _decontaminate(corpus: Declaration, planner: Planner) -> None:
     """What is left after the items of exams are taken out: chunks of text, whole rows of the others."""
-    name, methods = corpus.address, corpus.values.decontaminate
-    against = [held_apart(corpus, method.against, planner.unit) for method in methods]
+    name, unit = corpus.address, planner.unit
+    methods = unit.screened[name]
+    against = [held_apart(corpus, method.against, unit) for method in methods]
+    roles = {table: unit.blocks[table.removesuffix("_heldout")].values.role for tables in against for table in tables}
     cut = corpus.values.role in TEXT_ROLES
     outputs = {
         "matches": Output(table=f"{name}_matches", columns=MATCHES, doc="What matched, with the item of the exam."),
@@ -244,7 +252,11 @@ def _decontaminate(corpus: Declaration, planner: Planner) -> None:
         outputs["chunks"] = Output(table=f"{name}_chunks", columns=CHUNKS, doc="The chunks that share no exam item.")
     planner.add(
         f"{name}.decontaminate",
-        Decontaminate(n=tuple(method.n for method in methods), against=tuple(against)),
+        Decontaminate(
+            n=tuple(method.n for method in methods),
+            against=tuple(against),
+            roles={"documents": corpus.values.role} | dict(sorted(roles.items())),
+        ),
         at=corpus.span_of("decontaminate"),
         inputs={"documents": planner.owners[f"{name}_kept"]}
         | ({"chunks": planner.owners[f"{name}_cut"]} if cut else {})

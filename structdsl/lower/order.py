@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from heapq import heappop, heappush
 
-from structdsl.lineage import corpora_behind, mixed_corpora
+from structdsl.apart import corpora_behind
+from structdsl.lineage import mixed_corpora
 from structdsl.passes.finding import Finding
 from structdsl.promised import maker_of
 from structdsl.syntax.tree import Reference

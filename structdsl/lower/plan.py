@@ -6,10 +6,11 @@ import dataclasses
 from collections.abc import Iterable
 
 import structdsl
+from structdsl.apart import holds_out_first, left_open
 from structdsl.diagnostics import Sink
-from structdsl.lineage import counting_model, examined, trained_corpora, used_models
+from structdsl.lineage import counting_model, trained_corpora, used_models
 from structdsl.lower.check import lower_check
-from structdsl.lower.corpus import refine_corpus
+from structdsl.lower.corpus import Progress, prepare_corpus, refine_corpus
 from structdsl.lower.evaluation import lower_evaluation
 from structdsl.lower.languages import languages_asked_for
 from structdsl.lower.made import make_corpus
@@ -46,9 +47,14 @@ def lower(unit: Unit, sink: Sink) -> Unit:
     if circle is not None:
         circle.into(sink, unit.source)
         return unit
+    made: dict[str, Progress] = {}
+    for corpus in unit.of_kind("corpus"):
+        if holds_out_first(corpus):
+            planner.placed = _placed(corpus, unit)
+            made[corpus.address] = prepare_corpus(corpus, tokenizer, planner)
     for block in ordered:
         planner.placed = _placed(block, unit)
-        _lower(block, tokenizer, planner)
+        _lower(block, made, tokenizer, planner)
     for collision in planner.collisions:
         collision.into(sink, unit.source)
     if sink.failed:
@@ -79,12 +85,13 @@ def _placed(block: Declaration, unit: Unit) -> tuple[Placement, Span] | None:
     return Placement(nodes=cluster.nodes, processes=cluster.world), block.span_of("cluster")
 
 
-def _lower(block: Declaration, tokenizer: str | None, planner: Planner) -> None:
+def _lower(block: Declaration, made: dict[str, Progress], tokenizer: str | None, planner: Planner) -> None:
     match block.kind:
         case "corpus":
             if not isinstance(block.values, Corpus):
                 make_corpus(block, planner)
-            refine_corpus(block, tokenizer, planner)
+            progress = made.get(block.address) or prepare_corpus(block, tokenizer, planner)
+            refine_corpus(block, progress, tokenizer, planner)
         case "taxonomy":
             lower_taxonomy(block, planner)
         case "mixture":
@@ -100,14 +107,11 @@ def _lower(block: Declaration, tokenizer: str | None, planner: Planner) -> None:
 def _notes(unit: Unit, planner: Planner) -> list[Note]:
     """What a run should say before it starts."""
     notes: list[Note] = []
-    exams = examined(unit)
     trained = [unit.blocks[name] for name in sorted(trained_corpora(unit))]
-    exposed = [corpus.address for corpus in trained if corpus.values.decontaminate is None]
-    if exams and exposed:
-        some = f"{_listed(exposed)} {'was' if len(exposed) == 1 else 'were'}"
-        what = some if len(exposed) < len(trained) else "what is trained on was"
-        message = f"decontamination is not built yet: {what} not held against {_listed(exams)}"
-        notes.append(Note(code="W0502", message=message, place=planner.place(unit.of_kind("evaluation")[0].block.head)))
+    for corpus in trained:
+        if corpus.values.decontaminate is None and (tables := left_open(corpus, unit)):
+            message = f"`{corpus.address}` cannot be held against {_listed(tables)}, made after it"
+            notes.append(Note(code="W0502", message=message, place=planner.place(corpus.block.head)))
     for evaluation in unit.of_kind("evaluation"):
         for name, task in evaluation.values.tasks.items():
             if isinstance(task, LmEval) and trained:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import sqlglot
 from sqlglot import exp
 
+from structdsl.apart import corpora_behind
 from structdsl.diagnostics import Label, did_you_mean, nearest, respelling
-from structdsl.lineage import MEASURED_ROLES, TEXT_ROLES, bpe_corpora, corpora_behind
+from structdsl.lineage import MEASURED_ROLES, TEXT_ROLES, bpe_corpora
 from structdsl.passes.finding import Finding
 from structdsl.passes.patterns import wrong_pattern
 from structdsl.passes.places import call_span, item_span, key_span, taken_out

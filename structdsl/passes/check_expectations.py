@@ -49,7 +49,7 @@ def _made(table: str, span: Span, unit: Unit) -> Iterator[Finding]:
             missing = "it holds nothing out", f"write `holdout = 1%` in `{block.address}`"
         case "corpus", "clusters" if not finds_clusters(block):
             missing = "it looks for no documents that are alike", f"write `dedup = exact` in `{block.address}`"
-        case "corpus", "matches" if not isinstance(values.decontaminate, tuple):
+        case "corpus", "matches" if block.address not in unit.screened:
             missing = "it is held against nothing", f"write `decontaminate = ngrams(13)` in `{block.address}`"
         case "stage", _ if block.variant == "merge":
             missing = "it joins weights, and trains on nothing", "read a table of a stage that trains"

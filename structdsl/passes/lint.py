@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from structdsl.apart import held_apart
 from structdsl.diagnostics import Sink
-from structdsl.lineage import examined, held_apart, mixed_corpora, trained_corpora, used_models
+from structdsl.lineage import mixed_corpora, trained_corpora, used_models
 from structdsl.passes import lint_training
 from structdsl.passes.finding import Finding
 from structdsl.passes.places import task_span
@@ -35,16 +36,17 @@ def domain_is_not_alone(unit: Unit) -> Iterator[Finding]:
 
 
 def exams_are_kept_apart(unit: Unit) -> Iterator[Finding]:
-    exams = examined(unit)
-    for name in sorted(trained_corpora(unit)) if exams else ():
+    for name in sorted(trained_corpora(unit)) if unit.measured else ():
         corpus = unit.blocks[name]
-        if corpus.values is not None and corpus.values.decontaminate == "none":
+        if corpus.values is None or corpus.values.decontaminate != "none":
+            continue
+        if exams := held_apart(corpus, (), unit):
             yield Finding(
                 "W0502",
                 f"`{name}` is trained on, and not held against {', '.join(f'`{exam}`' for exam in exams)}",
                 corpus.span_of("decontaminate"),
                 "decontamination is switched off",
-                helps=("write `decontaminate = ngrams(13)`: what the exam asks then leaves",),
+                helps=("remove it: what is measured then leaves",),
             )
 
 

@@ -5,6 +5,7 @@ from structdsl_runtime.operations.build_outline import build_outline
 from structdsl_runtime.operations.cache_teacher import cache_teacher
 from structdsl_runtime.operations.chunk import chunk
 from structdsl_runtime.operations.count_tokens import count_tokens
+from structdsl_runtime.operations.decontaminate import decontaminate
 from structdsl_runtime.operations.evaluate import closed_book, perplexity
 from structdsl_runtime.operations.fixture import fixture
 from structdsl_runtime.operations.merge_models import merge_models
@@ -35,6 +36,7 @@ OPERATIONS: dict[str, Function] = {
     "query": query,
     "split_conversations": split_conversations,
     "chunk": chunk,
+    "decontaminate": decontaminate,
     "build_outline": build_outline,
     "fixture": fixture,
     "render_chat": render_chat,

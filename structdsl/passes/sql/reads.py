@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from structdsl.lineage import corpora_behind
+from structdsl.apart import corpora_behind
 from structdsl.passes.finding import Finding
 from structdsl.passes.reach import references
 from structdsl.passes.sql.written import HOLE

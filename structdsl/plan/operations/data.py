@@ -137,6 +137,7 @@ class Decontaminate(Arguments):
     version: Literal[1] = 1
     n: tuple[int, ...]  # words, one for each set of inputs
     against: tuple[tuple[str, ...], ...]  # names of inputs, one set for each of `n`
+    roles: dict[str, Role]  # of the documents of each input: what of a row is asked, and what is answered
 
 
 class MapPython(Arguments):

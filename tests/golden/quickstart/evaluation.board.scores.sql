@@ -1,7 +1,7 @@
 -- evaluation.board_scores · table of step evaluation.board.scores
 -- One row a model, task and metric. Shares carry Wilson's interval at 95%; perplexity and bits per byte that of
 -- the mean loss over documents (normal approximation), which one document does not have.
--- quickstart.adapt:50 · recipe f14be7e98eb0
+-- quickstart.adapt:54 · recipe 2f61cfa9e30e
 WITH asked AS (
   SELECT
     model,

@@ -20,6 +20,8 @@ ROLES = {
 }
 COLUMNS = {
     "faults": promised.DROPPED,
+    "verdicts": promised.DROPPED,
+    "matches": promised.MATCHES,
     "counts": promised.COUNTS,
     "chunks": promised.CHUNKS,
     "headings": promised.HEADINGS,
