@@ -40,7 +40,9 @@ MODEL_PACKAGES = ("accelerate", "deepspeed", "safetensors", "torch", "transforme
 TREE = "SELECT depth, title, n_chunks, n_tokens FROM {table} ORDER BY position LIMIT 12"
 MIX = "SELECT * FROM {table}"
 WRONG = "SELECT model, prompt, parsed, answer, path FROM {table} WHERE score = 0 LIMIT 10"
-MODEL_OPERATIONS = frozenset({"scratch_model", "fetch_model", "merge_models", "train", "closed_book", "perplexity"})
+MODEL_OPERATIONS = frozenset(
+    {"scratch_model", "fetch_model", "merge_models", "train", "closed_book", "perplexity", "divergence"}
+)
 
 
 @click.command("run")
