@@ -42,7 +42,7 @@ MIX = "SELECT * FROM {table}"
 WRONG = "SELECT model, prompt, parsed, answer, path FROM {table} WHERE score = 0 LIMIT 10"
 UNMEASURED = (
     "retention not measured: add a corpus of `role = probe`, or `holdout = 1%` to one that is trained on, "
-    "and every model says how much of it it forgot"
+    "and the scores say what each model forgot"
 )
 MODEL_OPERATIONS = frozenset(
     {"scratch_model", "fetch_model", "merge_models", "train", "closed_book", "perplexity", "divergence"}
