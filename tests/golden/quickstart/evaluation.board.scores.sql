@@ -1,6 +1,6 @@
 -- evaluation.board_scores · table of step evaluation.board.scores
 -- One row a model, task and metric, with an interval at 95%.
--- quickstart.adapt:50 · recipe 1b1847d84484
+-- quickstart.adapt:50 · recipe 6f9353904056
 SELECT
   *
 FROM (
