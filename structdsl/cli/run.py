@@ -40,7 +40,13 @@ MODEL_PACKAGES = ("accelerate", "deepspeed", "safetensors", "torch", "transforme
 TREE = "SELECT depth, title, n_chunks, n_tokens FROM {table} ORDER BY position LIMIT 12"
 MIX = "SELECT * FROM {table}"
 WRONG = "SELECT model, prompt, parsed, answer, path FROM {table} WHERE score = 0 LIMIT 10"
-MODEL_OPERATIONS = frozenset({"scratch_model", "fetch_model", "merge_models", "train", "closed_book", "perplexity"})
+UNMEASURED = (
+    "retention not measured: add a corpus of `role = probe`, or `holdout = 1%` to one that is trained on, "
+    "and the scores say what each model forgot"
+)
+MODEL_OPERATIONS = frozenset(
+    {"scratch_model", "fetch_model", "merge_models", "train", "closed_book", "perplexity", "divergence"}
+)
 
 
 @click.command("run")
@@ -183,9 +189,17 @@ def _print_scores(plan: Plan, place: Place, tables: Sequence[str]) -> None:
         answer = query(place.store, REPORT.format(table=table))
         click.echo()
         click.echo(show(answer.columns, answer.rows))
+        if not measures_retention(plan, table.removesuffix("_scores")):
+            click.echo(UNMEASURED)
     click.echo("\nlook further with `structdsl query`:")
     for suggestion in suggestions(plan, tables):
         click.echo(f'  structdsl query "{suggestion}"')
+
+
+def measures_retention(plan: Plan, evaluation: str) -> bool:
+    """Whether an evaluation asks how well its models still predict a text."""
+    asked = {step.operation.op for step in plan.steps if block_of(step.address) == evaluation}
+    return not asked.isdisjoint({"perplexity", "divergence"})
 
 
 def suggestions(plan: Plan, tables: Sequence[str]) -> list[str]:

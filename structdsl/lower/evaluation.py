@@ -5,7 +5,7 @@ What is required is a table of its own, so that it is there to be looked at when
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 import sqlglot
@@ -19,6 +19,7 @@ from structdsl.lower.settings import cluster_of
 from structdsl.passes.places import task_span
 from structdsl.plan import ClosedBook, Divergence, LmEval, MultipleChoice, Operation, Output, Perplexity, Recall
 from structdsl.promised import ITEMS, SCORES, columns
+from structdsl.retention import all_tasks, models_of
 from structdsl.schema import evaluation as schema
 from structdsl.schema.quantities import plain
 from structdsl.unit import Declaration
@@ -29,16 +30,19 @@ GATES = columns(
 )
 MET = columns("met BIGINT")
 
+Tasks = Mapping[str, schema.AnyTask]  # what an evaluation writes, and what it does unasked
+
 
 def lower_evaluation(evaluation: Declaration, planner: Planner) -> None:
     name, values = evaluation.address, evaluation.values
     tables: dict[str, list[str]] = {}
-    for task in sorted(values.tasks):
-        for model in values.models:
+    tasks = all_tasks(evaluation, planner.unit)
+    for task in sorted(tasks):
+        for model in models_of(tasks[task], evaluation, planner.unit):
             short = model.replace(".", "_")
             table = f"{name}_{task}_{short}"
             tables.setdefault(task, []).append(table)
-            operation, inputs = _asked(evaluation, task, model, planner)
+            operation, inputs = _asked(evaluation, task, tasks[task], model, planner)
             planner.add(
                 f"{name}.{task}.{short}",
                 operation,
@@ -59,14 +63,16 @@ def lower_evaluation(evaluation: Declaration, planner: Planner) -> None:
         purpose="Every item of every task, by model.",
         doc=evaluation.block.doc,
     )
-    _scores(evaluation, tables, planner)
+    _scores(evaluation, tasks, tables, planner)
     if values.require:
-        _require(evaluation, planner)
+        _require(evaluation, tasks, planner)
 
 
-def _asked(evaluation: Declaration, task: str, model: str, planner: Planner) -> tuple[Operation, dict[str, str]]:
+def _asked(
+    evaluation: Declaration, task: str, settings: schema.AnyTask, model: str, planner: Planner
+) -> tuple[Operation, dict[str, str]]:
     """The operation that one model does one task by, and what it reads."""
-    values, settings = evaluation.values, evaluation.values.tasks[task]
+    values = evaluation.values
     seed, processes = seed_of(planner), cluster_of(evaluation, planner).world
     inputs = {"model": model_reference(model, planner)}
     operation: Operation
@@ -118,9 +124,9 @@ def _harness_metric(evaluation: Declaration, task: str) -> str:
     return asked[0] if asked else schema.LmEval.METRICS[0]
 
 
-def _scores(evaluation: Declaration, tables: dict[str, list[str]], planner: Planner) -> None:
+def _scores(evaluation: Declaration, tasks: Tasks, tables: dict[str, list[str]], planner: Planner) -> None:
     """Each task by the statistics of its kind."""
-    name, tasks = evaluation.address, evaluation.values.tasks
+    name = evaluation.address
     plainly = [task for task in tables if isinstance(tasks[task], schema.ClosedBook | schema.Perplexity)]
     if len(plainly) == len(tables):
         planner.query(
@@ -130,12 +136,17 @@ def _scores(evaluation: Declaration, tables: dict[str, list[str]], planner: Plan
     queries = []
     if plainly:
         queries.append(sql.tree("scores", {"items": sql.rows_of([t for task in plainly for t in tables[task]])}))
-    for task in (task for task in tables if task not in plainly):
+    diverging = [table for task in tables if isinstance(tasks[task], schema.Divergence) for table in tables[task]]
+    if diverging:
+        queries.append(sql.tree("scores_divergence", {"items": sql.rows_of(diverging)}))
+    for task, made in tables.items():
+        if isinstance(tasks[task], schema.ClosedBook | schema.Perplexity | schema.Divergence):
+            continue
         template = "scores_shares" if isinstance(tasks[task], schema.MultipleChoice) else "scores_means"
         metric = tasks[task].METRICS[0]
         if isinstance(tasks[task], schema.LmEval):
             metric = _harness_metric(evaluation, task)
-        queries.append(sql.tree(template, {"items": sql.rows_of(tables[task])}, metric=metric))
+        queries.append(sql.tree(template, {"items": sql.rows_of(made)}, metric=metric))
     planner.select(
         f"{name}.scores",
         sql.text(_together(queries)),
@@ -152,12 +163,12 @@ def _together(queries: list[exp.Query]) -> sql.Part:
     return sql.union([exp.select("*").from_(query.subquery("part")) for query in queries])
 
 
-def _require(evaluation: Declaration, planner: Planner) -> None:
+def _require(evaluation: Declaration, tasks: Tasks, planner: Planner) -> None:
     """A row for each requirement in `_gates`, and a gate that opens where all of them are met."""
     name, table = evaluation.address, f"{evaluation.address}_gates"
     planner.select(
         f"{name}.gates",
-        sql.text(_together(list(_gates(evaluation)))),
+        sql.text(_together(list(_gates(evaluation, tasks)))),
         table,
         GATES,
         at=evaluation.span_of("require"),
@@ -183,10 +194,10 @@ def _require(evaluation: Declaration, planner: Planner) -> None:
     )
 
 
-def _gates(evaluation: Declaration) -> Iterator[exp.Query]:
+def _gates(evaluation: Declaration, tasks: Tasks) -> Iterator[exp.Query]:
     models = evaluation.values.models
     for gate in evaluation.values.require:
-        task = evaluation.values.tasks[gate.task]
+        task = tasks[gate.task]
         metric = _harness_metric(evaluation, gate.task) if isinstance(task, schema.LmEval) else task.METRICS[0]
         metric = gate.metric or metric
         model, reference = gate.of or models[-1], None

@@ -9,6 +9,7 @@ from structdsl.apart import corpora_behind
 from structdsl.lineage import mixed_corpora
 from structdsl.passes.finding import Finding
 from structdsl.promised import maker_of
+from structdsl.retention import unseen_texts
 from structdsl.syntax.tree import Reference
 from structdsl.syntax.walk import nodes
 from structdsl.unit import Declaration, Unit
@@ -54,6 +55,8 @@ def _behind(block: Declaration, read: list[str], unit: Unit) -> set[str]:
         names |= corpora_behind(block, unit)
     if block.kind == "mixture":
         names |= set(mixed_corpora(block, unit))
+    if block.kind == "evaluation":
+        names |= set(unseen_texts(unit))
     makers = (maker_of(name, unit) for name in names.union(read))
     return {maker.address for maker in makers if maker is not None}
 

@@ -8,8 +8,9 @@ from structdsl.diagnostics import did_you_mean, nearest, respelling_inside
 from structdsl.lineage import TEXT_ROLES, asked_only, root_model
 from structdsl.passes.check_models import same_tokenizer
 from structdsl.passes.finding import Finding
-from structdsl.passes.places import call_span, item_span, task_span
+from structdsl.passes.places import call_span, item_span, key_span, task_span
 from structdsl.promised import maker_of
+from structdsl.retention import all_tasks, unasked_tasks
 from structdsl.schema.evaluation import (
     AtLeast,
     ClosedBook,
@@ -37,6 +38,17 @@ def tasks_fit_their_corpora(unit: Unit) -> Iterator[Finding]:
                     yield from _exam(task, unit.blocks[corpus], span, unit)
                 case Perplexity(corpus=table) | Divergence(corpus=table):
                     yield from _text(task, table, span, unit)
+
+
+def unasked_tasks_have_their_names(unit: Unit) -> Iterator[Finding]:
+    for evaluation in unit.of_kind("evaluation"):
+        for name, task in unasked_tasks(evaluation, unit):
+            if name in evaluation.values.tasks:
+                message = (
+                    f"`{name}` is the name of a task that every evaluation does, `{_word(task)}` of `{task.corpus}`"
+                )
+                span = key_span(evaluation, "tasks", name)
+                yield Finding("E0207", message, span, "taken", helps=("choose another name for the task",))
 
 
 def _word(task: object) -> str:
@@ -116,7 +128,7 @@ def harness_tasks_have_one_metric(unit: Unit) -> Iterator[Finding]:
 
 
 def _required(gate: Requirement, evaluation: Declaration, span: Span, unit: Unit) -> Iterator[Finding]:
-    tasks, models = evaluation.values.tasks, evaluation.values.models
+    tasks, models = all_tasks(evaluation, unit), evaluation.values.models
     task = tasks.get(gate.task)
     if task is None:
         near = nearest(gate.task, list(tasks))

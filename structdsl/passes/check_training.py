@@ -36,6 +36,7 @@ CHECKS: tuple[Callable[[Unit], Iterator[Finding]], ...] = (
     check_stages.merges_share_a_root,
     check_stages.tracked_corpora_are_text,
     check_evaluations.tasks_fit_their_corpora,
+    check_evaluations.unasked_tasks_have_their_names,
     check_evaluations.tasks_fit_their_models,
     check_evaluations.requirements_are_measured,
     check_evaluations.harness_tasks_have_one_metric,

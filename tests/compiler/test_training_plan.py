@@ -11,8 +11,22 @@ import pytest
 
 from structdsl.compile import compile_text
 from structdsl.emit.build import artefacts
-from structdsl.plan import CacheTeacher, Dpo, MergeModels, Plan, Query, RenderChat, ScoreSamples, Step, Train, View
+from structdsl.plan import (
+    CacheTeacher,
+    Divergence,
+    Dpo,
+    MergeModels,
+    Perplexity,
+    Plan,
+    Query,
+    RenderChat,
+    ScoreSamples,
+    Step,
+    Train,
+    View,
+)
 from structdsl.plan.operations import Cache, Distill, Lora, Swap
+from structdsl.promised import ITEMS
 
 SPEC = """\
 language 1
@@ -224,6 +238,71 @@ def test_scores_are_judged_by_what_is_required(plan: Plan) -> None:
         ("`drop(drift, at_most = 0.05)` is not met: it came out at -0.06 divergence",),
         ("`at_least(pick, 40 points, of = model.base)` is not met: it came out at 30 points",),
     ]
+
+
+RETENTION = """
+language 1
+model base { source = path("models/base") }
+model other { source = hf("org/other", revision = "main") }
+corpus notes { source = files("n/*.md"), role = domain }
+corpus web { source = files("w/*.md"), role = replay }
+corpus exam { source = files("e.jsonl"), role = exam }
+mixture m { budget = 1M tokens, weights = { corpus.notes: 50%, corpus.web: rest } }
+stage learn: cpt { from = model.base, data = mixture.m }
+evaluation board { models = [model.base, stage.learn], tasks = { exam: closed_book(corpus.exam) } }
+"""
+PROBE = 'corpus prose { source = files("p/*.md"), role = probe }\n'
+HELD = ("role = replay }", "role = replay, holdout = 1% }")
+
+
+def measured(spec: str) -> list[str]:
+    plan, sink = compile_text(spec, Path("spec.adapt"))
+    assert plan is not None, sink.diagnostics
+    return sorted(
+        f"{step.operation.op}({step.operation.model}, {step.inputs['documents'].partition(':')[0]})"
+        for step in plan.steps
+        if isinstance(step.operation, Perplexity | Divergence)
+    )
+
+
+def test_an_evaluation_measures_unasked_what_was_forgotten() -> None:
+    assert measured(RETENTION) == []
+    models, texts = ("model.base", "stage.learn"), ("corpus.prose", "corpus.web.heldout")
+    every = sorted(
+        f"{op}({model}, {text})" for op in ("divergence", "perplexity") for model in models for text in texts
+    )
+    assert measured(RETENTION.replace(*HELD) + PROBE) == every
+    written = RETENTION.replace(
+        "tasks = {", "tasks = { x: perplexity(corpus.prose), y: divergence(corpus.prose, from = model.base), "
+    )
+    assert measured(written + PROBE) == [row for row in every if "prose" in row]
+
+
+def test_models_of_other_tokens_are_measured_each_for_itself() -> None:
+    spec = RETENTION.replace("[model.base, stage.learn]", "[model.base, model.other]")
+    found = measured(spec + PROBE)
+    assert found == ["perplexity(model.base, corpus.prose)", "perplexity(model.other, corpus.prose)"]
+
+
+def test_a_divergence_is_a_mean_over_tokens(plan: Plan) -> None:
+    scores = step(plan, "evaluation.board.scores")
+    assert isinstance(scores.operation, Query)
+    with duckdb.connect() as connection:
+        connection.execute("CREATE SCHEMA evaluation")
+        for name in scores.inputs:
+            schema, _, table = name.partition(".")
+            columns = ", ".join(f'"{column.name}" {column.type}' for column in ITEMS)
+            connection.execute(f'CREATE TABLE {schema}."{table}" ({columns})')
+        drift = next(name for name in scores.inputs if name.endswith("_drift_stage_align"))
+        for item, score, count in (("a", 0.1, 30), ("b", 0.5, 10)):
+            values = f"'stage.align', 'drift', '{item}', {score}, {count}, 0"
+            connection.execute(f"INSERT INTO {drift} (model, task, item, score, n_tokens, n_bytes) VALUES ({values})")
+        found = connection.sql(scores.operation.sql).fetchall()
+    assert [row[:3] for row in found] == [("stage.align", "drift", "divergence")]
+    value, low, high, count = found[0][3:]
+    assert count == 2
+    margin = 1.96 * (2 * ((0.1 - 0.2) ** 2 * 30**2 + (0.5 - 0.2) ** 2 * 10**2)) ** 0.5 / 40
+    assert [float(value), float(low), float(high)] == pytest.approx([0.2, 0.2 - margin, 0.2 + margin])
 
 
 def test_the_queries_of_the_plan_fit_together(plan: Plan) -> None:

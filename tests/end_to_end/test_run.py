@@ -182,3 +182,14 @@ def wait_for(store: Path, address: str, seconds: float = 60) -> str:
                 return text
         time.sleep(0.05)
     raise TimeoutError(address)
+
+
+def test_what_was_forgotten_is_a_number_unasked(finished: Folder) -> None:
+    (base, answer) = finished.rows(
+        "SELECT model, value, low, n FROM evaluation.board_scores WHERE metric = 'divergence' ORDER BY model"
+    )
+    assert (base["model"], base["value"], base["n"]) == ("model.scratch", 0.0, 8)
+    assert answer["model"] == "stage.answer"
+    assert answer["value"] > 1e-4
+    tokens = "SELECT item, n_tokens FROM evaluation.board WHERE task = '{}' AND model = 'model.scratch' ORDER BY item"
+    assert finished.rows(tokens.format("drift_prose")) == finished.rows(tokens.format("prose"))

@@ -7,9 +7,11 @@ from pathlib import Path
 import click
 import pytest
 
+from structdsl.cli.common import Place as Spec
 from structdsl.cli.common import Request
+from structdsl.cli.run import _print_scores
 from structdsl.cli.sweep import Combination, Finished, combinations, compare, compile_all, single
-from structdsl.plan import Graph, Output, Place, Plan, Query, Step
+from structdsl.plan import Graph, Output, Perplexity, Place, Plan, Query, Step
 from structdsl_runtime.executor import run
 from tests.end_to_end.folder import Folder
 
@@ -140,6 +142,25 @@ def test_scores_of_all_combinations_in_one_table(tmp_path: Path, capsys: pytest.
         ["exam", "accuracy", "stage.t", "1", "1.0", "–", "10"],
         ["exam", "accuracy", "stage.t", "2", "1.0", "–", "10"],
     ]
+
+
+@pytest.mark.parametrize("task", ["retention_prose", None])
+def test_scores_say_where_retention_was_not_measured(
+    task: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place, plan = Spec(spec=tmp_path / "s.adapt"), scored(1)
+    run(plan, root=tmp_path, store=place.store)
+    if task is not None:
+        asked = plan.steps[0].model_copy(
+            update={
+                "address": f"evaluation.board.{task}.stage_s",
+                "operation": Perplexity(model="stage.s", task=task),
+                "outputs": {},
+            }
+        )
+        plan = plan.model_copy(update={"steps": (asked, *plan.steps)})
+    _print_scores(plan, place, ["evaluation.board_scores"])
+    assert ("retention not measured" in capsys.readouterr().out) == (task is None)
 
 
 def scored(seed: int) -> Plan:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import torch
 from torch.nn import functional
 
-from structdsl.plan import ClosedBook, Perplexity
+from structdsl.plan import ClosedBook, Divergence, Perplexity
 from structdsl_runtime.evaluation import generate, likelihood
 from structdsl_runtime.evaluation.questions import Item, prompts
-from structdsl_runtime.operations.evaluate import closed_book, perplexity
+from structdsl_runtime.operation import Fault
+from structdsl_runtime.operations.evaluate import closed_book, divergence, perplexity
 from structdsl_runtime.text import tokens
 from structdsl_runtime.training.objective import PredictingHead
 from tests.training.stage_fakes import FakeInputs, FakeOutputs, context, loaded
@@ -61,7 +65,9 @@ def test_closed_book(base: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_several_processes_find_what_one_finds(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_processes_find_what_one_finds(
+    base: Path, moved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("structdsl_runtime.operations.evaluate.processors", lambda: 2)
     found: list[list[dict[str, Any]]] = []
     for processes in (1, 2):
@@ -72,6 +78,8 @@ def test_several_processes_find_what_one_finds(base: Path, tmp_path: Path, monke
         told = {path.name for path in (where.scratch / "events").iterdir()}
         assert told == {"progress.jsonl", "progress-1.jsonl"} if processes == 2 else {"progress.jsonl"}
     assert found[0] == found[1]
+    scores = [[row["score"] for row in apart(moved, base, tmp_path / f"kl{n}", processes=n)] for n in (1, 2)]
+    assert scores[0] == pytest.approx(scores[1], rel=1e-4)
 
 
 @pytest.mark.slow
@@ -171,6 +179,85 @@ def test_perplexity(base: Path, tmp_path: Path) -> None:
     ids = torch.tensor([*tokenizer.encode_batch(texts[:1])[0], tokenizer.eos_id])
     expected = functional.cross_entropy(model(ids[None]).logits[0, :-1], ids[1:])
     assert rows["a"]["score"] == pytest.approx(expected.item(), rel=1e-5)
+
+
+@pytest.fixture(scope="module")
+def moved(model: Any, base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of `model`, whose weights are others than those of `base`."""
+    folder = tmp_path_factory.mktemp("moved") / "model"
+    shutil.copytree(base, folder)
+    model.save_pretrained(folder)
+    return folder
+
+
+TEXTS = ["Ada bakes.", "é" * 100, "x", "The baker of Saltmere eats ham."]
+
+
+def apart(model: Path, reference: Path, where: Path, **more: Any) -> list[dict[str, Any]]:
+    table = pa.table({"doc_id": [*"abcd"], "text": TEXTS})
+    outputs = FakeOutputs(where)
+    inputs = FakeInputs({"documents": table}, {"model": model, "reference": reference})
+    arguments = Divergence(model="stage.learn", task="drift", **more)
+    divergence(arguments, inputs, outputs, context(where))
+    return sorted(outputs.tables["items"], key=lambda row: str(row["item"]))
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = logits - logits.max(-1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(-1, keepdims=True)))
+
+
+def test_divergence(base: Path, model: Any, moved: Path, tmp_path: Path) -> None:
+    rows = apart(moved, base, tmp_path)
+    assert all(list(row) == COLUMNS for row in rows)
+    assert [(row["n_tokens"], row["n_bytes"]) for row in rows] == [(10, 10), (200, 200), (1, 1), (31, 31)]
+    reference, tokenizer = loaded(base).eval(), tokens.load(base)
+    for row, text in zip(rows, TEXTS, strict=True):
+        ids = [*tokenizer.encode_batch([text])[0], tokenizer.eos_id]
+        found: list[float] = []
+        for part in likelihood.windows(0, len(ids), 1, 64):
+            read = torch.tensor([ids[part.start : part.stop]])
+            q, p = (log_softmax(one(read).logits[0].detach().numpy().astype(np.float64)) for one in (model, reference))
+            at = slice(part.scored - part.start - 1, part.length - 1)
+            found += (np.exp(p) * (p - q)).sum(-1)[at].tolist()
+        assert row["score"] == pytest.approx(np.mean(found), rel=1e-4)
+        assert row["score"] > 0.01
+
+
+def test_nothing_diverges_from_itself(base: Path, model: Any, tmp_path: Path) -> None:
+    rows = apart(base, base, tmp_path)
+    assert [row["score"] for row in rows] == [0.0] * 4
+    assert [row["n_tokens"] for row in rows] == [10, 200, 1, 31]
+    one = (model, PredictingHead(model))
+    found = likelihood.document_divergences(one, one, [[1, 2, 3], [4] * 150], context=1)
+    assert [count for _, count in found] == [2, 149]
+    assert all(abs(nats) <= 1e-6 * count for nats, count in found)
+
+
+def test_a_divergence_needs_one_vocabulary(base: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(base, other)
+    words = json.loads((other / "tokenizer.json").read_text())
+    words["model"]["vocab"] = {word: 255 - number for word, number in words["model"]["vocab"].items()}
+    (other / "tokenizer.json").write_text(json.dumps(words))
+    with pytest.raises(Fault, match="read with different tokenizers") as caught:
+        apart(base, other, tmp_path)
+    assert caught.value.code == "E0708"
+
+
+def test_a_divergence_is_the_same_in_pieces(base: Path, model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more logits than those of 7 tokens at a time."""
+    reference = loaded(base).eval()
+    one, other = (model, PredictingHead(model)), (reference, PredictingHead(reference))
+    documents = [[*range(10, 60)], [*range(200)], [5, 6]]
+    whole = likelihood.document_divergences(one, other, documents, context=1)
+    asked: list[int] = []
+    other[1].module.register_forward_hook(lambda *told: asked.append(told[2].shape[0]))
+    monkeypatch.setattr(likelihood, "PIECE_LOGITS", 7 * model.config.vocab_size)
+    found = likelihood.document_divergences(one, other, documents, context=1)
+    assert max(asked) == 7
+    assert [count for _, count in found] == [count for _, count in whole]
+    assert [nats for nats, _ in found] == pytest.approx([nats for nats, _ in whole], rel=1e-4)
 
 
 @pytest.mark.parametrize("length", [1, 2, 7, 8, 9, 12, 13, 40, 41])

@@ -47,12 +47,13 @@ def evaluate(job: EvaluateJob, reporter: Share) -> None:
     """Go through this process's items of a job."""
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     model, tokenizer = load(job.model), tokens.load(job.model)
+    reference = load(job.reference) if job.reference is not None else None
     with job.items.open(encoding="utf-8") as stream:
         items = (json.loads(line) for line in reporter.of(stream))
         if isinstance(job.arguments, ClosedBook):
             answer(job.arguments, model, tokenizer, items, reporter)
         else:
-            score(model, tokenizer, items, reporter)
+            score(model, reference, tokenizer, items, reporter)
 
 
 def answer(arguments: ClosedBook, model: Any, tokenizer: tokens.Tokenizer, items: Items, reporter: Share) -> None:
@@ -64,15 +65,20 @@ def answer(arguments: ClosedBook, model: Any, tokenizer: tokens.Tokenizer, items
         reporter.emit("item", number=number, output=output, tokens=count)
 
 
-def score(model: Any, tokenizer: tokens.Tokenizer, items: Items, reporter: Share) -> None:
-    """Events `item`: number, nats, tokens."""
+def score(model: Any, reference: Any | None, tokenizer: tokens.Tokenizer, items: Items, reporter: Share) -> None:
+    """Events `item`: number, nats, tokens; the nats are of the text, or from a reference to the model."""
     head, context = PredictingHead(model), max(1, len(tokenizer.prefix))
+    other = (reference, PredictingHead(reference)) if reference is not None else None
     for first in itertools.count(0, POOL):
         texts = [item["text"] for item in itertools.islice(items, POOL)]
         if not texts:
             return
         documents = [[*tokenizer.prefix, *ids, tokenizer.eos_id] for ids in tokenizer.encode_batch(texts)]
-        for number, (nats, count) in enumerate(likelihood.document_losses(model, head, documents, context=context)):
+        if other is None:
+            found = likelihood.document_losses(model, head, documents, context=context)
+        else:
+            found = likelihood.document_divergences((model, head), other, documents, context=context)
+        for number, (nats, count) in enumerate(found):
             reporter.emit("item", number=first + number, nats=nats, tokens=count)
 
 

@@ -6,7 +6,7 @@ from structdsl_runtime.operations.cache_teacher import cache_teacher
 from structdsl_runtime.operations.chunk import chunk
 from structdsl_runtime.operations.count_tokens import count_tokens
 from structdsl_runtime.operations.decontaminate import decontaminate
-from structdsl_runtime.operations.evaluate import closed_book, perplexity
+from structdsl_runtime.operations.evaluate import closed_book, divergence, perplexity
 from structdsl_runtime.operations.fixture import fixture
 from structdsl_runtime.operations.merge_models import merge_models
 from structdsl_runtime.operations.models import fetch_model, load_model, scratch_model
@@ -47,6 +47,7 @@ OPERATIONS: dict[str, Function] = {
     "cache_teacher": cache_teacher,
     "train": train,
     "closed_book": closed_book,
+    "divergence": divergence,
     "perplexity": perplexity,
 }
 """Operations by name; `view` is no operation, the executor defines it."""

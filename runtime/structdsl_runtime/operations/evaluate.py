@@ -8,13 +8,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, Final
 
-from structdsl.plan import ClosedBook, Perplexity
+from structdsl.plan import ClosedBook, Divergence, Perplexity
 from structdsl_runtime.evaluation.questions import item_of, prompts
 from structdsl_runtime.evaluation.scoring import exact_match, parse
 from structdsl_runtime.machine import gpus, processors
-from structdsl_runtime.operation import Context, Inputs, Outputs
+from structdsl_runtime.operation import Context, Fault, Inputs, Outputs, TableWriter
+from structdsl_runtime.pretrained import read_json
+from structdsl_runtime.text import tokens
 from structdsl_runtime.training.job import EvaluateJob
 from structdsl_runtime.training.launch import launch
 
@@ -62,6 +65,48 @@ def perplexity(arguments: Perplexity, inputs: Inputs, outputs: Outputs, context:
     `n_tokens` counts scored tokens, `n_bytes` the UTF-8 bytes of the text, so that nats per byte compare models of
     different tokenizers. Raises Fault E0805 where the worker died.
     """
+    _documents(arguments, inputs, outputs, context)
+
+
+def divergence(arguments: Divergence, inputs: Inputs, outputs: Outputs, context: Context) -> None:
+    """Hold the folder `model` against the folder `reference` on each document of the table `documents`.
+
+    The score is KL(reference ‖ model) in nats per token, over the tokens that `perplexity` scores; a model is not asked
+    how far it is from itself. Raises Fault E0708 where the two read with different tokenizers, E0805 where the worker
+    died.
+    """
+    model, reference = inputs.folder("model"), inputs.folder("reference")
+    if model.resolve() == reference.resolve():
+        _unmoved(arguments, tokens.load(model), inputs, outputs)
+        return
+    sizes = [read_json(folder / "config.json", str(folder)).get("vocab_size") for folder in (model, reference)]
+    if sizes[0] != sizes[1] or not tokens.same(model, reference):
+        raise Fault(
+            "E0708",
+            f"`{arguments.model}` and what `{arguments.task}` is measured from read with different tokenizers",
+            notes=(f"entry for entry their distributions, over {sizes[0]} and {sizes[1]}, are of other tokens",),
+            helps=("measure the divergence from a model that shares the tokenizer",),
+        )
+    _documents(arguments, inputs, outputs, context, reference)
+
+
+def _unmoved(arguments: Divergence, tokenizer: tokens.Tokenizer, inputs: Inputs, outputs: Outputs) -> None:
+    """The items of a model that is its own reference: 0 for each, with no model asked."""
+    before = max(0, 1 - len(tokenizer.prefix))  # the first token is context where no prefix is
+    with outputs.table("items") as table:
+        for row in inputs.rows("documents", columns="doc_id, text", order="doc_id"):
+            count = tokenizer.count_batch([row["text"]])[0] + 1 - before
+            _text_item(table, arguments, row["doc_id"], 0.0, count, len(row["text"].encode()))
+
+
+def _documents(
+    arguments: Perplexity | Divergence,
+    inputs: Inputs,
+    outputs: Outputs,
+    context: Context,
+    reference: Path | None = None,
+) -> None:
+    """A score in nats per token for each document."""
     total = inputs.count("documents")
     known: list[tuple[str, int]] = []
     found: dict[int, tuple[float, int]] = {}
@@ -75,31 +120,38 @@ def perplexity(arguments: Perplexity, inputs: Inputs, outputs: Outputs, context:
         found[event["number"]] = event["nats"], event["tokens"]
         context.progress(len(found), total, "documents")
 
-    _run(arguments, inputs, context, documents(), record)
+    _run(arguments, inputs, context, documents(), record, reference)
     with outputs.table("items") as table:
         for number, (item, size) in enumerate(known):
             nats, count = found[number]
-            table.row(
-                model=arguments.model,
-                task=arguments.task,
-                item=item,
-                prompt=None,
-                output=None,
-                parsed=None,
-                answer=None,
-                score=nats / count,
-                path=None,
-                n_tokens=count,
-                n_bytes=size,
-            )
+            _text_item(table, arguments, item, nats / count, count, size)
+
+
+def _text_item(
+    table: TableWriter, arguments: Perplexity | Divergence, item: str, score: float, n_tokens: int, n_bytes: int
+) -> None:
+    table.row(
+        model=arguments.model,
+        task=arguments.task,
+        item=item,
+        prompt=None,
+        output=None,
+        parsed=None,
+        answer=None,
+        score=score,
+        path=None,
+        n_tokens=n_tokens,
+        n_bytes=n_bytes,
+    )
 
 
 def _run(
-    arguments: ClosedBook | Perplexity,
+    arguments: ClosedBook | Perplexity | Divergence,
     inputs: Inputs,
     context: Context,
     items: Iterable[dict[str, Any]],
     record: Callable[[dict[str, Any]], None],
+    reference: Path | None = None,
 ) -> None:
     """Have a worker go through `items`; nothing is started where there are none."""
     path = context.scratch / "items.jsonl"
@@ -110,7 +162,12 @@ def _run(
     events = context.scratch / "events"
     events.mkdir()
     job = EvaluateJob(
-        arguments=arguments, model=inputs.folder("model"), items=path, events=events, executor=os.getpid()
+        arguments=arguments,
+        model=inputs.folder("model"),
+        items=path,
+        events=events,
+        executor=os.getpid(),
+        reference=reference,
     )
     described = context.scratch / "job.json"
     described.write_text(job.model_dump_json(), encoding="utf-8")

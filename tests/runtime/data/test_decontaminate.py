@@ -149,7 +149,8 @@ TEXTS = st.lists(st.text("ab é急,", max_size=12), max_size=6)
 @given(texts=TEXTS, items=TEXTS, n=st.integers(1, 4))
 def test_runs_are_those_of_the_definition(texts: list[str], items: list[str], n: int) -> None:
     def split(text: str) -> list[str]:
-        return words(pa.array([text], pa.string())).flat.to_pylist()
+        found: list[str] = words(pa.array([text], pa.string())).flat.to_pylist()
+        return found
 
     def runs(text: str) -> set[tuple[str, ...]]:
         return {tuple(split(text)[at : at + n]) for at in range(len(split(text)) - n + 1)}
