@@ -8,7 +8,7 @@ What would train a model or ask one has no place in a test, and is refused by na
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -20,6 +20,7 @@ from structdsl.identity import effective, fingerprint
 from structdsl.plan import (
     Column,
     CountTokens,
+    Decontaminate,
     EmbedChunks,
     Fixture,
     Graph,
@@ -71,21 +72,26 @@ def plan_of_test(plan: Plan, name: str, given: Tables, expect: Tables, roles: Ma
         if isinstance(step.operation, READERS):
             steps[step.address] = _documents(step, (), step.operation.corpus, step.operation.role)
     fed: dict[str, dict[str, Sequence[Row]]] = {}  # address -> table -> rows
+    told: set[str] = set()  # addresses of the steps in whose place rows are given
     for table, rows in given.items():
         came = next((makers[key] for suffix in DOCUMENTS if (key := f"{table}_{suffix}") in makers), None)
         if came is not None:
+            told.add(came)
             steps[came] = _documents(steps[came], rows, table.partition(".")[2], roles[table])
         elif table in makers:
             fed.setdefault(makers[table], {})[table] = rows
         else:
             raise Refused("E0814", f"test `{name}` gives `{table}`, which no step of the plan makes")
     for address, tables in fed.items():
+        told.add(address)
         steps[address] = _tables(steps[address], tables, test=name)
     for table in expect:
         if table not in makers:
             raise Refused("E0814", f"test `{name}` expects `{table}`, which no step of the plan makes")
     for address, step in steps.items():
         steps[address] = _unasked(_estimated(step, steps), steps, name)
+    for address, step in steps.items():
+        steps[address] = _spared(step, steps, told)
     kept = _needed(steps, [makers[table] for table in expect])
     for step in kept:
         _check(step, name)
@@ -153,6 +159,22 @@ def _estimated(step: Step, steps: Mapping[str, Step]) -> Step:
     assert table is not None, "documents are a table"
     counted = Query(sql=sql.fill("estimates", {"documents": table}))
     return _replaced(step, counted, {table: reference})
+
+
+def _spared(step: Step, steps: Mapping[str, Step], told: Collection[str]) -> Step:
+    """Of what a corpus is held against, only what is made from given rows: the rest is empty, and need not be made."""
+    operation = step.operation
+    if not isinstance(operation, Decontaminate):
+        return step
+    measured = {name for names in operation.against for name in names}
+    there = {
+        name
+        for name in measured
+        if told.intersection(made.address for made in _needed(steps, [step.inputs[name].rpartition(":")[0]]))
+    }
+    inputs = {name: reference for name, reference in step.inputs.items() if name in there or name not in measured}
+    against = tuple(tuple(name for name in names if name in there) for names in operation.against)
+    return _replaced(step, operation.model_copy(update={"against": against}), inputs)
 
 
 def _unasked(step: Step, steps: Mapping[str, Step], test: str) -> Step:

@@ -185,3 +185,40 @@ def test_filter(tests: Folder) -> None:
     assert tests.shell("test", "--filter", "two*").stdout.splitlines()[-1] == "1 passed"
     assert tests.shell("test", "--filter", "*").stdout.splitlines()[-1] == "2 passed"
     assert "did you mean two_of_two" in tests.shell("test", "--filter", "two_of_tw", code=2).stderr
+
+
+MEASURED = """\
+language 1
+model base { source = path("not/there") }
+corpus notes { source = files("no/notes.jsonl"), role = domain }
+corpus web   { source = files("no/web.jsonl"), role = replay }
+corpus exam  { source = files("no/exam.jsonl"), role = exam }
+corpus curve: derived {
+  over = [stage.learn_loss], role = probe
+  select = sql "SELECT step || '' AS doc_id, corpus AS text FROM ${stage.learn_loss}"
+}
+corpus late: derived {
+  over = [stage.other_loss], role = probe
+  select = sql "SELECT step || '' AS doc_id, corpus AS text FROM ${stage.other_loss}"
+}
+mixture a { budget = 1k tokens, weights = { corpus.notes: rest } }
+mixture b { budget = 1k tokens, weights = { corpus.web: rest } }
+stage learn: cpt { from = model.base, data = mixture.a }
+stage other: cpt { from = model.base, data = mixture.b }
+evaluation board { models = [model.base], tasks = { exam: closed_book(corpus.exam) } }
+"""
+
+
+def test_what_is_measured_need_not_be_given(fresh: Folder) -> None:
+    asked = "one two three four five six seven eight nine ten eleven twelve thirteen?"
+    fresh.spec.write_text(MEASURED, encoding="utf-8")
+    text = f'[{{ doc_id: "t", text: "{asked}" }}]'
+    add(fresh, "alone", f"corpus.notes: {text}", f'corpus.notes_chunks: [{{ text: "{asked}" }}]')
+    exam = f'corpus.exam: [{{ doc_id: "e", question: "{asked}", answer: "x" }}]'
+    add(
+        fresh,
+        "given",
+        f"corpus.notes: {text}, {exam}",
+        'corpus.notes_chunks: [], corpus.notes_matches: [{ item: "e" }]',
+    )
+    fresh.shell("test")
