@@ -8,7 +8,7 @@ What would train a model or ask one has no place in a test, and is refused by na
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -161,17 +161,18 @@ def _estimated(step: Step, steps: Mapping[str, Step]) -> Step:
     return _replaced(step, counted, {table: reference})
 
 
-def _spared(step: Step, steps: Mapping[str, Step], told: Collection[str]) -> Step:
-    """Of what a corpus is held against, only what is made from given rows: the rest is empty, and need not be made."""
+def _spared(step: Step, steps: Mapping[str, Step], told: set[str]) -> Step:
+    """Of what a corpus is held against, only what is made from given rows and without a model: the rest is empty."""
     operation = step.operation
     if not isinstance(operation, Decontaminate):
         return step
     measured = {name for names in operation.against for name in names}
-    there = {
-        name
-        for name in measured
-        if told.intersection(made.address for made in _needed(steps, [step.inputs[name].rpartition(":")[0]]))
-    }
+    there = set[str]()
+    for name in measured:
+        made = _needed(steps, [step.inputs[name].rpartition(":")[0]])
+        models = any(output.kind == "folder" for before in made for output in before.outputs.values())
+        if not models and told.intersection(before.address for before in made):
+            there.add(name)
     inputs = {name: reference for name, reference in step.inputs.items() if name in there or name not in measured}
     against = tuple(tuple(name for name in names if name in there) for names in operation.against)
     return _replaced(step, operation.model_copy(update={"against": against}), inputs)
