@@ -66,7 +66,7 @@ def test_more_tokens_than_the_epochs_allow(fresh: Folder) -> None:
     fresh.edit("budget = 2k tokens, max_epochs = 20", "budget = 90k tokens, max_epochs = 2")
     message = fresh.shell("run", "--select", "mixture.knowledge", "--diagnostics", "concise", code=4).stderr
     assert "error[E0505]: `mixture.knowledge` asks `corpus.book` for 54000 tokens" in message
-    assert fresh.rows("SELECT count(*) AS n FROM corpus.book")[0]["n"] == 2
+    assert fresh.rows("SELECT count(DISTINCT doc_id) AS n FROM corpus.book_chunks")[0]["n"] == 2
 
 
 @pytest.mark.parametrize(

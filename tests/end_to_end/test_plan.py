@@ -25,9 +25,9 @@ def told(folder: Folder, *options: str, code: int = 0) -> dict[str, Any]:
 def test_before_the_first_run(fresh: Folder) -> None:
     lines = fresh.shell("plan").stdout.splitlines()
     assert lines[0] == "tiny.adapt against .structdsl/tiny"
-    assert any(line.split() == ["+", "corpus.book", "3", "steps", "never", "run"] for line in lines)
+    assert any(line.split() == ["+", "corpus.book", "4", "steps", "never", "run"] for line in lines)
     (learn,) = [line.split() for line in lines if line.startswith("stage.learn")]
-    assert learn[:4] == ["stage.learn", "scpt", "~2", "~2k"]
+    assert " ".join(learn[:11]) == "stage.learn scpt 4 = ~4 × 1 × 1 ~2 ~2k"
     assert "≤ `steps` is a cap" in lines
     fresh.edit(
         "length = 256, batch = 1Ki tokens, steps = 4, optimizer = adamw(lr = 1e-3)\n}\nevaluation",
