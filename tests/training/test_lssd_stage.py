@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import peft
 import pyarrow as pa
 import pytest
 import torch
@@ -536,7 +537,6 @@ def test_lssd_in_16_bits(head: str, base: Path, teacher: Path, batch: dict[str, 
 
 
 def test_lssd_asks_the_student_without_its_updates(base: Path, batch: dict[str, Any]) -> None:
-    peft = pytest.importorskip("peft")
     torch.manual_seed(0)
     config = peft.LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
     model = peft.get_peft_model(loaded(base), config)
