@@ -81,10 +81,6 @@ WORDS = {
 """Operations of the language that are not here, in the words of the language."""
 
 
-UNMADE: dict[str, tuple[str, ...]] = {}
-"""Outputs of operations that are here, and that they do not write."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missing:
     """Something that a step needs, and where the spec asks for it; `what` completes "… is not built yet"."""
@@ -96,20 +92,7 @@ class Missing:
 
 def missing(plan: Plan, only: Collection[str] | None = None) -> tuple[Missing, ...]:
     """All that a run of a plan, or of the steps `only` and what they are made from, would need and not find."""
-    steps = selected(plan, only)
-    unmade = {
-        f"{step.address}:{name}": output.table
-        for step in steps
-        for name, output in step.outputs.items()
-        if name in UNMADE.get(step.operation.op, ())
-    }
-    asked = [found for step in steps for found in _missing(step)]
-    for step in steps:
-        for reference in step.inputs.values():
-            if reference in unmade:
-                what = f"the table `{unmade[reference]}`"
-                asked.append(Missing(address=step.address, place=step.place, what=what))
-    return tuple(asked)
+    return tuple(found for step in selected(plan, only) for found in _missing(step))
 
 
 def _missing(step: Step) -> Iterator[Missing]:
