@@ -19,9 +19,22 @@ TEXTS: Final = """
 SELECT model, task, value FROM evaluation.board_scores
 WHERE (task, metric) IN (('old', 'perplexity'), ('new', 'perplexity'), ('drift', 'divergence'))
 """
-GATE: Final = "SELECT task, value FROM evaluation.gate_scores"
+GATE: Final = "SELECT task, value FROM evaluation.gate_scores WHERE metric = 'exact_match'"
 
 SENTENCES: Final = ("told", "untold")
+ARMS: Final = (
+    "base",
+    "ce",
+    "ce_replay",
+    "kd",
+    "kd_replay",
+    "lssd",
+    "lssd_replay",
+    "interpolated",
+    "half_rate",
+    "smoothed",
+    "equal_flops",
+)
 
 
 @dataclass(slots=True)
@@ -39,9 +52,7 @@ class Measured:
     def arms(self) -> list[str]:
         """Arms that every seed has, the weights of one beside each other."""
         shared = set.intersection(*(set(arms) for arms in self.values.values()))
-        first = [*self.values[self.seeds[0]]]
-        names = list(dict.fromkeys(arm.partition("@")[0] for arm in first))
-        return sorted(shared, key=lambda arm: (names.index(arm.partition("@")[0]), arm))
+        return sorted(shared, key=lambda arm: (ARMS.index(arm.partition("@")[0]), arm))
 
     def of(self, measure: str, arm: str) -> list[float]:
         """The values of an arm, a seed each; NaN where it was not measured."""
