@@ -40,8 +40,12 @@ def test_the_taxonomy_is_that_of_the_book(book: Folder) -> None:
 
 CLAIMS = {
     "chunks concatenate back to their chapter": """
-        SELECT doc_id FROM corpus.chapters AS d JOIN corpus.chapters_chunks AS c USING (doc_id)
+        SELECT doc_id FROM corpus.chapters AS d JOIN corpus.chapters_cut AS c USING (doc_id)
         GROUP BY doc_id, d.text HAVING string_agg(c.text, '' ORDER BY c.position) <> d.text""",
+    "a chunk is kept or matches an exam": """
+        SELECT 1 WHERE (SELECT count(*) FROM corpus.chapters_cut) <>
+          (SELECT count(*) FROM corpus.chapters_chunks)
+          + (SELECT count(DISTINCT chunk_id) FROM corpus.chapters_matches)""",
     "offsets are those of the text": """
         SELECT chunk_id FROM corpus.chapters AS d JOIN corpus.chapters_chunks AS c USING (doc_id)
         WHERE encode(c.text) <> array_slice(encode(d.text), c.start_byte + 1, c.end_byte)""",
