@@ -22,7 +22,8 @@ def told(folder: Folder, *options: str, code: int = 0) -> dict[str, Any]:
     return found
 
 
-def test_before_the_first_run(fresh: Folder) -> None:
+def test_before_the_first_run(fresh: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
     lines = fresh.shell("plan").stdout.splitlines()
     assert lines[0] == "tiny.adapt against .structdsl/tiny"
     assert any(line.split() == ["+", "corpus.book", "4", "steps", "never", "run"] for line in lines)
