@@ -38,11 +38,9 @@ bench: setup ## measure what a user waits for: help, compile, plan, a run with n
 	$(BIN)/python -m benchmarks.compile.run
 
 bench-mixcpt: setup ## learning against forgetting under LSSD, KD and replay: the reduced form, a quarter of an hour
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks.mixcpt.run --reduced
 
 bench-training: setup ## tokens a second beside TRL and a bare loop; what distillation costs; memory of the loss
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks.training.throughput
 	$(BIN)/python -m benchmarks.training.distillation
 	$(BIN)/python -m benchmarks.training.memory
