@@ -10,7 +10,8 @@ text of the value. Measured on two cores: 230 MB of text, or 20 M token ids, a s
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -25,11 +26,36 @@ EXACT = frozenset(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Of the rows of a table, or of some of them: sums of parts add up to those of the whole."""
+
+    rows: int
+    upper: int
+    lower: int
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(self.rows + other.rows, self.upper + other.upper, self.lower + other.lower)
+
+    def digest(self, shape: Mapping[str, str]) -> str:
+        """Of the whole table, with these columns and types."""
+        return fingerprint([list(shape.items()), self.rows, str(self.upper), str(self.lower)])
+
+
+NOTHING = Sums(0, 0, 0)
+
+
 def table_digest(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> tuple[str, int]:
     """Digest and number of rows of a table in Parquet files; column names and types enter, row order does not."""
+    shape, sums = table_sums(connection, files)
+    return sums.digest(shape), sums.rows
+
+
+def table_sums(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> tuple[dict[str, str], Sums]:
+    """Columns with their types, and the sums of a table in Parquet files."""
     source = f"read_parquet([{', '.join(literal(str(path)) for path in files)}])"
     table = connection.sql(f"FROM {source}")
-    shape = [(name, str(kind)) for name, kind in zip(table.columns, table.types, strict=True)]
+    shape = {name: str(kind) for name, kind in zip(table.columns, table.types, strict=True)}
     values = ", ".join(
         f"CAST({identifier(name)} AS {plain(kind)})" for name, kind in zip(table.columns, table.types, strict=True)
     )
@@ -39,8 +65,7 @@ def table_digest(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -
         " FROM hashed"
     ).fetchone()
     assert counted is not None
-    rows, upper, lower = (int(number) for number in counted)
-    return fingerprint([shape, rows, str(upper), str(lower)]), rows
+    return shape, Sums(*(int(number) for number in counted))
 
 
 def plain(kind: DuckDBPyType) -> str:

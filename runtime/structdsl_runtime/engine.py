@@ -26,11 +26,14 @@ def misfit(address: str, error: duckdb.Error) -> Fault:
     )
 
 
-def connect(scratch: Path) -> duckdb.DuckDBPyConnection:
-    """A connection that spills to `scratch`, loads nothing from the network and counts time in UTC."""
+def connect(scratch: Path, memory: int | None = None, threads: int | None = None) -> duckdb.DuckDBPyConnection:
+    """A connection that spills to `scratch`, loads nothing from the network and counts time in UTC.
+
+    It takes what the machine has unless it is told how many bytes and threads are its own.
+    """
     settings: Mapping[str, str] = {
-        "memory_limit": f"{memory_limit()}B",
-        "threads": str(processors()),
+        "memory_limit": f"{memory or memory_limit()}B",
+        "threads": str(threads or processors()),
         "temp_directory": str(scratch),
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
@@ -44,8 +47,8 @@ def connect(scratch: Path) -> duckdb.DuckDBPyConnection:
 class Engine:
     """The connection of a run and its cursors; `interrupt` stops what they are at, from another thread."""
 
-    def __init__(self, scratch: Path) -> None:
-        self.connection = connect(scratch)
+    def __init__(self, scratch: Path, memory: int | None = None, threads: int | None = None) -> None:
+        self.connection = connect(scratch, memory, threads)
         self._cursors: list[duckdb.DuckDBPyConnection] = []
 
     @contextmanager

@@ -38,6 +38,7 @@ from structdsl_runtime.events import (
 from structdsl_runtime.journal import Journal, bury
 from structdsl_runtime.keys import digests, identify
 from structdsl_runtime.lock import exclusive
+from structdsl_runtime.machine import memory_limit, processors
 from structdsl_runtime.relations import relations, stamp
 from structdsl_runtime.sources import Sources
 from structdsl_runtime.stop import Stop, stoppable
@@ -74,7 +75,7 @@ class RunResult:
     seconds: float
 
 
-def run(
+def run(  # noqa: PLR0913 - a run has that many sides
     plan: Plan,
     *,
     root: Path,
@@ -83,13 +84,16 @@ def run(
     only: Collection[str] | None = None,
     operations: Mapping[str, Function] | None = None,
     prepare: Callable[[], object] | None = None,
+    workers: int | None = None,
+    verify: bool = False,
 ) -> RunResult:
     """Bring the store up to date with a plan.
 
     `root` is the folder of the spec, `store` its `.structdsl/<spec>`. `only` narrows to these addresses and what
-    they are made from. `prepare` is called first, once the store is held: what a refused run must not touch. A fault
-    of the user or of a source is in the result; a mistake of ours is raised, with the step in its notes. Raises
-    `StoreInUse`, `StoreUnusable` and `Interrupted`.
+    they are made from. `workers` is how many processes share the work of row-wise steps [as many as the machine has
+    processors]; `verify` hashes every source again, whatever its size and times say. `prepare` is called first, once
+    the store is held: what a refused run must not touch. A fault of the user or of a source is in the result; a
+    mistake of ours is raised, with the step in its notes. Raises `StoreInUse`, `StoreUnusable` and `Interrupted`.
     """
     place = Store(root=store.absolute())
     with exclusive(place.root), stoppable() as stop:
@@ -105,11 +109,12 @@ def run(
             steps=steps,
             root=root.absolute(),
             store=place,
-            sources=Sources(root.absolute(), place.root),
+            sources=Sources(root.absolute(), place.root, verify=verify),
             journal=journal,
             observer=observer,
             operations=operations,
             stop=stop,
+            workers=workers,
         )
         return execution.run(plan)
 
@@ -155,6 +160,7 @@ class _Execution:
     observer: Observer
     operations: Mapping[str, Function] | None
     stop: Stop
+    workers: int | None
     results: dict[str, Result] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
     ran: list[str] = field(default_factory=list)
@@ -266,16 +272,22 @@ class _Execution:
         if self.workshop is None:
             from structdsl_runtime.workshop import Workshop  # noqa: PLC0415 - loaded only when a step runs
 
+            pool = None
             if self.operations is None:
                 from structdsl_runtime.operations import OPERATIONS  # noqa: PLC0415 - loaded only when a step runs
+                from structdsl_runtime.tasks import Pool  # noqa: PLC0415 - loaded only when a step runs
 
                 self.operations = OPERATIONS
+                workers = self.workers or processors()
+                if workers > 1:
+                    pool = Pool(workers, memory_limit() // workers)
             self.workshop = Workshop(
                 root=self.root,
                 store=self.store,
                 run=self.journal.folder,
                 operations=self.operations,
                 observer=self._tell,
+                pool=pool,
             )
             self.stop.interrupts.append(self.workshop.engine.interrupt)
         return self.workshop

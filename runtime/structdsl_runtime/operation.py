@@ -30,6 +30,14 @@ class Fault(Exception):  # noqa: N818 - worded as the message words it
         for note in notes:
             self.add_note(note)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _fault, (self.code, self.message, self.notes, self.helps)
+
+
+def _fault(code: str, message: str, notes: tuple[str, ...], helps: tuple[str, ...]) -> Fault:
+    """A fault that comes from another process."""
+    return Fault(code, message, notes=notes, helps=helps)
+
 
 class Inputs(Protocol):
     """What a step reads, by the names of `Step.inputs`."""

@@ -43,12 +43,14 @@ def match(pattern: str, root: Path) -> tuple[Path, list[Path]]:
 class Sources:
     """Digests of globs, with the memory of file hashes and of past listings kept in the store."""
 
-    def __init__(self, root: Path, store: Path) -> None:
+    def __init__(self, root: Path, store: Path, *, verify: bool = False) -> None:
         self._root = root
+        self._verify = verify  # whether files are hashed that did not change by their size and times
         self._memory = store / "sources.json"
         self._listings = store / "listings"
         self._known: dict[str, list[str]] | None = None  # path -> [stamp, SHA-256], read when first needed
         self._dirty = False
+        self._verified: set[str] = set()  # by this run
 
     def listing(self, pattern: str) -> Listing:
         """What a glob matches now."""
@@ -82,7 +84,7 @@ class Sources:
         try:
             status = path.stat()
             stamp = f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
-            if name in known and known[name][0] == stamp:
+            if name in known and known[name][0] == stamp and (not self._verify or name in self._verified):
                 return known[name][1]
             with path.open("rb") as file:
                 value = hashlib.file_digest(file, "sha256").hexdigest()
@@ -90,6 +92,7 @@ class Sources:
             return UNREADABLE
         if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > FRESH_NS:
             known[name] = [stamp, value]
+            self._verified.add(name)
             self._dirty = True
         return value
 

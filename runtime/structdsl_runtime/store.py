@@ -18,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from structdsl.plan import Step
 from structdsl_runtime.files import flush, replace
 
+PARTS = "parts"
+
 
 class Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -30,6 +32,16 @@ class Consumed(Record):
     digest: str
 
 
+class Part(Record):
+    """Some of the rows of a table: files of their own, and sums from which the digest of the table follows."""
+
+    files: tuple[str, ...]
+    rows: int
+    bytes: int
+    upper: int
+    lower: int
+
+
 class Produced(Record):
     """An output as it is; files are relative to the folder of the manifest."""
 
@@ -40,6 +52,7 @@ class Produced(Record):
     rows: int | None  # none for folders, and for views, which are not counted
     bytes: int
     digest: str
+    parts: tuple[Part, ...] = ()  # where it was made in parts: all files, in their order
 
 
 class Manifest(Record):
@@ -91,6 +104,10 @@ class Store:
         """Where one result of a step lives, made or not."""
         return self._attic(step) / key
 
+    def part(self, step: Step, key: str) -> Path:
+        """Where what a step makes of one part of its rows lives, made or not; results name it by `PARTS/<key>`."""
+        return self._attic(step) / PARTS / key
+
     def find(self, step: Step, key: str) -> Manifest | None:
         """The result under a key, if it is committed, whole, and of the shape that the plan expects."""
         folder = self.folder(step, key)
@@ -115,8 +132,9 @@ class Store:
     def commit(self, step: Step, manifest: Manifest) -> None:
         """Have all files on disk, then write the manifest: from here on the result exists."""
         folder = self.folder(step, manifest.key)
-        for name in (name for made in manifest.outputs.values() for name in made.files):
-            flush(folder / name)
+        for made in manifest.outputs.values():
+            for name in () if made.parts else made.files:  # parts were flushed when they were committed
+                flush(folder / name)
         replace(folder / "manifest.json", manifest.model_dump_json(indent=1) + "\n", durable=True)
         flush(folder.parent)
 

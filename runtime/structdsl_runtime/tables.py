@@ -102,11 +102,16 @@ class StepOutputs:
         self._files[name] = []
         return path
 
-    def finish(self) -> dict[str, Produced]:
-        """Every output with its size and digest; one that was never written is an error of the operation."""
+    def written(self) -> dict[str, list[Path]]:
+        """The files of every output; one that was never written is an error of the operation."""
         unwritten = self._outputs.keys() - self._files.keys()
         if unwritten:
             raise ValueError(f"outputs never written: {sorted(unwritten)}")
+        return self._files
+
+    def finish(self) -> dict[str, Produced]:
+        """Every output with its size and digest."""
+        self.written()
         return {name: self._made(name, output) for name, output in self._outputs.items()}
 
     def _made(self, name: str, output: Output) -> Produced:

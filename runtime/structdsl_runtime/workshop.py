@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from structdsl.plan import Place, Step, View
-from structdsl_runtime import unfinished
+from structdsl_runtime import parts, tasks, unfinished
 from structdsl_runtime.engine import VALUES, Engine, columns, define, misfit
 from structdsl_runtime.events import Failure, Observer, StepError, StepProgress, Warned
 from structdsl_runtime.keys import Identity
@@ -21,7 +21,7 @@ from structdsl_runtime.machine import peak_memory, versions
 from structdsl_runtime.operation import Context, Fault, Function
 from structdsl_runtime.progress import counted
 from structdsl_runtime.relations import identifier, relations
-from structdsl_runtime.store import Manifest, Produced, Result, Store
+from structdsl_runtime.store import PARTS, Manifest, Produced, Result, Store
 from structdsl_runtime.tables import StepInputs, StepOutputs
 
 
@@ -29,8 +29,16 @@ class Workshop:
     """Carries out steps of one run, over one connection in which their inputs are views."""
 
     def __init__(
-        self, *, root: Path, store: Store, run: Path, operations: Mapping[str, Function], observer: Observer
+        self,
+        *,
+        root: Path,
+        store: Store,
+        run: Path,
+        operations: Mapping[str, Function],
+        observer: Observer,
+        pool: tasks.Pool | None = None,
     ) -> None:
+        """Parts of row-wise steps go to the pool, or are worked on here where there is none."""
         self._root = root
         self._store = store
         self._logs = run / "logs"
@@ -40,8 +48,12 @@ class Workshop:
         self.engine = Engine(self._scratch / "duckdb")
         self._connection = self.engine.connection
         self._defined: set[str] = set()
+        self._pool = pool
+        self._inline = tasks.Inline(operations)
 
     def close(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
         self.engine.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
@@ -142,6 +154,19 @@ class Workshop:
     ) -> dict[str, Produced]:
         scratch = self._scratch / step.address
         scratch.mkdir(parents=True)
+        try:
+            main = parts.main_input(step, results, self._store)
+            if main is not None and main.is_worth_parts:
+                return self._operate_in_parts(step, identity, results, main, scratch)
+            return self._operate_at_once(step, folder, identity, results, scratch)
+        except Fault as fault:
+            raise _failed(step, fault, step.place) from fault
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def _operate_at_once(
+        self, step: Step, folder: Path, identity: Identity, results: Mapping[str, Result], scratch: Path
+    ) -> dict[str, Produced]:
         outputs = StepOutputs(self.engine, folder, step.outputs)
 
         def progress(done: int, total: int | None, unit: str) -> None:
@@ -163,13 +188,57 @@ class Workshop:
             kept=unfinished.folder(self._store, step.address, identity.key),
             decides=decides,
         )
-        try:
-            self._operations[step.operation.op](step.operation, self._inputs(step, results), outputs, context)
-        except Fault as fault:
-            raise _failed(step, fault, step.place) from fault
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+        self._operations[step.operation.op](step.operation, self._inputs(step, results), outputs, context)
         return outputs.finish()
+
+    def _operate_in_parts(
+        self, step: Step, identity: Identity, results: Mapping[str, Result], main: parts.Main, scratch: Path
+    ) -> dict[str, Produced]:
+        """What is there of the parts already is taken; the others are made, by the pool where they are several."""
+        found = parts.inputs_of(step, results, self._store)
+        portions = main.portions()
+        passed = list(parts.probe(found, main, portions, scratch / "probe"))
+        keys = parts.keys(step, identity, main, portions, passed)
+        given = self._inputs(step, results)
+        made: dict[str, tasks.PartManifest] = {}
+        todo: dict[str, tasks.Task] = {}
+        for key, portion in zip(keys, portions, strict=True):
+            folder = self._store.part(step, key)
+            manifest = tasks.finished(folder)
+            if manifest is not None:
+                made[key] = manifest
+                continue
+            todo[key] = tasks.Task(
+                address=step.address,
+                operation=step.operation,
+                relations=parts.restricted(found, main.table, portion),
+                order=given.order,
+                tables=given.tables,
+                folders=given.folders,
+                outputs=step.outputs,
+                root=self._root,
+                folder=folder,
+                log=self._logs / f"{step.address}.log",
+                run=self._logs.parent,
+                size=portion.rows,
+            )
+        self._carry_out(step, todo, made, total=sum(portion.rows for portion in portions))
+        return parts.united(step, [(f"../{PARTS}/{key}", made[key]) for key in keys])
+
+    def _carry_out(
+        self, step: Step, todo: Mapping[str, tasks.Task], made: dict[str, tasks.PartManifest], total: int
+    ) -> None:
+        executor = self._pool if self._pool is not None and len(todo) > 1 else self._inline
+        done = total - sum(task.size for task in todo.values())
+        said: set[str] = set()
+        for (key, task), manifest in zip(todo.items(), executor.map(tuple(todo.values())), strict=True):
+            made[key] = manifest
+            done += task.size
+            self._observer(StepProgress(address=step.address, done=done, total=total, unit=manifest.unit))
+            for message in dict.fromkeys(manifest.warnings):
+                if message not in said:
+                    said.add(message)
+                    self._observer(Warned(address=step.address, message=f"{step.address}: {message}"))
 
     def _warn_of_others(self, step: Step, key: str, decides: Mapping[str, Any]) -> None:
         """A warning for each state that an earlier run saved of this step, and that other data make useless."""

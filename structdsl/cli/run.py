@@ -59,10 +59,19 @@ MODEL_OPERATIONS = frozenset(
     help="Only this step and what it is made from; may be repeated.",
 )
 @click.option("--locked", is_flag=True, help="Refuse to run where the lock is stale or absent.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Processes that share the work on documents [as many as there are processors].",
+)
+@click.option("--verify", is_flag=True, help="Hash every source again, also files whose size and times are the same.")
 def run_command(
     request: Request,
     select: tuple[str, ...],
     locked: bool,  # noqa: FBT001 - a flag of the command line
+    workers: int | None,
+    verify: bool,  # noqa: FBT001 - the same
 ) -> None:
     """Execute a spec; steps whose result is in the store are skipped.
 
@@ -80,7 +89,7 @@ def run_command(
     finished = []
     for number, (combination, (unit, plan)) in enumerate(zip(asked, compiled, strict=True), 1):
         heading(combination, number, len(asked))
-        result = _execute(unit, plan, place, style, _addresses(plan, select))
+        result = _execute(unit, plan, place, style, _addresses(plan, select), workers=workers, verify=verify)
         tables = _tables(plan, {*result.ran, *result.reused})
         reports = tuple(table for table in plan.reports if table in tables)
         finished.append(Finished(combination=combination, run_id=result.run_id, reports=reports))
@@ -90,7 +99,16 @@ def run_command(
         compare(place.store, finished)
 
 
-def _execute(unit: Unit, plan: Plan, place: Place, style: str, addresses: list[str] | None) -> RunResult:
+def _execute(
+    unit: Unit,
+    plan: Plan,
+    place: Place,
+    style: str,
+    addresses: list[str] | None,
+    *,
+    workers: int | None,
+    verify: bool,
+) -> RunResult:
     """Run a plan to its end, or end the process with what stopped it."""
     from structdsl.diagnostics import Diagnostic  # noqa: PLC0415
     from structdsl_runtime.executor import Interrupted, run  # noqa: PLC0415
@@ -107,6 +125,8 @@ def _execute(unit: Unit, plan: Plan, place: Place, style: str, addresses: list[s
             observer=shown(sys.stderr),
             only=addresses,
             prepare=lambda: build(unit, plan, place.build),
+            workers=workers,
+            verify=verify,
         )
     except StoreUnusable as error:
         raise click.UsageError(str(error)) from None

@@ -29,6 +29,7 @@ from structdsl.plan import (
     JudgeQuality,
     Operation,
     Output,
+    Passes,
 )
 from structdsl.promised import CHUNKS, COUNTS, DROPPED, HEADINGS, MATCHES
 from structdsl.schema.chunking import Chunking, Paragraphs, Sections
@@ -179,6 +180,7 @@ def _documents(corpus: Declaration, table: str, part: str, made: Progress, plann
         reads=tuple(reads),
         purpose=sql.purpose(template),
         view=part != "heldout",
+        passes=Passes(table=made.documents, key="doc_id", others=("n_tokens",)) if part != "heldout" else None,
         doc="\n".join(filter(None, (corpus.block.doc, license_ and f"Licence: {license_}."))) if not part else "",
     )
 

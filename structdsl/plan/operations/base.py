@@ -6,7 +6,7 @@ A version is bumped when the same arguments and inputs would yield other rows. F
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -15,3 +15,6 @@ Role = Literal["domain", "replay", "instruction", "preference", "exam", "probe"]
 
 class Arguments(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+    row_input: ClassVar[str | None] = None
+    """The input whose rows the operation takes one by one, so that it may be given them in parts; none: all at once."""

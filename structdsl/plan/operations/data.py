@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -164,6 +164,8 @@ class Synthesise(Arguments):
 class CountTokens(Arguments):
     """Tokens of the text of each document."""
 
+    row_input: ClassVar[str | None] = "documents"
+
     op: Literal["count_tokens"] = "count_tokens"
     version: Literal[1] = 1
 
@@ -176,16 +178,27 @@ class Query(Arguments):
     sql: str
 
 
+class Passes(Arguments):
+    """Rows of a table that a view lets through one by one, whatever else it joins to them."""
+
+    table: str  # an input of the view
+    key: str  # the column that names a row
+    others: tuple[str, ...]  # columns of the view that are not that table's own, unchanged
+
+
 class View(Arguments):
     """One SELECT over the inputs that stays a view."""
 
     op: Literal["view"] = "view"
     version: Literal[1] = 1
     sql: str
+    passes: Annotated[Passes | None, Effect.COST] = None
 
 
 class Chunk(Arguments):
     """Documents cut at headings and paragraphs; outputs the chunks and the headings."""
+
+    row_input: ClassVar[str | None] = "documents"
 
     op: Literal["chunk"] = "chunk"
     version: Literal[1] = 1

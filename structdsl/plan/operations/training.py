@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -62,6 +62,9 @@ class Tokenise(Arguments):
 
     op: Literal["tokenise"] = "tokenise"
     version: Literal[1] = 1
+
+    row_input: ClassVar[str | None] = "samples"
+
     length: int
 
 

@@ -1,0 +1,212 @@
+"""A row-wise step in parts: which rows are worked on together, under what key, and the table that they make.
+
+The parts of a table are those that it was made in; a table that was made at once is cut at row groups. A view that
+passes rows on has the parts of the table that they are of. What was made of a part lies under a key of its own,
+beside the results of the step, for as long as arguments and rows are the same: so one more file is one more part,
+whatever became of the table, and a run that was killed has its finished parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import pyarrow.parquet as pq
+
+from structdsl.identity import fingerprint
+from structdsl.plan import Passes, Step, View
+from structdsl_runtime.digest import NOTHING, Sums, plain
+from structdsl_runtime.engine import Engine, define
+from structdsl_runtime.keys import Identity
+from structdsl_runtime.relations import Relation, identifier, literal, relations
+from structdsl_runtime.store import Part, Produced, Result, Store
+from structdsl_runtime.tasks import PartManifest
+
+TOGETHER: Final = 48 << 20  # bytes of a part, before compression
+WORTH: Final = 4 << 20  # bytes of a table, as it is stored, from which parts are worth their trouble
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portion:
+    """Some of the rows of a table."""
+
+    files: tuple[Path, ...]
+    start: int | None = None  # rows of the one file, from here
+    stop: int | None = None  # up to here; both none: all
+    rows: int
+    mark: str  # says which rows: their digest, or that of the table and where in it
+
+    @property
+    def select(self) -> str:
+        paths = ", ".join(literal(str(path)) for path in self.files)
+        if self.start is None:
+            return f"SELECT * FROM read_parquet([{paths}])"  # noqa: S608 - quoted above
+        return (
+            f"SELECT * EXCLUDE (file_row_number) FROM read_parquet([{paths}], file_row_number = true)"  # noqa: S608
+            f" WHERE file_row_number >= {self.start} AND file_row_number < {self.stop}"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Main:
+    """The main input of a step: the table that its rows are of, and the views that pass them on, the last one first."""
+
+    table: str
+    made: Produced
+    folder: Path
+    views: tuple[tuple[str, Passes], ...]
+
+    @property
+    def is_worth_parts(self) -> bool:
+        """Whether there is enough of it; a small table is sooner done at once."""
+        return self.made.bytes >= WORTH and bool(self.made.rows)
+
+    def portions(self) -> list[Portion]:
+        """All rows, each in one portion."""
+        if self.made.parts:
+            return [
+                Portion(
+                    files=tuple(self.folder / file for file in part.files), rows=part.rows, mark=_mark(self.made, part)
+                )
+                for part in self.made.parts
+                if part.rows
+            ]
+        return list(_cut(self.folder, self.made))
+
+
+def main_input(step: Step, results: Mapping[str, Result], store: Store) -> Main | None:
+    """The main input of a row-wise step, where its rows can be had in parts."""
+    name = step.operation.row_input
+    if name is None:
+        return None
+    views: list[tuple[str, Passes]] = []
+    reference = step.inputs[name]
+    while True:
+        address, _, output = reference.rpartition(":")
+        result = results[address]
+        made = result.manifest.outputs[output]
+        if made.table is None:
+            return None
+        if not isinstance(result.step.operation, View):
+            folder = store.folder(result.step, result.manifest.key).absolute()
+            return Main(table=made.table, made=made, folder=folder, views=tuple(views))
+        passes = result.step.operation.passes
+        if passes is None:
+            return None
+        views.append((made.table, passes))
+        reference = result.step.inputs[passes.table]
+
+
+def inputs_of(step: Step, results: Mapping[str, Result], store: Store) -> list[Relation]:
+    """Every table that the inputs of a step lead to, in an order in which they can be defined."""
+    found: dict[str, Relation] = {}
+
+    def visit(address: str) -> None:
+        result = results[address]
+        if isinstance(result.step.operation, View):
+            for upstream in result.step.upstream:
+                visit(upstream)
+        for relation in relations(result.step, result.manifest, store):
+            found.setdefault(relation.table, relation)
+
+    for address in step.upstream:
+        visit(address)
+    return list(found.values())
+
+
+def restricted(found: list[Relation], table: str, portion: Portion) -> tuple[Relation, ...]:
+    """The relations, with no other rows of a table than these."""
+    return tuple(replace(each, select=portion.select) if each.table == table else each for each in found)
+
+
+def keys(step: Step, identity: Identity, main: Main, portions: list[Portion], passed: list[str]) -> list[str]:
+    """The key of what the step makes of each portion, given what the views pass of it: all that decides it."""
+    same = {
+        "op": step.operation.op,
+        "version": step.operation.version,
+        "arguments": identity.arguments,
+        "inputs": {name: given.digest for name, given in identity.inputs.items() if name != step.operation.row_input},
+        "columns": list(main.made.columns.items()),
+    }
+    return [
+        fingerprint({**same, "rows": portion.mark, "passed": passes})
+        for portion, passes in zip(portions, passed, strict=True)
+    ]
+
+
+def probe(found: list[Relation], main: Main, portions: list[Portion], scratch: Path) -> Iterator[str]:
+    """What views make of each portion: which rows they pass on, and with what beside."""
+    if not main.views:
+        yield from ("" for _ in portions)
+        return
+    view = main.views[0][0]
+    key = identifier(main.views[0][1].key)
+    others = tuple(dict.fromkeys(other for _, passes in main.views for other in passes.others))
+    engine = Engine(scratch)
+    try:
+        for relation in found:
+            define(engine.connection, relation)
+        schema, _, name = view.partition(".")
+        table = engine.connection.sql(f"FROM {identifier(schema)}.{identifier(name)}")
+        types = dict(zip(table.columns, table.types, strict=True))
+        values = ", ".join(
+            [key, *(f"CAST({identifier(other)} AS {plain(types[other])})" for other in others if other in types)]
+        )
+        base = next(each for each in found if each.table == main.table)
+        for portion in portions:
+            define(engine.connection, replace(base, select=portion.select))
+            counted = engine.connection.execute(
+                f"WITH hashed AS (SELECT CAST(json_array({values}) AS VARCHAR) AS line"  # noqa: S608 - quoted
+                f" FROM {identifier(schema)}.{identifier(name)})"
+                " SELECT count(*), coalesce(sum(md5_number_upper(line)), 0), coalesce(sum(md5_number_lower(line)), 0)"
+                " FROM hashed"
+            ).fetchone()
+            assert counted is not None
+            yield " ".join(str(int(number)) for number in counted)
+    finally:
+        engine.close()
+
+
+def united(step: Step, made: list[tuple[str, PartManifest]]) -> dict[str, Produced]:
+    """The tables that the parts make up; `made` has the path of each part, relative to the folder of the result."""
+    return {name: _united(name, output.table, made) for name, output in step.outputs.items()}
+
+
+def _united(name: str, table: str | None, made: list[tuple[str, PartManifest]]) -> Produced:
+    parts = []
+    total = NOTHING
+    for where, manifest in made:
+        part = manifest.outputs[name]
+        parts.append(part.model_copy(update={"files": tuple(f"{where}/{file}" for file in part.files)}))
+        total += Sums(part.rows, part.upper, part.lower)
+    columns = made[0][1].columns[name]
+    return Produced(
+        kind="table",
+        table=table,
+        columns=columns,
+        files=tuple(file for part in parts for file in part.files),
+        rows=total.rows,
+        bytes=sum(part.bytes for part in parts),
+        digest=total.digest(columns),
+        parts=tuple(parts),
+    )
+
+
+def _mark(made: Produced, part: Part) -> str:
+    return Sums(part.rows, part.upper, part.lower).digest(made.columns)
+
+
+def _cut(folder: Path, made: Produced) -> Iterator[Portion]:
+    """A table that was made at once, at borders of its row groups."""
+    for number, name in enumerate(made.files):
+        metadata = pq.read_metadata(folder / name)
+        start = at = size = 0
+        for group in range(metadata.num_row_groups):
+            at += metadata.row_group(group).num_rows
+            size += metadata.row_group(group).total_byte_size
+            if size >= TOGETHER or group + 1 == metadata.num_row_groups:
+                mark = f"{made.digest} {number} {start} {at}"
+                yield Portion(files=(folder / name,), start=start, stop=at, rows=at - start, mark=mark)
+                start, size = at, 0

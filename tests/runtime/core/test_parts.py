@@ -1,0 +1,117 @@
+"""Row-wise steps in parts: the same tables whoever makes them, and only what is new is made."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from structdsl.compile import compile_text
+from structdsl_runtime import parts
+from structdsl_runtime.events import Event, StepProgress, silent
+from structdsl_runtime.executor import RunResult, run
+from structdsl_runtime.store import Manifest
+
+SPEC = """
+language 1
+project toy { seed = 1 }
+corpus t { source = files("vocabulary.jsonl"), role = domain }
+corpus a {
+  source  = files("data/*.jsonl")
+  role    = domain
+  keep    = sql "n_tokens > 3"
+  holdout = 10%
+  chunk   = paragraphs(max = 64 tokens)
+}
+model m { source = scratch(hidden = 32, layers = 1, heads = 2), tokenizer = bpe(vocab = 300, over = [corpus.t]) }
+mixture x { weights = natural(over = [corpus.a]), budget = 3k tokens }
+stage s: cpt { from = model.m, data = mixture.x, length = 64, batch = 128 tokens }
+"""
+PACK = "stage.s.pack"
+ROWS = ("corpus.a.count", "corpus.a.chunk")
+WORDS = "heart valve lung airway liver bile kidney salt bone marrow nerve skin".split()  # noqa: SIM905 - a list of words
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "data").mkdir()
+    for name in ("vocabulary", "data/a", "data/b"):
+        write(tmp_path, name)
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every table is worth parts, and a few row groups are one."""
+    monkeypatch.setattr(parts, "WORTH", 0)
+    monkeypatch.setattr(parts, "TOGETHER", 1)
+    monkeypatch.setattr("structdsl_runtime.writer.ROWS", 16)
+    monkeypatch.setattr("structdsl_runtime.tables.ROWS", 16)
+
+
+def write(folder: Path, name: str) -> None:
+    rng = random.Random(name)
+    texts = [" ".join(rng.choices(WORDS, k=rng.randrange(1, 120))) for _ in range(60)]
+    lines = [f'{{"id": "{name}{number}", "text": "{text}"}}\n' for number, text in enumerate(texts)]
+    (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
+
+
+def go(folder: Path, store: str = "store", workers: int = 1, observer: Callable[[Event], None] = silent) -> RunResult:
+    plan, sink = compile_text(SPEC, Path("toy.adapt"))
+    assert plan is not None, list(sink)
+    return run(plan, root=folder, store=folder / store, only=[PACK], workers=workers, observer=observer)
+
+
+def digests(folder: Path, store: str) -> dict[str, str]:
+    found = (
+        Manifest.model_validate_json(path.read_bytes()) for path in (folder / store).glob("tables/*/*/manifest.json")
+    )
+    return {
+        f"{m.address}:{name}": made.digest for m in found for name, made in m.outputs.items() if made.kind == "table"
+    }
+
+
+def made(folder: Path, address: str) -> set[Path]:
+    return set((folder / "store" / "tables" / address / "parts").iterdir())
+
+
+def test_the_same_tables_at_once_in_parts_and_in_processes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert go(folder, "parts").status == "done"
+    assert go(folder, "pool", workers=2).status == "done"
+    monkeypatch.setattr(parts, "WORTH", 1 << 60)
+    assert go(folder, "whole").status == "done"
+    assert digests(folder, "parts") == digests(folder, "whole") == digests(folder, "pool")
+    for address in ROWS:
+        assert len(list((folder / "parts" / "tables" / address / "parts").iterdir())) > 2, address
+        assert not (folder / "whole" / "tables" / address / "parts").exists()
+
+
+def test_a_changed_condition_leaves_parts_alone_that_it_does_not_touch(folder: Path) -> None:
+    go(folder)
+    before = {address: made(folder, address) for address in ROWS}
+    (manifest,) = (folder / "store" / "tables" / "corpus.a.chunk").glob("*/manifest.json")
+    manifest.unlink()
+    assert "corpus.a.chunk" in go(folder).ran
+    assert {address: made(folder, address) for address in ROWS} == before
+
+
+def test_a_killed_worker_is_a_fault_and_its_parts_are_made_again(folder: Path) -> None:
+    killed: list[int] = []
+
+    def kill(event: Event) -> None:
+        if isinstance(event, StepProgress) and event.address in ROWS and not killed:
+            for worker in multiprocessing.active_children():
+                worker.kill()
+                killed.append(worker.pid or 0)
+
+    result = go(folder, workers=2, observer=kill)
+    assert killed
+    if result.failure is not None:  # the last part may have been finished already
+        assert result.failure.code == "E0840"
+        result = go(folder, workers=2)
+    assert result.status == "done"
+    assert go(folder, "undisturbed").status == "done"
+    assert digests(folder, "store") == digests(folder, "undisturbed")
