@@ -210,10 +210,18 @@ def _dropped(corpus: Declaration, made: Progress, planner: Planner) -> None:
         f"{name}_dropped",
         DROPPED,
         at=corpus.block.head,
-        reads=tuple(tables),
+        reads=tuple(dict.fromkeys((*tables, made.documents, *made.gone, name))),
         purpose=sql.purpose(template),
         view=True,
+        guards=(_accounted(corpus, made, planner),),
     )
+
+
+def _accounted(corpus: Declaration, made: Progress, planner: Planner) -> Guard:
+    """Every document that was read is kept, held out or dropped, and none of them twice."""
+    relations = {"documents": made.documents, "kept": corpus.address, "gone": gone(made.gone)}
+    text = sql.fill("unaccounted", relations, corpus=corpus.address)
+    return Guard(code="E0522", sql=text, helps=(), place=planner.place(corpus.block.head))
 
 
 def _chunk(corpus: Declaration, documents: str, table: str, tokenizer: str | None, planner: Planner) -> None:
