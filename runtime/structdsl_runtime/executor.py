@@ -272,12 +272,12 @@ class _Execution:
         if self.workshop is None:
             from structdsl_runtime.workshop import Workshop  # noqa: PLC0415 - loaded only when a step runs
 
-            pool = None
+            pool, divided = None, None
             if self.operations is None:
-                from structdsl_runtime.operations import OPERATIONS  # noqa: PLC0415 - loaded only when a step runs
+                from structdsl_runtime.operations import DIVIDED, OPERATIONS  # noqa: PLC0415 - loaded when a step runs
                 from structdsl_runtime.tasks import Pool  # noqa: PLC0415 - loaded only when a step runs
 
-                self.operations = OPERATIONS
+                self.operations, divided = OPERATIONS, DIVIDED
                 workers = self.workers or processors()
                 if workers > 1:
                     pool = Pool(workers, memory_limit() // workers)
@@ -287,6 +287,7 @@ class _Execution:
                 run=self.journal.folder,
                 operations=self.operations,
                 observer=self._tell,
+                divided=divided,
                 pool=pool,
             )
             self.stop.interrupts.append(self.workshop.engine.interrupt)

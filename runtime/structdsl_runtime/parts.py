@@ -8,10 +8,10 @@ whatever became of the table, and a run that was killed has its finished parts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Protocol
 
 import pyarrow.parquet as pq
 
@@ -20,12 +20,44 @@ from structdsl.plan import Passes, Step, View
 from structdsl_runtime.digest import NOTHING, Sums, plain
 from structdsl_runtime.engine import Engine, define
 from structdsl_runtime.keys import Identity
+from structdsl_runtime.operation import Outputs
 from structdsl_runtime.relations import Relation, identifier, literal, relations
 from structdsl_runtime.store import Part, Produced, Result, Store
 from structdsl_runtime.tasks import PartManifest
 
 TOGETHER: Final = 48 << 20  # bytes of a part, before compression
 WORTH: Final = 4 << 20  # bytes of a table, as it is stored, from which parts are worth their trouble
+
+
+class Share(Protocol):
+    """What the function of a part is given by an operation that divides its own work; it can be pickled."""
+
+    @property
+    def size(self) -> int:
+        """How much of the whole it is."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What an operation has that divides its own work."""
+
+    root: Path
+    listing: Mapping[str, str]  # files of its source by name -> SHA-256
+    engine: Engine
+    there: Callable[[], Iterator[tuple[str, PartManifest]]]  # parts that earlier runs made, under whatever arguments
+    folder: Callable[[str], Path]  # of a part
+    make: Callable[[Mapping[str, Share], int, str], dict[str, PartManifest]]
+    """Make parts by their keys, of a whole of so many units, such as files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Divided:
+    """An operation that divides its own work: the function of a part, and that of the whole."""
+
+    part: Callable[[Any, Any, Outputs], Any]  # arguments, what the part is given, outputs -> what was found, as JSON
+    whole: Callable[[Any, Work], list[tuple[str, PartManifest]]]  # -> the parts of its tables, in their order
+    applies: Callable[[Any], bool]  # whether it does so under these arguments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from structdsl.plan import Operation, Output
 from structdsl_runtime.digest import Sums, table_sums
@@ -37,25 +37,34 @@ class PartManifest(Record):
     outputs: dict[str, Part]
     columns: dict[str, dict[str, str]]  # by output, name -> type
     unit: str = "rows"  # in which the operation counts
+    found: Any = None  # what the function of the part says of it, in values of JSON
     warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Handed:
+    """The inputs of a task: where they are, and as what they are known."""
+
+    relations: tuple[Relation, ...] = ()  # tables, in an order in which they can be defined
+    order: tuple[str, ...] = ()
+    tables: Mapping[str, str] = field(default_factory=dict)
+    folders: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One operation on one part of its main input."""
+    """One operation on one part: of its main input, or of what it has divided itself."""
 
     address: str
     operation: Operation
-    relations: tuple[Relation, ...]  # the tables of its inputs, in an order in which they can be defined
-    order: tuple[str, ...]
-    tables: Mapping[str, str]
-    folders: Mapping[str, Path]
+    inputs: Handed = Handed()
+    given: Any = None  # what the function of the part is told, where the operation divides its own work
     outputs: Mapping[str, Output]
     root: Path
     folder: Path  # of the part; its manifest is the commit
     log: Path
     run: Path
-    size: int  # rows of the part
+    size: int  # rows of the part, or what else progress is counted in
 
 
 class Executor(Protocol):
@@ -72,7 +81,7 @@ class Inline:
 
     def map(self, tasks: Sequence[Task]) -> Iterator[PartManifest]:
         for task in tasks:
-            yield perform(task, self.operations[task.operation.op])
+            yield perform(task, self.operations)
 
 
 @dataclass(slots=True)
@@ -114,8 +123,10 @@ class Pool:
             self._pool = None
 
 
-def perform(task: Task, function: Function, memory: int | None = None) -> PartManifest:
+def perform(task: Task, operations: Mapping[str, Function], memory: int | None = None) -> PartManifest:
     """Carry out a task and commit its part."""
+    from structdsl_runtime.operations import DIVIDED  # noqa: PLC0415 - operations know what tasks are
+
     draft = task.folder.with_name(f".{task.folder.name}.{os.getpid()}")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -133,9 +144,10 @@ def perform(task: Task, function: Function, memory: int | None = None) -> PartMa
 
     engine = Engine(scratch / "duckdb", memory=memory, threads=1 if memory else None)
     try:
-        for relation in task.relations:
+        for relation in task.inputs.relations:
             define(engine.connection, relation)
-        inputs = StepInputs(engine=engine, order=task.order, tables=task.tables, folders=task.folders)
+        handed = task.inputs
+        inputs = StepInputs(engine=engine, order=handed.order, tables=handed.tables, folders=handed.folders)
         outputs = StepOutputs(engine, draft, task.outputs)
         context = Context(
             address=task.address,
@@ -148,7 +160,11 @@ def perform(task: Task, function: Function, memory: int | None = None) -> PartMa
             kept=scratch / "kept",
             decides={},
         )
-        function(task.operation, inputs, outputs, context)
+        found = None
+        if task.given is None:
+            operations[task.operation.op](task.operation, inputs, outputs, context)
+        else:
+            found = DIVIDED[task.operation.op].part(task.operation, task.given, outputs)
         parts, columns = {}, {}
         for name, files in outputs.written().items():
             columns[name], sums = table_sums(engine.connection, files)
@@ -156,7 +172,7 @@ def perform(task: Task, function: Function, memory: int | None = None) -> PartMa
     finally:
         engine.close()
         shutil.rmtree(scratch, ignore_errors=True)
-    manifest = PartManifest(outputs=parts, columns=columns, unit=unit, warnings=tuple(said))
+    manifest = PartManifest(outputs=parts, columns=columns, unit=unit, found=found, warnings=tuple(said))
     for part in parts.values():
         for file in part.files:
             flush(draft / file)
@@ -199,6 +215,6 @@ def _begin(memory: int) -> None:
 
 
 def _perform(task: Task) -> PartManifest:
-    from structdsl_runtime.operations import OPERATIONS  # noqa: PLC0415 - it imports this module's users
+    from structdsl_runtime.operations import OPERATIONS  # noqa: PLC0415 - operations know what tasks are
 
-    return perform(task, OPERATIONS[task.operation.op], _memory)
+    return perform(task, OPERATIONS, _memory)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,10 @@ class Workshop:
         run: Path,
         operations: Mapping[str, Function],
         observer: Observer,
+        divided: Mapping[str, parts.Divided] | None = None,
         pool: tasks.Pool | None = None,
     ) -> None:
-        """Parts of row-wise steps go to the pool, or are worked on here where there is none."""
+        """Parts go to the pool, or are worked on here where there is none; `divided` make parts of their own."""
         self._root = root
         self._store = store
         self._logs = run / "logs"
@@ -49,6 +51,7 @@ class Workshop:
         self._connection = self.engine.connection
         self._defined: set[str] = set()
         self._pool = pool
+        self._divided = divided or {}
         self._inline = tasks.Inline(operations)
 
     def close(self) -> None:
@@ -155,6 +158,9 @@ class Workshop:
         scratch = self._scratch / step.address
         scratch.mkdir(parents=True)
         try:
+            divided = self._divided.get(step.operation.op)
+            if divided is not None and divided.applies(step.operation):
+                return self._operate_divided(step, identity, divided)
             main = parts.main_input(step, results, self._store)
             if main is not None and main.is_worth_parts:
                 return self._operate_in_parts(step, identity, results, main, scratch)
@@ -199,34 +205,76 @@ class Workshop:
         portions = main.portions()
         passed = list(parts.probe(found, main, portions, scratch / "probe"))
         keys = parts.keys(step, identity, main, portions, passed)
-        given = self._inputs(step, results)
+        whole = self._inputs(step, results)
+        inputs = tasks.Handed(order=whole.order, tables=whole.tables, folders=whole.folders)
         made: dict[str, tasks.PartManifest] = {}
         todo: dict[str, tasks.Task] = {}
         for key, portion in zip(keys, portions, strict=True):
-            folder = self._store.part(step, key)
-            manifest = tasks.finished(folder)
-            if manifest is not None:
+            manifest = tasks.finished(self._store.part(step, key))
+            if manifest is None:
+                handed = replace(inputs, relations=parts.restricted(found, main.table, portion))
+                todo[key] = self._task(step, key, size=portion.rows, inputs=handed)
+            else:
                 made[key] = manifest
-                continue
-            todo[key] = tasks.Task(
-                address=step.address,
-                operation=step.operation,
-                relations=parts.restricted(found, main.table, portion),
-                order=given.order,
-                tables=given.tables,
-                folders=given.folders,
-                outputs=step.outputs,
-                root=self._root,
-                folder=folder,
-                log=self._logs / f"{step.address}.log",
-                run=self._logs.parent,
-                size=portion.rows,
-            )
         self._carry_out(step, todo, made, total=sum(portion.rows for portion in portions))
         return parts.united(step, [(f"../{PARTS}/{key}", made[key]) for key in keys])
 
+    def _operate_divided(self, step: Step, identity: Identity, divided: parts.Divided) -> dict[str, Produced]:
+        """An operation that divides its own work: it says what the parts are, and what they make up."""
+
+        def make(given: Mapping[str, parts.Share], total: int, unit: str) -> dict[str, tasks.PartManifest]:
+            made: dict[str, tasks.PartManifest] = {}
+            todo: dict[str, tasks.Task] = {}
+            for key, each in given.items():
+                manifest = tasks.finished(self._store.part(step, key))
+                if manifest is None:
+                    todo[key] = self._task(step, key, given=each, size=each.size)
+                else:
+                    made[key] = manifest
+            self._carry_out(step, todo, made, total=total, unit=unit)
+            return made
+
+        (listing,) = identity.listings.values()
+        whole = divided.whole(
+            step.operation,
+            parts.Work(
+                root=self._root,
+                listing=listing,
+                engine=self.engine,
+                there=lambda: self._parts(step),
+                folder=lambda key: self._store.part(step, key),
+                make=make,
+            ),
+        )
+        return parts.united(step, [(f"../{PARTS}/{key}", manifest) for key, manifest in whole])
+
+    def _parts(self, step: Step) -> Iterator[tuple[str, tasks.PartManifest]]:
+        for folder in sorted(self._store.part(step, "").glob("[!.]*")):
+            manifest = tasks.finished(folder)
+            if manifest is not None:
+                yield folder.name, manifest
+
+    def _task(self, step: Step, key: str, *, size: int, **what: Any) -> tasks.Task:
+        return tasks.Task(
+            address=step.address,
+            operation=step.operation,
+            outputs=step.outputs,
+            root=self._root,
+            folder=self._store.part(step, key),
+            log=self._logs / f"{step.address}.log",
+            run=self._logs.parent,
+            size=size,
+            **what,
+        )
+
     def _carry_out(
-        self, step: Step, todo: Mapping[str, tasks.Task], made: dict[str, tasks.PartManifest], total: int
+        self,
+        step: Step,
+        todo: Mapping[str, tasks.Task],
+        made: dict[str, tasks.PartManifest],
+        *,
+        total: int,
+        unit: str = "",  # in which the total counts [what the operation itself counts in]
     ) -> None:
         executor = self._pool if self._pool is not None and len(todo) > 1 else self._inline
         done = total - sum(task.size for task in todo.values())
@@ -234,7 +282,7 @@ class Workshop:
         for (key, task), manifest in zip(todo.items(), executor.map(tuple(todo.values())), strict=True):
             made[key] = manifest
             done += task.size
-            self._observer(StepProgress(address=step.address, done=done, total=total, unit=manifest.unit))
+            self._observer(StepProgress(address=step.address, done=done, total=total, unit=unit or manifest.unit))
             for message in dict.fromkeys(manifest.warnings):
                 if message not in said:
                     said.add(message)

@@ -21,6 +21,8 @@ from structdsl_runtime.operations.split_conversations import split_conversations
 from structdsl_runtime.operations.tokenise import tokenise
 from structdsl_runtime.operations.tokenizer import fetch_tokenizer, load_tokenizer, train_tokenizer
 from structdsl_runtime.operations.train import train
+from structdsl_runtime.parts import Divided
+from structdsl_runtime.reading.in_parts import READING
 
 OPERATIONS: dict[str, Function] = {
     "read_files": read_files,
@@ -52,4 +54,7 @@ OPERATIONS: dict[str, Function] = {
 }
 """Operations by name; `view` is no operation, the executor defines it."""
 
-__all__ = ["OPERATIONS"]
+DIVIDED: dict[str, Divided] = {"read_files": READING}
+"""Those that divide their own work, and how."""
+
+__all__ = ["DIVIDED", "OPERATIONS"]

@@ -14,11 +14,11 @@ from typing import Any, Final
 
 from structdsl.plan import BuildOutline
 from structdsl_runtime.operation import Context, Inputs, Outputs
+from structdsl_runtime.reading.formats import WHOLE_SUFFIXES
 from structdsl_runtime.text.slug import slug
-from structdsl_runtime.text.sources import WHOLE
 
-_FILE: Final = "regexp_replace(source, '#L[0-9]+$', '')"
-_LINE: Final = "try_cast(regexp_extract(source, '#L([0-9]+)$', 1) AS BIGINT)"
+_FILE: Final = "regexp_replace(source, '#[LR][0-9]+$', '')"
+_LINE: Final = "try_cast(regexp_extract(source, '#[LR]([0-9]+)$', 1) AS BIGINT)"
 DOCUMENT_ORDER: Final = f"{_FILE}, {_LINE}, doc_id"  # as they were read
 
 
@@ -87,7 +87,7 @@ def _title(document: dict[str, Any], headings: list[dict[str, Any]]) -> str:
     if title and title not in (row["title"] for row in headings if row["level"] == 1):
         return title
     name = PurePosixPath(document["doc_id"])
-    return name.stem if name.suffix.lower() in WHOLE else str(document["doc_id"])
+    return name.stem if name.suffix.lower() in WHOLE_SUFFIXES else str(document["doc_id"])
 
 
 def _root(node_id: str, *, corpus: str, doc_id: str | None, title: str, path: str) -> _Node:

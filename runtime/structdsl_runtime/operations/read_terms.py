@@ -13,7 +13,7 @@ def read_terms(arguments: ReadTerms, inputs: Inputs, outputs: Outputs, context: 
     del inputs
     terms: dict[str, None] = {}
     for source in find(arguments.path, context.root):
-        with readable(source):
+        with readable(source.shown):
             data = source.path.read_bytes()
         try:
             lines = [line.strip() for line in normalise(decode(data)).splitlines()]

@@ -86,7 +86,7 @@ def document(record: Mapping[str, Any], arguments: ReadFiles, seen: Seen) -> dic
     meta.update((name, found[name]) for name in columns if name in found and name not in (*values, "doc_id", "id"))
     if isinstance(path := values.get("path"), str):
         values["path"] = slug_path(path)
-    values["meta"] = json.dumps(meta, ensure_ascii=False)
+    values["meta"] = _written(meta)
     values["text"] = text
     for value in values.values():
         _check_encodable(value)
@@ -157,7 +157,7 @@ def look_up(record: Mapping[str, Any], name: str) -> object:
 def _fit(name: str, value: object) -> str | list[str] | None:
     """The value in the type of its field, or None."""
     if name == "options":
-        return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else None
+        return _written(value) if isinstance(value, dict | list) else None
     if name == "aliases":
         fitted = [_text(item, numbers=True) for item in value] if isinstance(value, list) else [None]
         return None if None in fitted else [item for item in fitted if item is not None]
@@ -170,6 +170,16 @@ def _text(value: object, *, numbers: bool) -> str | None:
     if numbers and isinstance(value, bool):
         return "true" if value else "false"
     return str(value) if numbers and isinstance(value, int | float) else None
+
+
+def _written(value: object) -> str:
+    """JSON that every reader of JSON can read; raises `UnfitError` for what only Python can."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        raise UnfitError("not json", "a number is beyond what 64 bits can hold") from None
+    except RecursionError:
+        raise UnfitError("not json", "too deep") from None
 
 
 def _refuse(constant: str) -> NoReturn:

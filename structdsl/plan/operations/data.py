@@ -14,7 +14,7 @@ class ReadFiles(Arguments):
     """Files matching a glob, as documents: Markdown and text whole, JSON Lines row by row, each in the shape it has."""
 
     op: Literal["read_files"] = "read_files"
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     corpus: str
     role: Role
     pattern: str  # POSIX glob, relative to the folder of the spec unless absolute

@@ -183,10 +183,10 @@ def test_a_text_file_has_no_questions(run: Workshop) -> None:
 
 
 def test_an_unreadable_source(run: Workshop) -> None:
-    run.files(notes__a_pdf="%PDF", notes__b_md="x")
+    run.files(notes__a_docx="PK", notes__b_md="x")
     caught = fault(run, "notes/*")
     assert caught.code == "E0515"
-    assert "`.jsonl`, `.markdown`, `.md`, `.ndjson`, `.txt`" in caught.helps[0]
+    assert "`.jsonl`, `.markdown`, `.md`, `.ndjson`" in caught.helps[0]
     assert fault(run, "notes").code == "E0515"
     (run.root / "link.md").symlink_to("nowhere.md")
     assert fault(run, "*.md").code == "E0515"

@@ -1,0 +1,87 @@
+"""What reading the portions of a source has shown, and what only all of them together can show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from structdsl.plan import ReadFiles
+from structdsl_runtime.operation import Fault
+from structdsl_runtime.text import records, shapes
+
+DUPLICATE: Final = "duplicate id"
+EARLIER: Final = "an earlier document has it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a portion holds, in values that JSON can say."""
+
+    documents: int = 0
+    names: tuple[str, ...] = ()  # of the columns of its rows
+    found: tuple[str, ...] = ()  # our fields that some row has
+    reasons: Mapping[str, int] = field(default_factory=dict)  # why rows were dropped, and how many
+    example: str = ""
+
+
+def together(parts: Iterable[Found]) -> Found:
+    """What the portions of a source hold, in its order."""
+    documents, names, found, reasons, example = 0, dict[str, None](), set[str](), dict[str, int](), ""
+    for part in parts:
+        documents += part.documents
+        names.update(dict.fromkeys(part.names))
+        found.update(part.found)
+        example = example or part.example
+        for reason, count in part.reasons.items():
+            reasons[reason] = reasons.get(reason, 0) + count
+    return Found(documents=documents, names=tuple(names), found=tuple(sorted(found)), reasons=reasons, example=example)
+
+
+def later_duplicates(ids: Iterable[Iterable[str]]) -> list[frozenset[str]]:
+    """Of the ids of each portion, in the order of the source, those that an earlier one has: their documents leave.
+
+    Within a portion an id is there once, so that the rows that leave are those of `doc_id IN` this set.
+    """
+    seen: set[str] = set()
+    found = []
+    for portion in ids:
+        own = frozenset(portion)
+        found.append(own & seen)
+        seen |= own
+    return found
+
+
+def duplicate_fault(doc_id: str, source: str) -> Mapping[str, str]:
+    """The row of the faults for a document that leaves because an earlier one has its id."""
+    return {"doc_id": doc_id, "source": source, "step": "read", "reason": DUPLICATE, "evidence": EARLIER}
+
+
+def without_duplicates(found: Found, count: int) -> Found:
+    """What a portion holds once `count` of its documents have left as duplicates of earlier portions."""
+    reasons = {**found.reasons, DUPLICATE: found.reasons.get(DUPLICATE, 0) + count}
+    return replace(found, documents=found.documents - count, reasons=reasons) if count else found
+
+
+def check(arguments: ReadFiles, found: Found, files: int) -> None:
+    """Raise Fault E0514 for a column that is nowhere, E0516 for a corpus with nothing in it."""
+    known = shapes.KNOWN.get(arguments.role)
+    for name in dict.fromkeys((*records.required(arguments), *arguments.columns)):
+        if name not in found.found and found.names:
+            theirs = arguments.columns.get(name, name)
+            raise Fault(
+                "E0514",
+                f"column `{theirs}` is in no row of corpus `{arguments.corpus}`",
+                notes=(f"columns that are there: {', '.join(found.names)}",),
+                helps=(
+                    f'name theirs with `columns = {{ {name}: "…" }}`',
+                    *([f"read without being told: {known}"] if known is not None else []),
+                ),
+            )
+    if not found.documents and arguments.limit != 0:
+        counts = ", ".join(f"{count} {reason}" for reason, count in sorted(found.reasons.items()))
+        raise Fault(
+            "E0516",
+            f"corpus `{arguments.corpus}` is empty",
+            notes=(f"{files} files read; rows dropped: {counts or 'none'}", *filter(None, [found.example])),
+        )

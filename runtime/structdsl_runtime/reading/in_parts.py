@@ -1,0 +1,167 @@
+"""A source read in parts: what was read of a file before is not read again, whatever became of the other files.
+
+A part holds some portions, small files together. It is taken again where all that it holds is still wanted, so one
+more file is one more part; where a file of it is gone, its other files are read again. What only the whole can show is
+looked at afterwards, over ids alone: documents whose id an earlier one has leave, their part being written once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from structdsl.identity import effective, fingerprint
+from structdsl.plan import ReadFiles
+from structdsl_runtime.operation import Outputs
+from structdsl_runtime.parts import Divided, Work
+from structdsl_runtime.reading.found import Found, check, duplicate_fault, together, without_duplicates
+from structdsl_runtime.reading.part import read_portion
+from structdsl_runtime.reading.portions import PORTION_BYTES, Portion, portions
+from structdsl_runtime.relations import literal
+from structdsl_runtime.tasks import PartManifest
+
+MOST_FILES: Final = 4096
+"""Files that are read together, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Portions that are read together, each under what says which it is."""
+
+    portions: tuple[tuple[str, Portion], ...]
+    reader: str
+
+    @property
+    def size(self) -> int:
+        """In files."""
+        return len({portion.source.shown for _, portion in self.portions})
+
+
+@dataclass(frozen=True, slots=True)
+class Without:
+    """A part that was read, and the documents of it that leave because an earlier one has their id."""
+
+    folder: Path
+    manifest: PartManifest
+    leaving: tuple[tuple[str, str], ...]  # id and source
+    size: int = 1
+
+
+def read_part(arguments: ReadFiles, given: Group | Without, outputs: Outputs) -> dict[str, Any]:
+    """The rows of a part, and what was found in each portion of it."""
+    if isinstance(given, Without):
+        return _write_without(given, outputs)
+    found = {}
+    taken: set[str] = set()
+    with outputs.table("documents") as documents, outputs.table("faults") as faults:
+        for mark, portion in given.portions:
+            found[mark] = asdict(read_portion(arguments, portion, documents, faults, taken=taken))
+    return {"reader": given.reader, "portions": found}
+
+
+def read_in_parts(arguments: ReadFiles, work: Work) -> list[tuple[str, PartManifest]]:
+    """The parts that make up all documents of a source, in its order.
+
+    Raises Fault E0513 (no file), E0514 (a column that no row has), E0515 (cannot be read), E0516 (nothing is left).
+    """
+    wanted = portions(arguments.pattern, work.root)
+    reader = fingerprint(effective(arguments))
+    marks = {
+        fingerprint([portion.source.shown, work.listing[portion.source.name], portion.start, portion.end]): portion
+        for portion in wanted
+    }
+    place = {mark: number for number, mark in enumerate(marks)}
+    files = len({portion.source.shown for portion in wanted})
+    made = dict(_there(work, reader, marks))
+    missing = marks.keys() - {mark for manifest in made.values() for mark in manifest.found["portions"]}
+    groups = list(_grouped([(mark, portion) for mark, portion in marks.items() if mark in missing], reader))
+    todo = {fingerprint([reader, *(mark for mark, _ in group.portions)]): group for group in groups}
+    made |= work.make(todo, files, "files")
+    order = sorted(made, key=lambda key: min(place[mark] for mark in made[key].found["portions"]))
+    found = {mark: Found(**each) for key in order for mark, each in made[key].found["portions"].items()}
+    parts, left = _without_duplicates([(key, made[key]) for key in order], wanted, work)
+    total = together(found[mark] for mark in marks)
+    check(arguments, without_duplicates(total, left), files)
+    return parts
+
+
+def _there(work: Work, reader: str, marks: dict[str, Portion]) -> Iterator[tuple[str, PartManifest]]:
+    """Parts of earlier runs of which everything is wanted, none of it twice; the largest first."""
+    known = [(key, part) for key, part in work.there() if part.found and part.found.get("reader") == reader]
+    taken: set[str] = set()
+    for key, part in sorted(known, key=lambda entry: (-len(entry[1].found["portions"]), entry[0])):
+        held = part.found["portions"].keys()
+        if held <= marks.keys() and not held & taken:
+            taken |= held
+            yield key, part
+
+
+def _grouped(wanted: Sequence[tuple[str, Portion]], reader: str) -> Iterator[Group]:
+    group: list[tuple[str, Portion]] = []
+    size = 0
+    for mark, portion in wanted:
+        if group and (size + portion.size > PORTION_BYTES or len(group) == MOST_FILES):
+            yield Group(tuple(group), reader)
+            group, size = [], 0
+        group.append((mark, portion))
+        size += portion.size
+    if group:
+        yield Group(tuple(group), reader)
+
+
+def _without_duplicates(
+    parts: list[tuple[str, PartManifest]], wanted: Sequence[Portion], work: Work
+) -> tuple[list[tuple[str, PartManifest]], int]:
+    """The parts without documents whose id an earlier one has, and how many those are."""
+    files = {str(work.folder(key) / file): key for key, part in parts for file in part.outputs["documents"].files}
+    table = f"read_parquet([{', '.join(map(literal, files))}], filename = true)"
+    query = (
+        f"SELECT doc_id, source, filename FROM {table} WHERE doc_id IN"  # noqa: S608 - paths are quoted
+        f" (SELECT doc_id FROM {table} GROUP BY doc_id HAVING count(*) > 1)"
+    )
+    with work.engine.cursor() as cursor:
+        repeated = cursor.execute(query).fetchall()
+    if not repeated:
+        return parts, 0
+    place = {shown: number for number, shown in enumerate(dict.fromkeys(portion.source.shown for portion in wanted))}
+
+    def rank(row: tuple[str, str, str]) -> tuple[int, int]:
+        if row[1] in place:
+            return place[row[1]], 0
+        shown, _, line = row[1].rpartition("#")
+        return place[shown], int(line[1:])
+
+    leaving: dict[str, list[tuple[str, str]]] = {}
+    seen: set[str] = set()
+    for doc_id, source, file in sorted(repeated, key=rank):
+        if doc_id in seen:
+            leaving.setdefault(files[file], []).append((doc_id, source))
+        seen.add(doc_id)
+    given = {key: Without(work.folder(key), part, tuple(leaving[key])) for key, part in parts if key in leaving}
+    renamed = {key: fingerprint([key, "without", *map(list, left.leaving)]) for key, left in given.items()}
+    made = work.make({renamed[key]: left for key, left in given.items()}, len(given), "parts")
+    kept = [(renamed[key], made[renamed[key]]) if key in given else (key, part) for key, part in parts]
+    return kept, sum(map(len, leaving.values()))
+
+
+def _write_without(given: Without, outputs: Outputs) -> dict[str, Any]:
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.compute as pc  # noqa: PLC0415
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    gone = pa.array([source for _, source in given.leaving], pa.string())
+    for name, part in given.manifest.outputs.items():
+        with outputs.table(name) as table:
+            for file in part.files:
+                for batch in pq.ParquetFile(given.folder / file).iter_batches():
+                    stays = pc.invert(pc.is_in(batch.column("source"), gone)) if name == "documents" else None
+                    table.write(batch if stays is None else batch.filter(stays))
+            if name == "faults":
+                for doc_id, source in given.leaving:
+                    table.row(**duplicate_fault(doc_id, source))
+    return {}
+
+
+READING: Final = Divided(part=read_part, whole=read_in_parts, applies=lambda arguments: arguments.limit is None)

@@ -1,0 +1,201 @@
+"""Rows of files as records: objects of JSON Lines, rows of CSV, Parquet and Arrow, all as dictionaries.
+
+JSON goes the strict way of `records.parse`. A line that the scanner of the standard library takes at once, and that
+spells no surrogate, is what that way would have made of it, and is marked as `plain`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Final, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from structdsl_runtime.reading.portions import Portion
+from structdsl_runtime.reading.streams import Recoded, lines, opened
+from structdsl_runtime.reading.values import jsonable
+from structdsl_runtime.text import encodings, records
+from structdsl_runtime.text.conversations import UnfitError
+from structdsl_runtime.text.normalise import UndecodableError, decode
+from structdsl_runtime.text.sources import unreadable
+
+BATCH: Final = 512  # rows of a columnar file that are Python objects at once
+
+
+@dataclass(slots=True)
+class Row:
+    """A row of a source: its values, or why it has none."""
+
+    mark: str  # "L" and "R" count lines and rows
+    number: int
+    record: dict[str, Any] | None
+    plain: bool = False  # of JSON: all of it can be written as UTF-8, and nothing of it needs a second look
+    reason: str = ""
+    evidence: str = ""
+
+
+def rows_of(portion: Portion, most: int) -> Iterator[Row]:
+    """The rows of a portion; raises what the library that reads it raises."""
+    match portion.format.name:
+        case "json lines":
+            return _json_lines(portion, most)
+        case "csv":
+            return _csv(portion, ",", most)
+        case "tsv":
+            return _csv(portion, "\t", most)
+        case "parquet":
+            return _parquet(portion)
+        case _:
+            return _arrow(portion)
+
+
+def _json_lines(portion: Portion, most: int) -> Iterator[Row]:
+    with _utf8(portion)[0] as file:
+        number = portion.first - 1
+        if portion.start:
+            file.seek(portion.start)
+        left = -1 if portion.end is None else portion.end - portion.start
+        for line in lines(file, most):
+            number += 1
+            if isinstance(line, int):
+                yield too_long(number, line, most)
+                left -= line
+            else:
+                left -= len(line)
+                if (row := _object(line, number)) is not None:
+                    yield row
+            if left == 0:
+                return
+
+
+def _object(data: bytes, number: int) -> Row | None:
+    """The row of a line, none where it is blank."""
+    try:
+        line = data.decode("utf-8")
+        record, end = _SCAN(line, 0)
+        if type(record) is dict and (end == len(line) or not line[end:].strip(" \t\r\n")):
+            return Row("L", number, record, plain=b"\\ud" not in data and b"\\uD" not in data)
+    except (ValueError, StopIteration, RecursionError):
+        pass  # the strict way says what is the matter
+    try:
+        line = decode(data)
+        return Row("L", number, records.parse(line)) if line.strip() else None
+    except UndecodableError as error:
+        return Row("L", number, None, reason="undecodable", evidence=str(error))
+    except UnfitError as unfit:
+        return Row("L", number, None, reason=unfit.reason, evidence=unfit.evidence)
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(constant)
+
+
+_SCAN: Final[Callable[[str, int], tuple[Any, int]]] = vars(json.JSONDecoder(parse_constant=_refuse))["scan_once"]
+
+
+def _csv(portion: Portion, delimiter: str, most: int) -> Iterator[Row]:
+    """Rows under the names of the first; a number is text here, and nothing is taken for a date."""
+    file, encoding = _utf8(portion)
+    shown = portion.source.shown
+    with file:
+        csv.field_size_limit(most)
+        reader = csv.reader(_decoded(file, shown, most), delimiter=delimiter, strict=True)
+        try:
+            names = next(reader, [])
+            _check_names(names, shown)
+            before = reader.line_num
+            for fields in reader:
+                number, before = before + 1, reader.line_num
+                if fields and (row := _fields(names, fields, number)):
+                    if row.record is not None and encoding is not None:
+                        row.record["encoding"] = encoding
+                    yield row
+        except csv.Error as error:
+            raise unreadable(shown, f"line {reader.line_num}: {error}") from None
+
+
+def _check_names(names: Sequence[str], shown: str) -> None:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise unreadable(shown, f"two columns are called `{twice}`", "the first line has the names of the columns")
+
+
+def _fields(names: Sequence[str], fields: Sequence[str], number: int) -> Row:
+    if len(fields) != len(names):
+        evidence = f"{len(fields)} fields under {len(names)} names"
+        return Row("L", number, None, reason="not a row", evidence=evidence)
+    record = {name: value or None for name, value in zip(names, fields, strict=True)}
+    return Row("L", number, record, plain=True)
+
+
+def _decoded(file: BinaryIO, shown: str, most: int) -> Iterator[str]:
+    for number, line in enumerate(lines(file, most), 1):
+        if isinstance(line, int):
+            raise unreadable(shown, f"line {number} has {line} bytes, and {most} are the most")
+        yield decode(line) if number == 1 else line.decode("utf-8")
+
+
+def _utf8(portion: Portion) -> tuple[BinaryIO, str | None]:
+    """The file as UTF-8, and the encoding that it was in if that is another one.
+
+    JSON is UTF-8 unless a mark says otherwise, and a line of it that is not is left out; CSV is what it seems to be.
+    """
+    file = opened(portion.source, portion.format)
+    with file:
+        head = file.read(4)
+        encoding = encodings.marked(head)
+        if encoding is None and portion.format.name != "json lines":
+            encoding = _seen_encoding(head, file, portion.source.shown)
+    file = opened(portion.source, portion.format)
+    return (file, None) if encoding is None else (Recoded.buffered(file, encoding), encoding)
+
+
+def _seen_encoding(head: bytes, file: BinaryIO, shown: str) -> str | None:
+    decoder = encodings.incremental("utf-8")
+    held = head
+    try:
+        while held:
+            decoder.decode(held)
+            held = file.read(encodings.SAMPLE)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        found = encodings.guessed(held)
+        if found is None:
+            raise unreadable(shown, f"it is not in UTF-8: byte 0x{error.object[error.start]:02x}") from None
+        return found
+    return None
+
+
+def _parquet(portion: Portion) -> Iterator[Row]:
+    with opened(portion.source, portion.format) as file, pq.ParquetFile(file) as table:
+        end = table.metadata.num_row_groups if portion.end is None else portion.end
+        batches = table.iter_batches(batch_size=BATCH, row_groups=list(range(portion.start, end)))
+        yield from rows_of_batches(batches, portion.first)
+
+
+def _arrow(portion: Portion) -> Iterator[Row]:
+    with opened(portion.source, portion.format) as file:
+        reader = pa.ipc.open_file(cast("io.IOBase", file))
+        batches = (reader.get_batch(number) for number in range(reader.num_record_batches))
+        yield from rows_of_batches(batches, portion.first)
+
+
+def rows_of_batches(batches: Iterator[pa.RecordBatch], first: int = 1) -> Iterator[Row]:
+    """The rows of Arrow batches, with values that JSON can say."""
+    number = first - 1
+    for batch in batches:
+        _check_names(batch.schema.names, "the table")
+        for start in range(0, batch.num_rows, BATCH):
+            for record in batch.slice(start, BATCH).to_pylist():
+                number += 1
+                yield Row("R", number, {name: jsonable(value) for name, value in record.items()}, plain=True)
+
+
+def too_long(number: int, length: int, most: int, mark: str = "L") -> Row:
+    """A row that is left out for its length."""
+    return Row(mark, number, None, reason="too long", evidence=f"{length} bytes, and {most} are the most")

@@ -1,0 +1,73 @@
+"""Bytes of a file, line by line and in bounded memory, whatever is around them: a compression, another encoding."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import BinaryIO, Final, cast
+
+import pyarrow as pa
+
+from structdsl_runtime.reading.formats import Format
+from structdsl_runtime.text.encodings import incremental
+from structdsl_runtime.text.sources import Source
+
+MOST_BYTES: Final = 64 << 20
+"""Of one document: what is longer is left out, so that memory is bounded by what is sane and not by what is there."""
+
+_BUFFER: Final = 1 << 20
+
+
+def opened(source: Source, found: Format) -> BinaryIO:
+    """The bytes of a file without the compression around them; raises OSError, also where they end too early."""
+    file = source.path.open("rb")
+    if found.codec is None:
+        return file
+    return cast(
+        "BinaryIO", io.BufferedReader(cast("io.RawIOBase", pa.CompressedInputStream(file, found.codec)), _BUFFER)
+    )
+
+
+def lines(file: BinaryIO, most: int = MOST_BYTES) -> Iterator[bytes | int]:
+    """The lines of a file with their ends, or the length in bytes of a line that is longer than `most`."""
+    while line := file.readline(most + 1):
+        if len(line) <= most or line.endswith(b"\n"):
+            yield line
+            continue
+        length = len(line)
+        while more := file.readline(_BUFFER):
+            length += len(more)
+            if more.endswith(b"\n"):
+                break
+        yield length
+
+
+class Recoded(io.RawIOBase):
+    """The UTF-8 form of a file in another encoding; raises UnicodeDecodeError where it is not in it."""
+
+    def __init__(self, file: BinaryIO, encoding: str) -> None:
+        self._file = file
+        self._decoder = incremental(encoding)
+        self._held = b""
+
+    @classmethod
+    def buffered(cls, file: BinaryIO, encoding: str) -> BinaryIO:
+        return cast("BinaryIO", io.BufferedReader(cls(file, encoding), _BUFFER))
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(cast("bytearray", buffer))
+        while not self._held:
+            block = self._file.read(_BUFFER)
+            self._held = self._decoder.decode(block, final=not block).encode()
+            if not block:
+                break
+        size = min(len(view), len(self._held))
+        view[:size], self._held = self._held[:size], self._held[size:]
+        return size
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

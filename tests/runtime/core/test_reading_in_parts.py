@@ -1,0 +1,104 @@
+"""A source read in parts: as if it was read at once, and nothing is read twice."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from structdsl.compile import compile_text
+from structdsl_runtime.executor import run
+from structdsl_runtime.operation import Function
+from structdsl_runtime.operations import OPERATIONS
+from structdsl_runtime.reading import in_parts, portions
+from structdsl_runtime.store import Manifest
+from structdsl_runtime.tasks import finished
+
+READ = "corpus.a.read"
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two files a part, and files of more than 2 kB in several portions."""
+    monkeypatch.setattr(in_parts, "MOST_FILES", 2)
+    monkeypatch.setattr(portions, "PORTION_BYTES", 2000)
+    monkeypatch.setattr(portions.portions, "__defaults__", (2000,))
+
+
+def write(folder: Path, name: str, texts: Mapping[str, str]) -> None:
+    lines = [f'{{"id": "{doc_id}", "text": "{text}"}}\n' for doc_id, text in texts.items()]
+    (folder / name).write_text("".join(lines), encoding="utf-8")
+
+
+def read(folder: Path, store: str = "store", operations: Mapping[str, Function] | None = None) -> Manifest:
+    plan, sink = compile_text('language 1\ncorpus a { source = files("*.*"), role = domain }\n', Path("toy.adapt"))
+    assert plan is not None, list(sink)
+    result = run(plan, root=folder, store=folder / store, only=[READ], operations=operations, workers=1)
+    assert result.status == "done", result.failure
+    found = (folder / store / "tables" / READ).glob("*/manifest.json")
+    return Manifest.model_validate_json(max(found, key=lambda path: path.stat().st_mtime_ns).read_bytes())
+
+
+def digests(manifest: Manifest) -> dict[str, str]:
+    return {name: made.digest for name, made in manifest.outputs.items()}
+
+
+def held(folder: Path) -> dict[str, int]:
+    """How many files and portions each part holds, by its key."""
+    parts = (folder / "store" / "tables" / READ / "parts").iterdir()
+    found = {path.name: finished(path) for path in parts}
+    return {key: len(part.found.get("portions", ())) for key, part in found.items() if part is not None}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_as_if_it_was_read_at_once(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    for name in ("c.jsonl", "a.jsonl", "b.jsonl", "d.md", "e.txt"):
+        ids = [f"d{rng.randrange(60)}" for _ in range(rng.randrange(1, 40))]
+        write(tmp_path, name, {doc_id: "x " * rng.randrange(1, 90) for doc_id in ids})
+    (tmp_path / "f.jsonl").write_text('{"text": "last"}\nno json\n', encoding="utf-8")
+    assert digests(read(tmp_path)) == digests(read(tmp_path, "whole", OPERATIONS))
+    assert len(held(tmp_path)) > 2
+
+
+def test_one_more_file_is_all_that_is_read(tmp_path: Path) -> None:
+    for number in range(6):
+        write(tmp_path, f"{number}.jsonl", {f"d{number}": "some text"})
+    read(tmp_path)
+    before = held(tmp_path)
+    assert list(before.values()) == [2, 2, 2]
+    write(tmp_path, "2a.jsonl", {"new": "more text"})
+    manifest = read(tmp_path)
+    assert manifest.rows == 7
+    assert [count for key, count in held(tmp_path).items() if key not in before] == [1]
+
+
+def test_a_file_that_goes_takes_its_neighbours_to_be_read_again(tmp_path: Path) -> None:
+    for number in range(6):
+        write(tmp_path, f"{number}.jsonl", {f"d{number}": "some text"})
+    read(tmp_path)
+    before = held(tmp_path)
+    (tmp_path / "0.jsonl").unlink()
+    assert read(tmp_path).rows == 5
+    assert [count for key, count in held(tmp_path).items() if key not in before] == [1]
+
+
+def test_an_id_belongs_to_the_first_file_that_has_it(tmp_path: Path) -> None:
+    for name in ("b", "c", "d"):
+        write(tmp_path, f"{name}.jsonl", {"same": f"in {name}", f"own {name}": "text"})
+    for first in ("b", "a"):
+        if first == "a":
+            write(tmp_path, "a.jsonl", {"same": "in a"})
+        manifest = read(tmp_path)
+        folder = tmp_path / "store" / "tables" / READ / manifest.key
+        documents, faults = (
+            duckdb.read_parquet([str(folder / file) for file in manifest.outputs[name].files])
+            for name in ("documents", "faults")
+        )
+        assert documents.filter("doc_id = 'same'").project("text").fetchall() == [(f"in {first}",)]
+        others = [(f"{name}.jsonl#L1", "duplicate id") for name in "bcd" if name != first]
+        assert faults.order("source").project("source, reason").fetchall() == others
+    assert digests(manifest) == digests(read(tmp_path, "whole", OPERATIONS))
