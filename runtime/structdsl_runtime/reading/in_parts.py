@@ -22,8 +22,11 @@ from structdsl_runtime.reading.portions import PORTION_BYTES, Portion, portions
 from structdsl_runtime.relations import literal
 from structdsl_runtime.tasks import PartManifest
 
+TOGETHER: Final = PORTION_BYTES
+"""Bytes of small files that are read together, at most."""
+
 MOST_FILES: Final = 4096
-"""Files that are read together, at most."""
+"""How many those are, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ def read_in_parts(arguments: ReadFiles, work: Work) -> list[tuple[str, PartManif
 
     Raises Fault E0513 (no file), E0514 (a column that no row has), E0515 (cannot be read), E0516 (nothing is left).
     """
-    wanted = portions(arguments.pattern, work.root)
+    wanted = portions(arguments.pattern, work.root, TOGETHER)
     reader = fingerprint(effective(arguments))
     marks = {
         fingerprint([portion.source.shown, work.listing[portion.source.name], portion.start, portion.end]): portion
@@ -102,7 +105,7 @@ def _grouped(wanted: Sequence[tuple[str, Portion]], reader: str) -> Iterator[Gro
     group: list[tuple[str, Portion]] = []
     size = 0
     for mark, portion in wanted:
-        if group and (size + portion.size > PORTION_BYTES or len(group) == MOST_FILES):
+        if group and (size + portion.size > TOGETHER or len(group) == MOST_FILES):
             yield Group(tuple(group), reader)
             group, size = [], 0
         group.append((mark, portion))

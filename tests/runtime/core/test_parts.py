@@ -13,6 +13,7 @@ from structdsl.compile import compile_text
 from structdsl_runtime import parts
 from structdsl_runtime.events import Event, StepProgress, silent
 from structdsl_runtime.executor import RunResult, run
+from structdsl_runtime.reading import in_parts
 from structdsl_runtime.store import Manifest
 
 SPEC = """
@@ -45,11 +46,10 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every table is worth parts, and a few row groups are one."""
+    """Every table is worth parts, and a few kilobytes are one."""
+    monkeypatch.setattr(in_parts, "TOGETHER", 4000)
     monkeypatch.setattr(parts, "WORTH", 0)
     monkeypatch.setattr(parts, "TOGETHER", 1)
-    monkeypatch.setattr("structdsl_runtime.writer.ROWS", 16)
-    monkeypatch.setattr("structdsl_runtime.tables.ROWS", 16)
 
 
 def write(folder: Path, name: str) -> None:

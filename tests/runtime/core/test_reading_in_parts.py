@@ -13,7 +13,7 @@ from structdsl.compile import compile_text
 from structdsl_runtime.executor import run
 from structdsl_runtime.operation import Function
 from structdsl_runtime.operations import OPERATIONS
-from structdsl_runtime.reading import in_parts, portions
+from structdsl_runtime.reading import in_parts
 from structdsl_runtime.store import Manifest
 from structdsl_runtime.tasks import finished
 
@@ -24,8 +24,7 @@ READ = "corpus.a.read"
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two files a part, and files of more than 2 kB in several portions."""
     monkeypatch.setattr(in_parts, "MOST_FILES", 2)
-    monkeypatch.setattr(portions, "PORTION_BYTES", 2000)
-    monkeypatch.setattr(portions.portions, "__defaults__", (2000,))
+    monkeypatch.setattr(in_parts, "TOGETHER", 2000)
 
 
 def write(folder: Path, name: str, texts: Mapping[str, str]) -> None:
