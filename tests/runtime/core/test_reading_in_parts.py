@@ -93,11 +93,14 @@ def test_an_id_belongs_to_the_first_file_that_has_it(tmp_path: Path) -> None:
             write(tmp_path, "a.jsonl", {"same": "in a"})
         manifest = read(tmp_path)
         folder = tmp_path / "store" / "tables" / READ / manifest.key
-        documents, faults = (
-            duckdb.read_parquet([str(folder / file) for file in manifest.outputs[name].files])
-            for name in ("documents", "faults")
-        )
-        assert documents.filter("doc_id = 'same'").project("text").fetchall() == [(f"in {first}",)]
+        with duckdb.connect() as connection:
+            documents, faults = (
+                connection.read_parquet([str(folder / file) for file in manifest.outputs[name].files])
+                for name in ("documents", "faults")
+            )
+            texts = documents.filter("doc_id = 'same'").project("text").fetchall()
+            left = faults.order("source").project("source, reason").fetchall()
+        assert texts == [(f"in {first}",)]
         others = [(f"{name}.jsonl#L1", "duplicate id") for name in "bcd" if name != first]
-        assert faults.order("source").project("source, reason").fetchall() == others
+        assert left == others
     assert digests(manifest) == digests(read(tmp_path, "whole", OPERATIONS))
