@@ -11,15 +11,18 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
+import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.training import events
 
+PARENT: Final = "STRUCTDSL_PARENT"  # the process that a rank ends with, where node 0 has not started it
 STOP: Final = "stop"
 END: Final = "end"
 WATCH_SECONDS: Final = 2.0
@@ -34,8 +37,9 @@ def ask(folder: Path) -> None:
 
 
 def end(folder: Path) -> None:
-    """Have workers end at once."""
-    (folder / END).touch()
+    """Have workers end at once; where their folder is gone there are none."""
+    with suppress(FileNotFoundError):
+        (folder / END).touch()
 
 
 def patience() -> float:
@@ -45,6 +49,14 @@ def patience() -> float:
     """
     seconds = os.environ.get("STRUCTDSL_TIMEOUT")
     return float(seconds) if seconds else 60 * float(os.environ.get("DEEPSPEED_TIMEOUT") or DEFAULT_MINUTES)
+
+
+def executor(host: str, process: int) -> int | None:
+    """The process of this machine that a rank ends with: what started it here, or the executor `process` on `host`."""
+    parent = os.environ.get(PARENT)
+    if parent is not None:
+        return int(parent)
+    return process if host == socket.gethostname() else None
 
 
 class Orders:
