@@ -149,7 +149,7 @@ def test_activations_as_the_runtime_counts_them(checkpointing: bool) -> None:  #
 
 
 def test_teacher_cache() -> None:
-    for cache, each in (("topk(64)", 5 * 64 + 7), ("hidden", 2 * H)):
+    for cache, each in (("topk(64)", 5 * 64 + 7), ("hidden", 1.5 * H)):
         kept = stage(spec=learns(f"distill = lssd(cache = {cache})")).teacher_cache
         assert kept is not None
         assert kept.value == TOKENS * each
@@ -180,7 +180,7 @@ def test_teacher_cache_is_as_large_as_the_table(spec: str, dtype: torch.dtype, t
     table.write(rows)
     table.close()
     size = sum(path.stat().st_size for path in table.files)
-    assert 0.7 * each < size / count < 1.1 * each
+    assert 0.9 * each < size / count < 1.1 * each
 
 
 def test_what_nobody_can_know_yet_is_said() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -41,6 +42,29 @@ def finish(outputs: StepOutputs) -> Produced:
 
 def row(n: int) -> dict[str, object]:
     return {"n": n, "text": f"t{n}", "meta": '{"a": 1}', "ids": [n, n + 1], "spans": [{"position": n, "piece": 0}]}
+
+
+def test_long_lists_of_numbers_take_less_than_their_bytes(engine: Engine, tmp_path: Path) -> None:
+    """A struct of them has paths of its own; what recurs is kept in a dictionary."""
+    both = columns("text VARCHAR, many FLOAT[], ids INTEGER[]")
+    inside = columns("pair X")[0].model_copy(update={"type": "STRUCT(exact DOUBLE[], score DOUBLE)"})
+    outputs = StepOutputs(engine, tmp_path, {"rows": Output(table="corpus.x", columns=(*both, inside))})
+    numbers = np.random.default_rng(0).standard_normal((200, 500), np.float32)
+    rows = [
+        {"text": "same", "many": many, "ids": [1, 2], "pair": {"exact": many[:9].astype(float), "score": 1.0}}
+        for many in numbers
+    ]
+    with outputs.table("rows") as writer:
+        writer.write(pa.Table.from_pylist(rows))
+    path = tmp_path / "rows.parquet"
+    group = pq.ParquetFile(path).metadata.row_group(0)
+    encodings = {(column := group.column(place)).path_in_schema: column.encodings for place in range(5)}
+    split = {name for name, found in encodings.items() if "BYTE_STREAM_SPLIT" in found}
+    assert split == {"many.list.element", "pair.exact.list.element"}
+    assert not any("RLE_DICTIONARY" in encodings[name] for name in split)
+    assert path.stat().st_size < 0.95 * numbers.nbytes
+    found = duckdb.connect().read_parquet(str(path)).project("many, pair.exact").fetchall()
+    assert found == [(row["many"].tolist(), row["pair"]["exact"].tolist()) for row in rows]
 
 
 def test_rows_and_batches_become_row_groups(outputs: StepOutputs, tmp_path: Path) -> None:
