@@ -43,7 +43,7 @@ class StageCost:
     seconds: Figure  # of training, and of filling the cache of its teacher
     processes: int
     gpu: bool
-    teacher_cache: Figure | None  # bytes; none where nothing is kept of a teacher
+    teacher_cache: Figure | None  # bytes that the stage adds; none where it keeps nothing of a teacher
     teacher_flops: Figure  # of the step that fills it, not part of `flops`
 
     @property
@@ -51,8 +51,12 @@ class StageCost:
         return total((self.flops, self.teacher_flops))
 
 
-def stage_cost(node: GraphNode, steps: Mapping[str, Step], facts: Facts, machine: Machine) -> StageCost | None:
-    """The cost of a stage; none for a merge, which trains nothing."""
+def stage_cost(
+    node: GraphNode, steps: Mapping[str, Step], facts: Facts, machine: Machine, *, told: bool = False
+) -> StageCost | None:
+    """The cost of a stage; none for a merge, which trains nothing. `told` says that a stage before it keeps of the same
+    teacher all that this one wants.
+    """
     step = steps[node.step]
     operation = step.operation
     if not isinstance(operation, Train | Dpo):
@@ -66,6 +70,8 @@ def stage_cost(node: GraphNode, steps: Mapping[str, Step], facts: Facts, machine
     work = derive(lambda each, many: each * many, per_token(operation, model, teacher), tokens)
     held = memory(operation, model, teacher, rank=_rank(step, steps), gpu=gpu)
     cache, asking = _teacher_cache(node, steps, facts, teacher, gpu=gpu)
+    if told:
+        cache, asking = ZERO, ZERO
     return StageCost(
         stage=node.stage,
         variant=node.variant,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import duckdb
@@ -65,6 +67,38 @@ def test_long_lists_of_numbers_take_less_than_their_bytes(engine: Engine, tmp_pa
     assert path.stat().st_size < 0.95 * numbers.nbytes
     found = duckdb.connect().read_parquet(str(path)).project("many, pair.exact").fetchall()
     assert found == [(row["many"].tolist(), row["pair"]["exact"].tolist()) for row in rows]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_files_of_others_become_a_table(
+    links: bool,  # noqa: FBT001 - a case
+    engine: Engine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing is written twice where the file system can name a file twice; the order of the files plays no part."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "no hard links here")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    parts = [tmp_path / f"{name}.parquet" for name in "ab"]
+    for part, rows in zip(parts, (2, 3), strict=True):
+        pq.write_table(pa.table({"n": pa.array(range(rows), pa.int64())}), part)
+    found = []
+    for name, files in (("one", parts), ("two", parts[::-1]), ("less", parts[:1])):
+        (tmp_path / name).mkdir()
+        outputs = StepOutputs(engine, tmp_path / name, {"rows": Output(table="t.x", columns=columns("n BIGINT"))})
+        outputs.link("rows", files)
+        found.append(outputs.finish()["rows"])
+    one, two, less = found
+    assert one.digest == two.digest != less.digest
+    assert (one.rows, one.columns) == (5, {"n": "BIGINT"})
+    assert one.bytes == sum(part.stat().st_size for part in parts)
+    assert parts[0].stat().st_nlink == (4 if links else 1)
+    parts[0].unlink()
+    assert pq.read_table(tmp_path / "less" / less.files[0]).num_rows == 2
 
 
 def test_rows_and_batches_become_row_groups(outputs: StepOutputs, tmp_path: Path) -> None:
