@@ -38,20 +38,25 @@ def starts(rows: Rows) -> Array:
     return np.concatenate(([0], np.cumsum(counts)))
 
 
+def create(rows: Rows, width: int, folder: Path) -> Any:
+    """A memory-mapped array (P, D) to fill, with one place for each predicting position of `rows`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shape = (int(starts(rows)[-1]), width)
+    return np.lib.format.open_memmap(folder / HIDDEN, mode="w+", dtype=np.float32, shape=shape)
+
+
 def write(inputs: Inputs, rows: Rows, folder: Path) -> None:
     """Lay the table `states` out as `hidden.npy` (P, D) in 32 bits below `folder`, for the table `packed`."""
-    folder.mkdir(parents=True, exist_ok=True)
     wanted = _wanted(inputs, rows)
     total, filled = int(starts(rows)[-1]), 0
-    hidden_PD: Any = None  # a memory-mapped array, once its width is known
+    hidden_PD: Any = None  # until its width is known
     for batch in inputs.batches("states", columns='text, "offset", hidden', rows=1024):
         texts: list[Any] = batch.column("text").to_pylist()
         offset_N = batch.column("offset").to_numpy()
         lists: Any = batch.column("hidden")
         values = lists.flatten().to_numpy(zero_copy_only=False).reshape(batch.num_rows, -1)
         if hidden_PD is None:
-            shape = (total, values.shape[1])
-            hidden_PD = np.lib.format.open_memmap(folder / HIDDEN, mode="w+", dtype=np.float32, shape=shape)
+            hidden_PD = create(rows, values.shape[1], folder)
         changes = [0, *(place for place in range(1, len(texts)) if texts[place] != texts[place - 1]), len(texts)]
         for start, stop in pairwise(changes):
             text = wanted.get(texts[start])
