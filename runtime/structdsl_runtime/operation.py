@@ -99,7 +99,7 @@ class Context:
     warn: Callable[[str], None]  # what the user should know, and what does not fail the step
     run: Path  # the folder of the run, for what is kept beside its logs
     kept: Path  # survives a run that is killed, until the step is committed; made by the operation: see `unfinished`
-    shared: Path  # of all steps of the store, for what one may take up of another; made by the operation: see `training.parts`
+    shared: Path  # of the whole store, for what one step takes up of another; made by the operation
     decides: Mapping[str, Any]  # all that decides the result, by name
 
 
