@@ -1,15 +1,16 @@
 """Training steps that `distillation.py` and `gpu.py` time: plain, LSSD online and cached, and TRL's GKD loss.
 
-All share a model, rows and optimizer; what differs is where the loss comes from. `cached` reads the teacher's final
-hidden states (bf16, as `cache = hidden` keeps them) from memory, and pays for their way to the device and for the
-frozen head. `gkd` is TRL's `generalized_jsd_loss` on the logits of both models, as its trainer calls it.
+All share a model, rows and optimizer; what differs is where the loss comes from. `lssd hidden` is what a stage with
+`cache = hidden` does at each step: states are read from the file that is laid out for it when it starts, in 32 bits,
+and the teacher's head makes logits of them (`teacher.Kept`); making that file is no part of a step. `trl gkd` is TRL's
+`generalized_jsd_loss` on the logits of both models, as its trainer calls it.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -17,13 +18,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from structdsl.plan.operations import Swap
-from structdsl_runtime.training import chunked
+from structdsl_runtime.training import targets
 from structdsl_runtime.training.batches import PackedRows, to_device
 from structdsl_runtime.training.isolation import forward_arguments
 from structdsl_runtime.training.lssd import Recipe
 from structdsl_runtime.training.objective import Objective, PredictingHead, TokenLoss
 from structdsl_runtime.training.rows import Rows
-from structdsl_runtime.training.teacher import Frozen, from_hidden
+from structdsl_runtime.training.teacher import Frozen, Head, Kept
 
 ARMS: Final = ("ce", "lssd online", "lssd hidden", "trl gkd", "dense ce")
 WEIGHT: Final = 0.5
@@ -36,17 +37,17 @@ class Bench:
         self.device = device
         self.learner = learner.to(device)
         self._teacher = copy.deepcopy(self.learner).requires_grad_(requires_grad=False).eval()
+        self._rows = rows
         self._data = PackedRows(rows, batch)
         self._batch = batch
         self._optimizer = torch.optim.AdamW(self.learner.parameters(), lr=1e-5, betas=(0.9, 0.95), fused=True)
         self._head, self._teacher_head = PredictingHead(self.learner), PredictingHead(self._teacher)
-        self._states: dict[int, Tensor] = {}
-        recipe = Recipe(weight=WEIGHT, swap=Swap(where="always"))
+        self._recipe = Recipe(weight=WEIGHT, swap=Swap(where="always"))
         online = Frozen(self._teacher, self._teacher, self._teacher_head)
         self._losses: dict[str, Callable[[dict[str, Any]], Tensor]] = {
             "ce": self._ours(TokenLoss(self._head, Recipe(), processes=1)),
-            "lssd online": self._ours(TokenLoss(self._head, recipe, processes=1, teacher=online)),
-            "lssd hidden": self._ours(TokenLoss(self._head, recipe, processes=1, teacher=self._cached)),
+            "lssd online": self._ours(TokenLoss(self._head, self._recipe, processes=1, teacher=online)),
+            "lssd hidden": self._unkept,
             "trl gkd": self._gkd,
             "dense ce": self._dense,
         }
@@ -64,13 +65,19 @@ class Bench:
         first = number * self._batch
         return to_device(self._data.__getitems__(range(first, first + self._batch)), self.device)
 
-    def fill_cache(self, steps: int) -> None:
-        """The teacher's hidden states at predicting positions, for the steps to come."""
+    def keep(self, steps: int, folder: Path) -> None:
+        """The teacher's hidden states for the steps to come, in `folder`, as a stage has them: for `lssd hidden`."""
+        head = self._teacher_head.module
+        hidden_PD, starts = targets.create(self._rows, head.in_features, folder), targets.starts(self._rows)
         for number in range(steps):
             batch = self.batch(number)
             with torch.no_grad(), self._teacher_head.keep(batch["predict_N"], lambda hidden_ND: hidden_ND):
                 states_ND = self._teacher(**self._arguments(batch)).logits
-            self._states[batch["row"]] = states_ND.to("cpu", torch.bfloat16)
+            first = starts[batch["row"]]
+            hidden_PD[first : first + len(states_ND)] = states_ND.float().cpu().numpy()
+        hidden_PD.flush()
+        kept = Kept(folder, self._rows, Head(head.weight.detach(), None if head.bias is None else head.bias.detach()))
+        self._losses["lssd hidden"] = self._ours(TokenLoss(self._head, self._recipe, processes=1, teacher=kept))
 
     def _arguments(self, batch: dict[str, Any]) -> dict[str, Any]:
         config = self.learner.config
@@ -79,12 +86,9 @@ class Bench:
     def _ours(self, objective: Objective) -> Callable[[dict[str, Any]], Tensor]:
         return lambda batch: objective(self.learner, self.learner.config, batch).total
 
-    @contextmanager
-    def _cached(self, student: Any, config: Any, batch: dict[str, Any]) -> Iterator[chunked.Teacher]:
-        del student, config
-        head = self._teacher_head.module
-        states_ND = self._states[batch["row"]].to(self.device, non_blocking=True).to(head.weight.dtype)
-        yield from_hidden(states_ND, head.weight, head.bias)
+    @staticmethod
+    def _unkept(_batch: dict[str, Any]) -> Tensor:
+        raise RuntimeError("nothing was kept of the teacher: call `keep` first")
 
     def _logits(self, model: Any, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
         """Logits (1, B·T, V) and what they predict, -100 where nothing."""

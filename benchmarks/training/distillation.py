@@ -2,8 +2,8 @@
 
 `python -m benchmarks.training.distillation`. A step is forward, loss, backward, clip and AdamW, in fp32 on a CPU; the
 arms take turns within each round, and a round's ratio is of neighbours in time. Theory: an online teacher adds a
-forward pass, a third of a step (1.33); cached hidden states leave the teacher's head. The share of the head in the
-forward FLOPs is stated for each shape, since it decides what a cache can save.
+forward pass, a third of a step (1.33); kept hidden states, read from disk as a stage reads them, leave the teacher's
+head. The share of the head in the forward FLOPs is stated for each shape, since it decides what a cache can save.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def measure(shape: Shape, rounds: int) -> tuple[dict[str, list[float]], dict[str
     with tempfile.TemporaryDirectory() as scratch:
         rows = lay_out(documents(shape, (rounds + 1) * shape.batch, prompts=False), shape.length, Path(scratch))
         bench = Bench(model(shape), rows, shape.batch, torch.device("cpu"))
-        bench.fill_cache(rounds + 1)
+        bench.keep(rounds + 1, Path(scratch) / "targets")
         seconds: dict[str, list[float]] = {arm: [] for arm in ARMS}
         losses: dict[str, float] = {}
         for number in range(rounds + 1):

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from pathlib import Path
+from typing import Final
+
+UNLINKED: Final = frozenset({errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+"""What file systems say that have no hard links, or no more of them."""
 
 
 def replace(path: Path, text: str, *, durable: bool = False) -> None:
@@ -31,6 +37,16 @@ def flush(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def link(source: Path, target: Path) -> None:
+    """The same file under one more name; a copy, where the file system has no such thing."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in UNLINKED:
+            raise
+        shutil.copyfile(source, target)
 
 
 def walk(folder: Path) -> list[Path]:

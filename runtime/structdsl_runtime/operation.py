@@ -5,7 +5,7 @@ An operation never knows where it runs, how its inputs were made or whether it r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +80,10 @@ class Outputs(Protocol):
 
     def table(self, name: str) -> AbstractContextManager[TableWriter]: ...
 
+    def link(self, name: str, files: Sequence[Path]) -> None:
+        """A table that is the union of Parquet files which nobody will change; they stay where they are as well."""
+        ...
+
     def folder(self, name: str) -> Path:
         """An existing, empty folder."""
         ...
@@ -97,6 +101,7 @@ class Context:
     warn: Callable[[str], None]  # what the user should know, and what does not fail the step
     run: Path  # the folder of the run, for what is kept beside its logs
     kept: Path  # survives a run that is killed, until the step is committed; made by the operation: see `unfinished`
+    shared: Path  # of the whole store, for what one step takes up of another; made by the operation
     decides: Mapping[str, Any]  # all that decides the result, by name
     lead: Lead | None = None  # of the other nodes, where the run has several
 

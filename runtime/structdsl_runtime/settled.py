@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from structdsl.plan.batch import realised
-from structdsl.plan.operations import Arguments, Training
+from structdsl.plan.operations import Arguments, CacheTeacher, Training
 from structdsl_runtime.machine import gpus
 
 Settled = TypeVar("Settled", bound=Arguments)
@@ -17,9 +17,9 @@ Settled = TypeVar("Settled", bound=Arguments)
 
 def settled(operation: Settled) -> Settled:
     """The operation as this machine carries it out: `auto` is bf16 on a GPU and fp32 on a CPU."""
-    if not isinstance(operation, Training):
-        return operation
-    precision = operation.precision
-    if precision == "auto":
-        precision = "bf16" if gpus() else "fp32"
-    return operation.model_copy(update={"precision": precision, "batch": realised(operation), "about": False})
+    changes: dict[str, object] = {}
+    if isinstance(operation, Training | CacheTeacher) and operation.precision == "auto":
+        changes = {"precision": "bf16" if gpus() else "fp32"}
+    if isinstance(operation, Training):
+        changes |= {"batch": realised(operation), "about": False}
+    return operation.model_copy(update=changes)

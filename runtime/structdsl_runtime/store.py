@@ -11,7 +11,7 @@ import shutil
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -19,6 +19,8 @@ from structdsl.plan import Step
 from structdsl_runtime.files import flush, replace
 
 PARTS = "parts"
+SHARED: Final = "shared"
+"""The folder of what steps take up of each other: all of it could be computed again, and no result needs it."""
 
 
 class Record(BaseModel):

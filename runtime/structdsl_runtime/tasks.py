@@ -158,6 +158,7 @@ def perform(task: Task, operations: Mapping[str, Function], memory: int | None =
             warn=warn,
             run=task.run,
             kept=scratch / "kept",
+            shared=scratch / "shared",
             decides={},
         )
         found = None

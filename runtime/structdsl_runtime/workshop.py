@@ -22,7 +22,7 @@ from structdsl_runtime.machine import peak_memory, versions
 from structdsl_runtime.operation import Context, Fault, Function
 from structdsl_runtime.progress import counted
 from structdsl_runtime.relations import identifier, relations
-from structdsl_runtime.store import PARTS, Manifest, Produced, Result, Store
+from structdsl_runtime.store import PARTS, SHARED, Manifest, Produced, Result, Store
 from structdsl_runtime.tables import StepInputs, StepOutputs
 
 if TYPE_CHECKING:
@@ -197,6 +197,7 @@ class Workshop:
             warn=warn,
             run=self._logs.parent,
             kept=unfinished.folder(self._store, step.address, identity.key),
+            shared=self._store.root / SHARED,
             decides=decides,
             lead=self._lead,
         )

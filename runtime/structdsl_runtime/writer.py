@@ -2,10 +2,14 @@
 
 Row groups are small, 4096 rows or 64 MB, because DuckDB reads in parallel by row group. The schema comes from the
 plan: values are cast to it where that loses nothing, and a missing or extra column is an error of the operation.
+Numbers of long lists hardly ever recur: in place of a dictionary of them, their first bytes are written together, then
+their second, and so on. In MB of 80 (20 million normal numbers in 32 bits) plain encoding takes 74, with a dictionary
+75 to 83, and this 68; of those computed in bf16 38, 30 and 28.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
@@ -92,4 +96,29 @@ class ParquetTable:
     def _next_file(self) -> pq.ParquetWriter:
         suffix = f"-{len(self.files):04d}" if self.files else ""
         self.files.append(self._folder / f"{self._name}{suffix}.parquet")
-        return pq.ParquetWriter(self.files[-1], self._stored, compression="zstd", store_schema=False)
+        leaves = [leaf for field in self._schema for leaf in _leaves(field.name, field.type)]
+        numbers = [path for path, long in leaves if long]
+        return pq.ParquetWriter(
+            self.files[-1],
+            self._stored,
+            compression="zstd",
+            store_schema=False,
+            use_dictionary=[path for path, long in leaves if not long],  # type: ignore[arg-type]  # or a list of columns
+            column_encoding=dict.fromkeys(numbers, "BYTE_STREAM_SPLIT"),
+        )
+
+
+def _leaves(path: str, type_: pa.DataType, *, listed: bool = False) -> Iterator[tuple[str, bool]]:
+    """The columns of a Parquet file that a column becomes, by their paths, and whether they are lists of numbers with
+    a fraction.
+    """
+    if isinstance(type_, pa.ListType | pa.LargeListType | pa.FixedSizeListType):
+        yield from _leaves(f"{path}.list.element", type_.value_type, listed=True)
+    elif isinstance(type_, pa.StructType):
+        for field in type_:
+            yield from _leaves(f"{path}.{field.name}", field.type, listed=listed)
+    elif isinstance(type_, pa.MapType):
+        yield from _leaves(f"{path}.key_value.key", type_.key_type)
+        yield from _leaves(f"{path}.key_value.value", type_.item_type)
+    else:
+        yield path, listed and pa.types.is_floating(type_)

@@ -5,14 +5,14 @@ Pure: a plan, what is known beside it and a machine in, figures out.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass
 
 from structdsl.cost.compute import Machine
 from structdsl.cost.facts import Facts
 from structdsl.cost.figure import Figure, about, most, total
 from structdsl.cost.stage import StageCost, stage_cost
-from structdsl.plan import Plan, Step, Structurise, Synthesise
+from structdsl.plan import CacheTeacher, Plan, Step, Structurise, Synthesise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +45,26 @@ def estimate(
     machine = machine or Machine()
     steps = {step.address: step for step in plan.steps}
     wanted = steps.keys() if only is None else set(only)
-    costs = [stage_cost(node, steps, facts, machine) for node in plan.training.nodes if node.step in wanted]
+    kept = {node.stage: _kept(node.stage, steps) for node in plan.training.nodes}
+    first = {asked: stage for stage, asked in reversed(kept.items())}
+    costs = [
+        stage_cost(node, steps, facts, machine, told=first[kept[node.stage]] != node.stage)
+        for node in plan.training.nodes
+        if node.step in wanted
+    ]
     calls = {
         step.address: figure for step in plan.steps if step.address in wanted and (figure := _calls(step)) is not None
     }
     return Estimate(machine=machine, stages=tuple(cost for cost in costs if cost is not None), calls=calls)
+
+
+def _kept(stage: str, steps: Mapping[str, Step]) -> Hashable:
+    """What a stage asks a teacher once for all stages, or the stage itself where it asks nothing of the kind."""
+    step = steps.get(f"{stage}.teacher")
+    if step is None or not isinstance(step.operation, CacheTeacher) or step.operation.cache.method != "hidden":
+        return stage
+    tokens = steps[step.inputs["tokens"].rpartition(":")[0]]
+    return step.inputs["model"], tokens.recipe, step.operation.precision
 
 
 def _calls(step: Step) -> Figure | None:

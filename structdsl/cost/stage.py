@@ -9,13 +9,14 @@ from structdsl.cost.compute import Machine, forward, per_token, seconds
 from structdsl.cost.data import optimizer_steps, packed_rows, positions, source_tokens
 from structdsl.cost.facts import Facts
 from structdsl.cost.figure import ZERO, Figure, about, derive, exact, total
-from structdsl.cost.memory import Memory, element_of, memory
+from structdsl.cost.memory import HALF, SINGLE, Memory, element_of, memory
 from structdsl.cost.model import Model, model_behind
 from structdsl.plan import CacheTeacher, Dpo, GraphNode, Step, Train
 from structdsl.plan.batch import largest, most_rows, realised, rows_a_pass
 from structdsl.plan.operations import Lora, Training
 
 ENTRY, ROW = 5, 7  # bytes of a kept token and of what is kept once a position, compressed
+NUMBER = {HALF: 1.5, SINGLE: 3.5}  # bytes of a kept number that was computed in so many: see `writer`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ class StageCost:
     seconds: Figure  # of training, and of filling the cache of its teacher
     processes: int
     gpu: bool
-    teacher_cache: Figure | None  # bytes; none where nothing is kept of a teacher
+    teacher_cache: Figure | None  # bytes that the stage adds; none where it keeps nothing of a teacher
     teacher_flops: Figure  # of the step that fills it, not part of `flops`
 
     @property
@@ -50,8 +51,12 @@ class StageCost:
         return total((self.flops, self.teacher_flops))
 
 
-def stage_cost(node: GraphNode, steps: Mapping[str, Step], facts: Facts, machine: Machine) -> StageCost | None:
-    """The cost of a stage; none for a merge, which trains nothing."""
+def stage_cost(
+    node: GraphNode, steps: Mapping[str, Step], facts: Facts, machine: Machine, *, told: bool = False
+) -> StageCost | None:
+    """The cost of a stage; none for a merge, which trains nothing. `told` says that a stage before it keeps of the same
+    teacher all that this one wants.
+    """
     step = steps[node.step]
     operation = step.operation
     if not isinstance(operation, Train | Dpo):
@@ -65,6 +70,8 @@ def stage_cost(node: GraphNode, steps: Mapping[str, Step], facts: Facts, machine
     work = derive(lambda each, many: each * many, per_token(operation, model, teacher), tokens)
     held = memory(operation, model, teacher, rank=_rank(step, steps), gpu=gpu)
     cache, asking = _teacher_cache(node, steps, facts, teacher, gpu=gpu)
+    if told:
+        cache, asking = ZERO, ZERO
     return StageCost(
         stage=node.stage,
         variant=node.variant,
@@ -119,7 +126,7 @@ def _teacher_cache(
 ) -> tuple[Figure | None, Figure]:
     """Bytes of what is kept of a teacher, and the FLOPs of asking it once for each token.
 
-    Hidden states take what the teacher computes in: 16-bit ones are kept in 32, and the half that is zero is packed.
+    Hidden states that the teacher computes in 16 bits are kept in 32, and the bytes that are zero are packed.
     """
     step = steps.get(f"{node.stage}.teacher")
     if step is None or not isinstance(step.operation, CacheTeacher) or teacher is None:
@@ -131,10 +138,10 @@ def _teacher_cache(
         supervised = read = source_tokens(node, steps, facts)
     cache = step.operation.cache
     if cache.method == "hidden":
-        element = element_of(step.operation, gpu=gpu)
-        kept = derive(lambda tokens, hidden: tokens * hidden * element, supervised, teacher.hidden)
+        each = NUMBER[element_of(step.operation, gpu=gpu)]
+        kept = derive(lambda tokens, hidden: tokens * hidden * each, supervised, teacher.hidden)
     else:
-        each = ENTRY * (cache.n or 1) + ROW
-        kept = derive(lambda tokens: tokens * each, supervised)
+        entry = ENTRY * (cache.n or 1) + ROW
+        kept = derive(lambda tokens: tokens * entry, supervised)
     length = getattr(steps[node.step].operation, "length", 0)
     return kept, derive(lambda each, tokens: each * tokens, forward(teacher, length), read)

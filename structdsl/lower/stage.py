@@ -10,11 +10,13 @@ from structdsl.lower.model import seed_of
 from structdsl.lower.planner import Planner, folder
 from structdsl.lower.samples import lower_samples, model_reference
 from structdsl.plan import CacheTeacher, Dpo, GraphEdge, GraphNode, MergeModels, Output, Train
-from structdsl.plan.operations import Distill
+from structdsl.plan.operations import Cache, Distill
 from structdsl.promised import CHECKPOINTS, LOG, LOSS, TEACHER, columns
 from structdsl.unit import Declaration
 
 HIDDEN = columns("position BIGINT, hidden FLOAT[]")  # of the first sample that reads so
+TEXTS = columns("sample_id VARCHAR, position BIGINT, offset BIGINT, text VARCHAR")
+STATES = columns("text VARCHAR, offset BIGINT, ids INTEGER[], logprobs FLOAT[], hidden FLOAT[]")
 
 
 def lower_stage(stage: Declaration, planner: Planner) -> None:
@@ -155,27 +157,55 @@ def _learned_from(stage: Declaration, spec: Distill, planner: Planner) -> dict[s
     teacher = model_reference(_teacher(stage), planner)
     if spec.cache is None:
         return {"teacher": teacher}
-    table, hidden = f"teacher.{stage.name}", spec.cache.method == "hidden"
+    if spec.cache.method == "hidden":
+        return _states(stage, spec.cache, teacher, planner) | {"teacher": teacher}
+    table = f"teacher.{stage.name}"
+    doc = "What the teacher makes of each supervised position: the token, its first choice, and more."
+    operation = CacheTeacher(
+        cache=spec.cache,
+        precision=settings.cluster_of(stage, planner).precision,
+        temperature=spec.temperature,
+        seed=seed_of(planner),
+    )
+    _ask(stage, operation, teacher, {"targets": Output(table=table, columns=TEACHER, doc=doc)}, planner)
+    return {"targets": planner.owners[table]}
+
+
+def _states(stage: Declaration, cache: Cache, teacher: str, planner: Planner) -> dict[str, str]:
+    """Hidden states by what was read, which stages share; and as a view, those of the samples of this one."""
+    table = f"teacher.{stage.name}"
+    texts, states = f"{table}_texts", f"{table}_states"
+    outputs = {
+        "texts": Output(table=texts, columns=TEXTS, doc="What the samples read, by name."),
+        "states": Output(
+            table=states, columns=STATES, doc="What the teacher makes of texts, those of other stages among them."
+        ),
+    }
+    operation = CacheTeacher(cache=cache, precision=settings.cluster_of(stage, planner).precision)
+    _ask(stage, operation, teacher, outputs, planner)
+    planner.query(
+        f"{stage.address}.targets",
+        "teacher_states",
+        table,
+        (*TEACHER, *HIDDEN),
+        at=stage.span_of("distill"),
+        tables={"texts": texts, "states": states},
+        view=True,
+    )
+    return {"states": planner.owners[states]}
+
+
+def _ask(
+    stage: Declaration, operation: CacheTeacher, teacher: str, outputs: dict[str, Output], planner: Planner
+) -> None:
     planner.add(
         f"{stage.address}.teacher",
-        CacheTeacher(
-            cache=spec.cache,
-            precision=settings.cluster_of(stage, planner).precision,
-            temperature=spec.temperature,
-            seed=seed_of(planner),
-        ),
+        operation,
         at=stage.span_of("distill"),
         inputs={
             "model": teacher,
             "samples": planner.owners[f"{stage.address}_samples"],
             "tokens": planner.owners[f"{stage.address}_tokens"],
         },
-        outputs={
-            "targets": Output(
-                table=table,
-                columns=(*TEACHER, *HIDDEN) if hidden else TEACHER,
-                doc="What the teacher makes of each supervised position: the token, its first choice, and more.",
-            )
-        },
+        outputs=outputs,
     )
-    return {"targets": planner.owners[table]} | ({"teacher": teacher} if hidden else {})

@@ -133,6 +133,23 @@ def test_a_teacher_is_asked_once_and_its_answers_are_read(plan: Plan) -> None:
     )
 
 
+def test_hidden_states_are_shared_and_shown_by_sample() -> None:
+    """Neither the temperature nor the seed decides them."""
+    more = (
+        "stage one: cpt { from = model.base, data = mixture.m, distill = lssd(temperature = 2, cache = hidden) }\n"
+        "stage two: cpt { from = model.base, data = mixture.m, distill = kd(weight = 10%, cache = hidden) }\n"
+    )
+    found, _ = compile_text(SPEC + more, Path("spec.adapt"))
+    assert found is not None
+    one, two = (step(found, f"stage.{name}.teacher") for name in ("one", "two"))
+    assert one.operation == two.operation == CacheTeacher(cache=Cache(method="hidden"))
+    assert [output.table for output in one.outputs.values()] == ["teacher.one_texts", "teacher.one_states"]
+    assert step(found, "stage.one.train").inputs["states"] == "stage.one.teacher:states"
+    shown = step(found, "stage.one.targets")
+    assert isinstance(shown.operation, View)
+    assert shown.outputs["rows"].table == "teacher.one"
+
+
 def test_rows_are_chosen_by_the_nearest_stage_that_read_text(plan: Plan) -> None:
     for name in ("style", "align"):
         scores = step(plan, f"stage.{name}.difficulty")

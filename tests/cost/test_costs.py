@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 import torch
 
@@ -17,10 +16,9 @@ from structdsl.cost import Estimate, Facts, Machine, Size, StageCost, estimate, 
 from structdsl.lock import Shape
 from structdsl.plan import ScratchModel
 from structdsl.plan.batch import most_rows
-from structdsl_runtime.operations.cache_teacher import Piece, as_table
 from structdsl_runtime.operations.models import configuration, weights
+from structdsl_runtime.training import parts
 from structdsl_runtime.training.sizing import layout, row_bytes
-from structdsl_runtime.writer import ParquetTable
 
 LLAMA = Shape(
     parameters=8_030_261_248, hidden=4096, inner=14336, layers=32, heads=32, kv_heads=8, vocab=128256, positions=131072
@@ -149,7 +147,7 @@ def test_activations_as_the_runtime_counts_them(checkpointing: bool) -> None:  #
 
 
 def test_teacher_cache() -> None:
-    for cache, each in (("topk(64)", 5 * 64 + 7), ("hidden", 2 * H)):
+    for cache, each in (("topk(64)", 5 * 64 + 7), ("hidden", 1.5 * H)):
         kept = stage(spec=learns(f"distill = lssd(cache = {cache})")).teacher_cache
         assert kept is not None
         assert kept.value == TOKENS * each
@@ -157,6 +155,24 @@ def test_teacher_cache() -> None:
     counted = stage(spec=learns("distill = lssd(cache = topk(64))"), sizes=sizes).teacher_cache
     assert counted is not None
     assert (counted.value, counted.basis) == (1000 * 327, "exact")
+
+
+def test_what_one_stage_keeps_of_a_teacher_costs_the_next_nothing() -> None:
+    """Whatever it makes of it; more samples, another teacher and another precision are asked again."""
+    again = "stage again: cpt {{ from = model.base, data = mixture.knowledge, distill = {} }}\n"
+    cases = {
+        "kd(weight = 10%, temperature = 2, cache = hidden)": True,
+        "lssd(teacher = stage.learn, cache = hidden)": False,
+        "lssd(cache = hidden), length = 2Ki tokens": False,
+        "lssd(cache = topk(64))": False,
+    }
+    for distill, shares in cases.items():
+        found = costs(learns("distill = lssd(cache = hidden)") + again.format(distill)).stages
+        one, other = (next(cost for cost in found if cost.stage == f"stage.{name}") for name in ("learn", "again"))
+        assert one.teacher_cache is not None
+        assert other.teacher_cache is not None
+        assert one.teacher_cache.value
+        assert (other.teacher_cache.value == other.teacher_flops.value == 0) == shares, distill
 
 
 CPU = edited("gpus = 8, precision = bf16, ", "")
@@ -174,13 +190,9 @@ def test_teacher_cache_is_as_large_as_the_table(spec: str, dtype: torch.dtype, t
     assert kept.value is not None
     count, each = 400, kept.value / TOKENS
     hidden = torch.randn((count, H), generator=torch.Generator().manual_seed(0)).to(dtype).float().numpy()
-    piece = Piece("notes/1", 0, 1, np.zeros(count, np.int32))
-    rows: pa.Table = as_table(piece, 0, piece.ids, hidden, piece.ids, np.zeros((count, 2), np.float32))
-    table = ParquetTable(tmp_path, "targets", rows.schema, frozenset())
-    table.write(rows)
-    table.close()
-    size = sum(path.stat().st_size for path in table.files)
-    assert 0.7 * each < size / count < 1.1 * each
+    texts, pairs = ["a text"] * count, np.zeros((count, 2))
+    size = parts.add(tmp_path, parts.table_of(texts, np.arange(count), pairs, pairs, hidden)).stat().st_size
+    assert 0.9 * each < size / count < 1.1 * each
 
 
 def test_what_nobody_can_know_yet_is_said() -> None:

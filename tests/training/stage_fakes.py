@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from transformers import AutoModelForCausalLM
 
 from structdsl.plan import Train
@@ -71,6 +72,9 @@ class FakeOutputs:
     def table(self, name: str) -> Iterator[FakeWriter]:
         yield FakeWriter(self.tables.setdefault(name, []))
 
+    def link(self, name: str, files: Sequence[Path]) -> None:
+        self.tables[name] = [row for path in files for row in pq.read_table(path).to_pylist()]
+
     def folder(self, name: str) -> Path:
         path = self.root / name
         path.mkdir(parents=True, exist_ok=True)
@@ -91,7 +95,8 @@ def context(
         warn=print if warnings is None else warnings.append,
         run=folder,
         kept=folder / "unfinished" / address / "key",
-        decides={},
+        shared=folder / "shared",
+        decides={"input model": "a teacher"},
     )
 
 

@@ -1,27 +1,23 @@
-"""The worker's part of `cache_teacher`: rows in, hidden states out, as memory-mapped arrays.
+"""The worker's part of `cache_teacher`: rows in, parts with hidden states out.
 
-The arrays outlive a worker that is killed: beside them stands how many rows are on disk, and in what setting they were
-computed. The next worker goes on behind these rows, in the same setting; in another it begins anew.
+Every part is some passes through the model, and done for good: a worker that is killed has asked in vain for what was
+not in one yet, and the next is given what is missing.
 
-Shapes: R rows, T positions, P predicting positions of all rows, N of a batch, D hidden, V vocabulary.
+Shapes: R rows, T positions, N predicting positions of a pass, D hidden, V vocabulary.
 """
 
 from __future__ import annotations
 
-import time
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 import torch
-from pydantic import BaseModel
 from torch import Tensor
 from transformers.models.auto.configuration_auto import AutoConfig
 
-from structdsl_runtime.files import replace
 from structdsl_runtime.operation import Fault
-from structdsl_runtime.training import stage
+from structdsl_runtime.training import parts, stage
 from structdsl_runtime.training.batches import positions
 from structdsl_runtime.training.events import Reporter
 from structdsl_runtime.training.isolation import forward_arguments
@@ -31,27 +27,16 @@ from structdsl_runtime.training.teacher import from_hidden
 
 TOKENS: Final = 8192  # of a forward pass
 CHUNK: Final = 1 << 25  # logits at a time
-SECONDS: Final = 30.0  # of work that a kill undoes at most
-MARK: Final = "kept.json"
-
-
-class Mark(BaseModel):
-    """How far the arrays are filled, and in what setting."""
-
-    setting: dict[str, str]
-    rows: int = 0
-    positions: int = 0
+PART: Final = 64 << 20  # bytes of hidden states that a part holds at least, but for the last
 
 
 @torch.inference_mode()
 def keep(job: TeacherJob, reporter: Reporter) -> None:
-    """Writes `hidden` (P, D), `top` (P,) and `logprob` (P, 2) to the folder `output`; goes on where
-    an earlier worker was killed. Raises Fault E0745.
-    """
+    """Writes parts to the folder `output`, in the order of the rows. Raises Fault E0745."""
     gpu = torch.cuda.is_available()
     device = torch.device("cuda" if gpu else "cpu")
     kind = job.arguments.precision
-    kind = ("bf16" if gpu else "fp32") if kind == "auto" else kind
+    assert kind != "auto", "settled by the operation"
     model = stage.load(job.model, AutoConfig.from_pretrained(job.model), kind, gpu=gpu).to(device).eval()
     head = PredictingHead(model)
     if not head.says_all(model, model.config, device):
@@ -61,70 +46,44 @@ def keep(job: TeacherJob, reporter: Reporter) -> None:
             helps=("leave `cache` out: the teacher is asked as the stage goes",),
         )
     width = int((job.rows / "width").read_text())
-    arrays: list[Any] = [
+    input_RT, segment_RT, predicts_RT = (
         np.memmap(job.rows / f"{name}.bin", dtype, "r").reshape(-1, width)
         for name, dtype in (("input", np.int32), ("segment", np.int16), ("predicts", np.bool_))
-    ]
-    total, hidden = int(arrays[2].sum()), head.module.in_features
+    )
+    names = np.fromfile(job.rows / "texts.bin", f"S{parts.TEXT}").astype(f"U{parts.TEXT}")
+    before_R = np.concatenate(([0], np.cumsum(segment_RT.max(axis=1) + 1, dtype=np.int64)))  # texts in earlier rows
     rows = max(1, TOKENS // width)
-    setting = {"precision": kind, "device": device.type, "rows": str(rows), "torch": version("torch")}
-    found, mark = open_arrays(job.output, {"hidden": (total, hidden), "top": (total,), "logprob": (total, 2)}, setting)
-    done, saved = mark.positions, time.monotonic()
-    for first in range(mark.rows, len(arrays[0]), rows):
-        input_BT, segment_BT, predicts_BT = (np.array(array[first : first + rows]) for array in arrays)
-        segment_BT = segment_BT.astype(np.int64)
-        parts = (input_BT.astype(np.int64), segment_BT, positions(segment_BT))
-        arguments = forward_arguments(model.config, *(torch.from_numpy(part).to(device) for part in parts))
-        predict_N = np.flatnonzero(predicts_BT)
-        target_N = torch.from_numpy(parts[0].reshape(-1)[predict_N + 1]).to(device)
+    pending: list[pa.Table] = []
+    done = held = 0
+    for first in range(0, len(input_RT), rows):
+        run = slice(first, first + rows)
+        segment_BT = segment_RT[run].astype(np.int64)
+        input_BT, position_BT = input_RT[run].astype(np.int64), positions(segment_BT)
+        predict_N = np.flatnonzero(predicts_RT[run])
+        target_N = torch.from_numpy(input_BT.reshape(-1)[predict_N + 1]).to(device)
+        given = (torch.from_numpy(part).to(device) for part in (input_BT, segment_BT, position_BT))
         with head.keep(torch.from_numpy(predict_N).to(device), lambda hidden_ND: hidden_ND):
-            hidden_ND: Tensor = model(**arguments).logits
-        run = slice(done, done + len(predict_N))
-        found["hidden"][run] = hidden_ND.float().cpu().numpy()
-        found["top"][run], found["logprob"][run] = _said(head, hidden_ND, target_N, job.arguments.temperature)
-        done = run.stop
+            hidden_ND: Tensor = model(**forward_arguments(model.config, *given)).logits
+        ids_N2, logprob_N2 = _said(head, hidden_ND, target_N)
+        text_N = before_R[first + predict_N // width] + segment_BT.reshape(-1)[predict_N]
+        offset_N = position_BT.reshape(-1)[predict_N] + 1
+        told = parts.table_of(names[text_N], offset_N, ids_N2, logprob_N2, hidden_ND.float().cpu().numpy())
+        pending.append(told)
+        done, held = done + len(predict_N), held + told.nbytes
+        if held >= PART or run.stop >= len(input_RT):
+            parts.add(job.output, pa.concat_tables(pending))
+            pending, held = [], 0
         reporter.emit("asked", done=done)
-        if time.monotonic() - saved >= SECONDS or first + rows >= len(arrays[0]):
-            for array in found.values():
-                array.flush()
-            mark = Mark(setting=setting, rows=first + rows, positions=done)
-            replace(job.output / MARK, mark.model_dump_json(), durable=True)
-            saved = time.monotonic()
 
 
-def open_arrays(
-    folder: Path, shapes: dict[str, tuple[int, ...]], setting: dict[str, str]
-) -> tuple[dict[str, Any], Mark]:
-    """Arrays to fill, and how far they are: those of an earlier worker where it computed in this setting."""
-    mark = Mark(setting=setting)
-    path = folder / MARK
-    if path.exists():
-        before = Mark.model_validate_json(path.read_bytes())
-        if before.setting == setting:
-            mark = before
-        else:
-            path.unlink()  # before the arrays that it tells of
-    mode: Literal["r+", "w+"] = "r+" if mark.rows else "w+"
-    arrays: dict[str, Any] = {
-        name: np.lib.format.open_memmap(
-            folder / f"{name}.npy", mode=mode, dtype=np.int32 if name == "top" else np.float32, shape=shape
-        )
-        for name, shape in shapes.items()
-    }
-    return arrays, mark
-
-
-def _said(head: PredictingHead, hidden_ND: Tensor, target_N: Tensor, temperature: float) -> tuple[Any, Any]:
-    """The first choice at each position, and the log-probabilities of the token and of that choice."""
+def _said(head: PredictingHead, hidden_ND: Tensor, target_N: Tensor) -> tuple[Any, Any]:
+    """What follows at each position and the first choice, and the log-probabilities of both."""
     logits = from_hidden(hidden_ND, head.module.weight, head.module.bias)
     size = max(1, CHUNK // len(head.module.weight))
-    tops, pairs = [], []
+    places, pairs = [target_N.new_empty(0, 2)], [hidden_ND.new_empty(0, 2, dtype=torch.float32)]
     for start in range(0, len(hidden_ND), size):
         run = slice(start, min(len(hidden_ND), start + size))
-        log_CV = logits(run).float().div(temperature).log_softmax(-1)
-        places_C2 = torch.stack((target_N[run], log_CV.argmax(-1)), 1)
-        tops.append(places_C2[:, 1])
-        pairs.append(log_CV.gather(1, places_C2))
-    if not tops:
-        return np.empty(0, np.int32), np.empty((0, 2), np.float32)
-    return torch.cat(tops).cpu().numpy(), torch.cat(pairs).cpu().numpy()
+        log_CV = logits(run).float().log_softmax(-1)
+        places.append(torch.stack((target_N[run], log_CV.argmax(-1)), 1))
+        pairs.append(log_CV.gather(1, places[-1]))
+    return torch.cat(places).cpu().numpy(), torch.cat(pairs).cpu().numpy()

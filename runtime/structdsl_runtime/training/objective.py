@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, cast
 
 import torch
@@ -111,6 +111,18 @@ class Answers(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """A forward pass that is to be made of `model`: what it is given, what it predicts, and who else is heard."""
+
+    model: Any
+    arguments: dict[str, Any]  # of the model's forward pass
+    predict_N: Tensor  # noqa: N815 - shape suffix
+    target_N: Tensor  # noqa: N815 - shape suffix
+    teacher: chunked.Teacher | None
+    distilled_N: Tensor | None  # noqa: N815 - shape suffix
+
+
 class TokenLoss:
     """What each predicted token costs by a recipe: cross entropy, and the divergence from a teacher where there is one.
 
@@ -140,22 +152,21 @@ class TokenLoss:
             self._whole = not self._head.says_all(model, config, device)
             if self._whole and _first():
                 print("the model changes its logits behind the head: they are made whole", flush=True)  # noqa: T201 - it is the log of the step
-        arguments = forward_arguments(config, batch["input_BT"], batch["segment_BT"], batch["position_BT"])
-        distilled_N = None if self._distilled is None else self._distilled(batch).to(device)
         asked = nullcontext() if self._teacher is None else self._teacher(model, config, batch)
         with asked as teacher:
-            form = self._from_logits if self._whole else self._from_hidden
-            sum_, ntp_N, kl_N = form(model, arguments, batch, teacher, distilled_N)
-        return Loss(total=sum_ * (self._processes / max(1, batch["predictions"])), ntp_N=ntp_N, kl_N=kl_N)
+            given = Pass(
+                model=model,
+                arguments=forward_arguments(config, batch["input_BT"], batch["segment_BT"], batch["position_BT"]),
+                predict_N=batch["predict_N"],
+                target_N=batch["target_N"],
+                teacher=teacher,
+                distilled_N=None if self._distilled is None else self._distilled(batch).to(device),
+            )
+            loss = self._from_logits(given) if self._whole else self._from_hidden(given)
+        return replace(loss, total=loss.total * (self._processes / max(1, batch["predictions"])))
 
-    def _from_hidden(
-        self,
-        model: Any,
-        arguments: dict[str, Any],
-        batch: dict[str, Any],
-        teacher: chunked.Teacher | None,
-        distilled_N: Tensor | None,
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
+    def _from_hidden(self, given: Pass) -> Loss:
+        """With the *sum* over the tokens as `total`."""
         each: list[tuple[Tensor, Tensor | None]] = []
         head = self._head.module
 
@@ -164,35 +175,30 @@ class TokenLoss:
                 hidden_ND,
                 head.weight,
                 head.bias,
-                batch["target_N"],
+                given.target_N,
                 recipe=self._recipe,
-                teacher=teacher,
-                distilled_N=distilled_N,
+                teacher=given.teacher,
+                distilled_N=given.distilled_N,
             )
             each.append((ntp_N, kl_N))
             return total.reshape(1, 1, 1)
 
-        with self._head.keep(batch["predict_N"], loss_of):
-            sum_: Tensor = model(**arguments).logits
-        return sum_.reshape(()), *each[-1]
+        with self._head.keep(given.predict_N, loss_of):
+            sum_: Tensor = given.model(**given.arguments).logits
+        ntp_N, kl_N = each[-1]
+        return Loss(total=sum_.reshape(()), ntp_N=ntp_N, kl_N=kl_N)
 
-    def _from_logits(
-        self,
-        model: Any,
-        arguments: dict[str, Any],
-        batch: dict[str, Any],
-        teacher: chunked.Teacher | None,
-        distilled_N: Tensor | None,
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        with self._head.keep(batch["predict_N"]):
-            logits_NV: Tensor = model(**arguments).logits
-        target_N, recipe = batch["target_N"], self._recipe
-        teacher_NV = None if teacher is None else teacher(slice(0, len(target_N)))
+    def _from_logits(self, given: Pass) -> Loss:
+        """The same of logits that are made whole."""
+        with self._head.keep(given.predict_N):
+            logits_NV: Tensor = given.model(**given.arguments).logits
+        target_N, recipe = given.target_N, self._recipe
+        teacher_NV = None if given.teacher is None else given.teacher(slice(0, len(target_N)))
         loss_N, ntp_N, kl_N = token_losses(logits_NV, teacher_NV, target_N, recipe)
-        if distilled_N is not None:
+        if given.distilled_N is not None:
             text_N, *_ = token_losses(logits_NV, None, target_N, recipe)
-            loss_N = torch.where(distilled_N, loss_N, text_N)
-        return loss_N.sum(), ntp_N.detach(), None if kl_N is None else kl_N.detach()
+            loss_N = torch.where(given.distilled_N, loss_N, text_N)
+        return Loss(total=loss_N.sum(), ntp_N=ntp_N.detach(), kl_N=None if kl_N is None else kl_N.detach())
 
 
 class NextToken(TokenLoss):

@@ -1,16 +1,14 @@
 """What was kept of a teacher, laid out for a stage: one row a predicting position, in the order of the packed rows.
 
-The table `teacher.<stage>` holds a text once; a stage may read it in several epochs. A sample is found by its id, and
-where it reads differently from time to time, by the last `position` at or before its own from which on it reads so.
+The table `states` holds a text once; a stage may read it several times, and finds it by what it reads (see `parts`).
 
 Shapes: R rows, P predicting positions of all rows, D hidden.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structdsl_runtime.operation import Inputs
+from structdsl_runtime.training import parts
 from structdsl_runtime.training.rows import Rows
 
 HIDDEN: Final = "hidden.npy"
@@ -26,12 +25,11 @@ Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """Tokens of one sample that are predicted one after the other: the first's offset in it, how many, and where."""
+class Wanted:
+    """A text of the stage: which of its tokens is the first to be predicted, and where that one goes each time."""
 
-    offset: int
-    count: int
-    place: int
+    first: int
+    places: list[int] = field(default_factory=list)
 
 
 def starts(rows: Rows) -> Array:
@@ -40,56 +38,49 @@ def starts(rows: Rows) -> Array:
     return np.concatenate(([0], np.cumsum(counts)))
 
 
-def write(inputs: Inputs, rows: Rows, folder: Path) -> None:
-    """Lay the table `targets` out as `hidden.npy` (P, D) in 32 bits below `folder`, for the table `packed`."""
+def create(rows: Rows, width: int, folder: Path) -> Any:
+    """A memory-mapped array (P, D) to fill, with one place for each predicting position of `rows`."""
     folder.mkdir(parents=True, exist_ok=True)
+    shape = (int(starts(rows)[-1]), width)
+    return np.lib.format.open_memmap(folder / HIDDEN, mode="w+", dtype=np.float32, shape=shape)
+
+
+def write(inputs: Inputs, rows: Rows, folder: Path) -> None:
+    """Lay the table `states` out as `hidden.npy` (P, D) in 32 bits below `folder`, for the table `packed`."""
     wanted = _wanted(inputs, rows)
     total, filled = int(starts(rows)[-1]), 0
-    hidden_PD: Any = None  # a memory-mapped array, once its width is known
-    for batch in inputs.batches("targets", columns='position, "offset", hidden', rows=1024):
-        position, offset = (batch.column(name).to_numpy() for name in ("position", "offset"))
+    hidden_PD: Any = None  # until its width is known
+    for batch in inputs.batches("states", columns='text, "offset", hidden', rows=1024):
+        texts: list[Any] = batch.column("text").to_pylist()
+        offset_N = batch.column("offset").to_numpy()
         lists: Any = batch.column("hidden")
         values = lists.flatten().to_numpy(zero_copy_only=False).reshape(batch.num_rows, -1)
         if hidden_PD is None:
-            shape = (total, values.shape[1])
-            hidden_PD = np.lib.format.open_memmap(folder / HIDDEN, mode="w+", dtype=np.float32, shape=shape)
-        breaks = np.flatnonzero((np.diff(position) != 0) | (np.diff(offset) != 1)) + 1
-        for start, stop in zip((0, *breaks), (*breaks, len(position)), strict=True):
-            first = int(offset[start])
-            for run in wanted.get(int(position[start]), ()):
-                low, high = max(first, run.offset), min(first + stop - start, run.offset + run.count)
-                if low < high:
-                    place = run.place + low - run.offset
-                    hidden_PD[place : place + high - low] = values[start + low - first : start + high - first]
-                    filled += high - low
+            hidden_PD = create(rows, values.shape[1], folder)
+        changes = [0, *(place for place in range(1, len(texts)) if texts[place] != texts[place - 1]), len(texts)]
+        for start, stop in pairwise(changes):
+            text = wanted.get(texts[start])
+            if text is None:
+                continue  # of another stage
+            for place in text.places:
+                hidden_PD[place - text.first + offset_N[start:stop]] = values[start:stop]
+                filled += stop - start
     assert filled == total, f"the teacher was kept for {filled} of {total} predicting positions"
     if hidden_PD is not None:
         hidden_PD.flush()
 
 
-def _wanted(inputs: Inputs, rows: Rows) -> dict[int, list[Run]]:
-    """By the position under which the table keeps a sample: what is wanted of it."""
-    kept: dict[str, set[int]] = defaultdict(set)
-    for row in inputs.rows("targets", columns="sample_id, position"):
-        kept[row["sample_id"]].add(row["position"])
-    order = {sample: sorted(positions) for sample, positions in kept.items()}
-    names = {row["position"]: row["sample_id"] for row in inputs.rows("samples", columns="position, sample_id")}
-    pieces: dict[int, list[tuple[int, int, int, int]]] = defaultdict(list)  # piece, length, predicted, place
+def _wanted(inputs: Inputs, rows: Rows) -> dict[str, Wanted]:
+    """By their names, the texts of which something is predicted."""
+    found: dict[str, Wanted] = {}
     first = starts(rows)
     for number, row in enumerate(inputs.rows("packed", columns="row, segments", order="row")):
         before = np.concatenate(([0], np.cumsum(rows.predicts_RT[number])))
         for segment in row["segments"]:
             start, length = segment["start"], segment["length"]
-            count = int(before[start + length] - before[start])
-            place = int(first[number] + before[start])
-            pieces[segment["position"]].append((segment["piece"], length, count, place))
-    wanted: dict[int, list[Run]] = defaultdict(list)
-    for position, parts in pieces.items():
-        offset = 0
-        for _, length, count, place in sorted(parts):
-            offset += length
-            if count:
-                known = order[names[position]]
-                source = known[bisect_right(known, position) - 1]
-                wanted[source].append(Run(offset - count, count, place))
-    return wanted
+            masked = length - int(before[start + length] - before[start])
+            if masked < length:
+                name = parts.name_of(rows.input_RT[number, start : start + length], masked)
+                place = int(first[number] + before[start])
+                found.setdefault(name, Wanted(masked)).places.append(place)
+    return found

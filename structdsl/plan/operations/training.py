@@ -127,14 +127,17 @@ class Distill(Arguments):
 
 
 class CacheTeacher(Arguments):
-    """The teacher's distribution at each supervised position; `ids` begin with the token, then the first choice."""
+    """The teacher's distribution at each supervised position; `ids` begin with the token, then the first choice.
+
+    Hidden states are the same at any temperature, and nothing of them is drawn.
+    """
 
     op: Literal["cache_teacher"] = "cache_teacher"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     cache: Cache
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"  # that of the stage
-    temperature: float = 1.0
-    seed: int
+    temperature: float = 1.0  # of `logprobs`
+    seed: int | None = None  # of tokens that are drawn
 
 
 class Checkpoint(Arguments):

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from structdsl.plan import Dpo, Train
-from structdsl.plan.operations import Optimizer, Schedule
+from structdsl.plan import CacheTeacher, Dpo, Train
+from structdsl.plan.operations import Cache, Optimizer, Schedule
 from structdsl_runtime import settled
 
 OPTIMIZER = Optimizer(lr=1e-3, weight_decay=0.0, clip=1.0, schedule=Schedule(shape="constant"))
@@ -51,4 +51,6 @@ def test_the_nearest_batch_that_can_be_shared_out(more: dict[str, Any], rows: in
 @pytest.mark.parametrize(("gpus", "said", "found"), [(0, "auto", "fp32"), (8, "auto", "bf16"), (8, "fp32", "fp32")])
 def test_precision(gpus: int, said: str, found: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settled, "gpus", lambda: gpus)
-    assert settled.settled(training(precision=said)).precision == found
+    asked: Any = CacheTeacher(cache=Cache(method="hidden"), precision=said)
+    for operation in (training(precision=said), asked):
+        assert settled.settled(operation).precision == found

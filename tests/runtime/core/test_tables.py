@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -41,6 +44,61 @@ def finish(outputs: StepOutputs) -> Produced:
 
 def row(n: int) -> dict[str, object]:
     return {"n": n, "text": f"t{n}", "meta": '{"a": 1}', "ids": [n, n + 1], "spans": [{"position": n, "piece": 0}]}
+
+
+def test_long_lists_of_numbers_take_less_than_their_bytes(engine: Engine, tmp_path: Path) -> None:
+    """A struct of them has paths of its own; what recurs is kept in a dictionary."""
+    both = columns("text VARCHAR, many FLOAT[], ids INTEGER[]")
+    inside = columns("pair X")[0].model_copy(update={"type": "STRUCT(exact DOUBLE[], score DOUBLE)"})
+    outputs = StepOutputs(engine, tmp_path, {"rows": Output(table="corpus.x", columns=(*both, inside))})
+    numbers = np.random.default_rng(0).standard_normal((200, 500), np.float32)
+    rows = [
+        {"text": "same", "many": many, "ids": [1, 2], "pair": {"exact": many[:9].astype(float), "score": 1.0}}
+        for many in numbers
+    ]
+    with outputs.table("rows") as writer:
+        writer.write(pa.Table.from_pylist(rows))
+    path = tmp_path / "rows.parquet"
+    group = pq.ParquetFile(path).metadata.row_group(0)
+    encodings = {(column := group.column(place)).path_in_schema: column.encodings for place in range(5)}
+    split = {name for name, found in encodings.items() if "BYTE_STREAM_SPLIT" in found}
+    assert split == {"many.list.element", "pair.exact.list.element"}
+    assert not any("RLE_DICTIONARY" in encodings[name] for name in split)
+    assert path.stat().st_size < 0.95 * numbers.nbytes
+    found = duckdb.connect().read_parquet(str(path)).project("many, pair.exact").fetchall()
+    assert found == [(row["many"].tolist(), row["pair"]["exact"].tolist()) for row in rows]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_files_of_others_become_a_table(
+    links: bool,  # noqa: FBT001 - a case
+    engine: Engine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing is written twice where the file system can name a file twice; the order of the files plays no part."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "no hard links here")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    parts = [tmp_path / f"{name}.parquet" for name in "ab"]
+    for part, rows in zip(parts, (2, 3), strict=True):
+        pq.write_table(pa.table({"n": pa.array(range(rows), pa.int64())}), part)
+    found = []
+    for name, files in (("one", parts), ("two", parts[::-1]), ("less", parts[:1])):
+        (tmp_path / name).mkdir()
+        outputs = StepOutputs(engine, tmp_path / name, {"rows": Output(table="t.x", columns=columns("n BIGINT"))})
+        outputs.link("rows", files)
+        found.append(outputs.finish()["rows"])
+    one, two, less = found
+    assert one.digest == two.digest != less.digest
+    assert (one.rows, one.columns) == (5, {"n": "BIGINT"})
+    assert one.bytes == sum(part.stat().st_size for part in parts)
+    assert parts[0].stat().st_nlink == (4 if links else 1)
+    parts[0].unlink()
+    assert pq.read_table(tmp_path / "less" / less.files[0]).num_rows == 2
 
 
 def test_rows_and_batches_become_row_groups(outputs: StepOutputs, tmp_path: Path) -> None:

@@ -140,6 +140,7 @@ class Workshop:
             warn=self.warnings.append,
             run=self.root,
             kept=self.root / ".kept",
+            shared=self.root / ".shared",
             decides={},
         )
         function(arguments, FakeInputs(inputs or {}), outputs, context)
