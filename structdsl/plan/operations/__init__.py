@@ -21,8 +21,8 @@ from structdsl.plan.operations.data import (
     Fixture,
     GroupByCohesion,
     IdentifyLanguage,
-    JudgeQuality,
     MapPython,
+    MeasureSignals,
     Query,
     ReadDataset,
     ReadFiles,
@@ -101,7 +101,7 @@ Operation = Annotated[
     | EmbedChunks
     | GroupByCohesion
     | IdentifyLanguage
-    | JudgeQuality
+    | MeasureSignals
     | MapPython
     | ReadDataset
     | ReadObjects
@@ -158,13 +158,13 @@ __all__ = [
     "Fixture",
     "GroupByCohesion",
     "IdentifyLanguage",
-    "JudgeQuality",
     "Launcher",
     "LmEval",
     "LoadModel",
     "LoadTokenizer",
     "Lora",
     "MapPython",
+    "MeasureSignals",
     "MergeModels",
     "MultipleChoice",
     "Operation",
