@@ -6,11 +6,17 @@ from collections.abc import Iterable
 
 from structdsl import promised
 from structdsl.plan import Column
+from structdsl.signals import SIGNALS
 
 TABLES: tuple[tuple[str, str, Iterable[Column]], ...] = (
     ("corpus.<c>_dropped", "What left the corpus, where and why.", promised.DROPPED),
     ("corpus.<c>_chunks", "Its documents, cut for training.", promised.CHUNKS),
     ("corpus.<c>_clusters", "Documents that `dedup` holds for the same.", promised.CLUSTERS),
+    (
+        "corpus.<c>_signals",
+        "What was measured of each document: what its `keep` names, or all where a block of the spec reads the table.",
+        (Column(name="doc_id", type="VARCHAR"), *SIGNALS),
+    ),
     ("corpus.<c>_matches", "What `decontaminate` found of an exam, and where.", promised.MATCHES),
     ("taxonomy.<t>", "A row a node.", promised.TAXONOMY),
     (
@@ -70,5 +76,10 @@ def _roles() -> str:
 
 
 def _columns(columns: Iterable[Column]) -> str:
+    """A row a column, with what it means where it says so."""
+    columns = tuple(columns)
+    if any(column.doc for column in columns):
+        rows = [f"| `{column.name}` | {column.type} | {column.doc} |" for column in columns]
+        return "\n".join(["| column | type | |", "| --- | --- | --- |", *rows])
     rows = [f"| `{column.name}` | {column.type} |" for column in columns]
     return "\n".join(["| column | type |", "| --- | --- |", *rows])

@@ -14,6 +14,7 @@ from structdsl.plan.plan import Column
 from structdsl.schema.cleaning import Lines
 from structdsl.schema.tables import OTHER_KINDS
 from structdsl.schema.taxonomy import Structurise
+from structdsl.signals import SIGNALS
 
 if TYPE_CHECKING:
     from structdsl.unit import Declaration, Unit
@@ -219,6 +220,7 @@ def _of_corpus(corpus: Declaration, unit: Unit) -> Iterator[tuple[str, tuple[Col
     name, documents = corpus.address, _documents(corpus, unit)
     yield name, documents
     yield f"{name}_dropped", DROPPED
+    yield f"{name}_signals", (Column(name="doc_id", type="VARCHAR"), *SIGNALS)
     if corpus.values.role in {"domain", "replay", "probe"}:
         yield f"{name}_chunks", CHUNKS
     if finds_clusters(corpus):
@@ -227,6 +229,12 @@ def _of_corpus(corpus: Declaration, unit: Unit) -> Iterator[tuple[str, tuple[Col
         yield f"{name}_matches", MATCHES
     if corpus.values.holdout is not None:
         yield f"{name}_heldout", documents
+
+
+def signals_of(corpus: Declaration, unit: Unit) -> tuple[Column, ...]:
+    """The signals that a `keep` may name: a column of the corpus with the name of one hides it."""
+    own = {column.name.lower() for column in _documents(corpus, unit)}
+    return tuple(signal for signal in SIGNALS if signal.name not in own)
 
 
 def converses(corpus: Declaration, unit: Unit) -> bool:

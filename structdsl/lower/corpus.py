@@ -16,9 +16,9 @@ from structdsl import sql
 from structdsl.apart import held_apart
 from structdsl.lineage import TEXT_ROLES, chunking
 from structdsl.lower.dedup import dedup, gone
+from structdsl.lower.keep import keep
 from structdsl.lower.planner import Planner
 from structdsl.lower.read import corpus_columns
-from structdsl.passes.places import call_span
 from structdsl.plan import (
     Chunk,
     ChunkSections,
@@ -26,14 +26,12 @@ from structdsl.plan import (
     CountTokens,
     Decontaminate,
     Guard,
-    JudgeQuality,
     Operation,
     Output,
     Passes,
 )
 from structdsl.promised import CHUNKS, COUNTS, DROPPED, HEADINGS, MATCHES
 from structdsl.schema.chunking import Chunking, Paragraphs, Sections
-from structdsl.schema.cleaning import Quality
 from structdsl.schema.corpus import Derived
 from structdsl.unit import Declaration
 
@@ -55,7 +53,7 @@ def prepare_corpus(corpus: Declaration, tokenizer: str | None, planner: Planner)
     if f"{name}_unsplit" in planner.owners:
         made.dropped.append(f"{name}_unsplit")
     _count(corpus, tokenizer, planner)
-    _keep(corpus, made, planner)
+    keep(corpus, made, planner)
     dedup(corpus, made, tokenizer, planner)
     if values.holdout is not None:
         _documents(corpus, f"{name}_heldout", "heldout", made, planner, salt=corpus.name, share=values.holdout)
@@ -124,40 +122,6 @@ def _count(corpus: Declaration, tokenizer: str | None, planner: Planner) -> None
         outputs={"counts": Output(table=f"{name}_counts", columns=COUNTS, doc="Tokens of each document.")},
         guards=guards,
     )
-
-
-def _keep(corpus: Declaration, made: Progress, planner: Planner) -> None:
-    """Who fails a condition of `keep`: all of SQL in one step, a bundle of rules in a step each."""
-    name = corpus.address
-    predicates = planner.unit.predicates.get(name, ())
-    if predicates:
-        planner.query(
-            f"{name}.keep",
-            "verdicts",
-            f"{name}_verdicts",
-            DROPPED,
-            at=corpus.span_of("keep"),
-            tables={"documents": made.documents, "counts": made.counts},
-            holes={
-                "verdicts": exp.array(*(sql.condition(predicate) for predicate in predicates), dialect=sql.DIALECT),
-                "predicates": list(predicates),
-            },
-        )
-        made.gone.append(f"{name}_verdicts")
-        made.dropped.append(f"{name}_verdicts")
-    bundles = [(index, entry) for index, entry in enumerate(corpus.values.keep) if isinstance(entry, Quality)]
-    for index, bundle in bundles:
-        table = f"{name}_{bundle.rules}"
-        planner.add(
-            f"{name}.{bundle.rules}",
-            JudgeQuality(rules=bundle.rules, words=bundle.words),
-            at=call_span(corpus, "keep", index),
-            inputs={"documents": planner.owners[made.documents]}
-            | {f"gone_{number}": planner.owners[left] for number, left in enumerate(made.gone)},
-            outputs={"verdicts": Output(table=table, columns=DROPPED, doc="Documents that break one of its rules.")},
-        )
-        made.gone.append(table)
-        made.dropped.append(table)
 
 
 def _documents(corpus: Declaration, table: str, part: str, made: Progress, planner: Planner, **holes: object) -> None:

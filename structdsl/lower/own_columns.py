@@ -14,7 +14,7 @@ from sqlglot import exp
 from structdsl import sql
 from structdsl.lower.planner import Planner
 from structdsl.plan import Column
-from structdsl.promised import UNTYPED, columns_of, promised_columns
+from structdsl.promised import UNTYPED, columns_of, promised_columns, signals_of
 from structdsl.unit import Declaration
 
 TYPES = ("VARCHAR", "DOUBLE", "BOOLEAN")
@@ -37,7 +37,8 @@ def _types(corpus: Declaration, names: list[str], planner: Planner) -> Mapping[s
     import duckdb  # noqa: PLC0415 - only specs that use such columns pay for it
 
     used = [name for name in names if any(name in predicate for predicate in predicates)][:MOST]
-    promised = {column.name: column.type for column in promised_columns(corpus)}
+    known = (*promised_columns(corpus), *signals_of(corpus, planner.unit))
+    promised = {column.name: column.type for column in known}
     with duckdb.connect(config={"enable_external_access": False}) as connection:
         for tried in itertools.product(TYPES, repeat=len(used)):
             types = dict.fromkeys(names, "VARCHAR") | dict(zip(used, tried, strict=True))

@@ -19,7 +19,7 @@ from structdsl.passes.sql.reads import circles
 from structdsl.passes.sql.result import fitted
 from structdsl.passes.sql.written import Written
 from structdsl.plan import Column
-from structdsl.promised import CHUNKS, PROMISED, columns_of, maker_of
+from structdsl.promised import CHUNKS, PROMISED, columns_of, maker_of, signals_of
 from structdsl.schema.check import Holds
 from structdsl.schema.corpus import Corpus, HfDataset, Table
 from structdsl.syntax.tree import Sql
@@ -128,6 +128,7 @@ class _Analysis:
             one="document",
             table=corpus.address,
             columns=columns,
+            signals=signals_of(corpus, self.unit),
             source="" if locked else _source(corpus),
             mapped=isinstance(corpus.values, Corpus),
             locked=locked,

@@ -13,11 +13,12 @@ from structdsl.lineage import MEASURED_ROLES, TEXT_ROLES, bpe_corpora
 from structdsl.passes.finding import Finding
 from structdsl.passes.patterns import wrong_pattern
 from structdsl.passes.places import call_span, item_span, key_span, taken_out
-from structdsl.promised import MESSAGES, PROMISED, converses, maker_of
+from structdsl.promised import MESSAGES, PROMISED, converses, maker_of, signals_of
 from structdsl.schema.chunking import Chunking, Tokens
-from structdsl.schema.cleaning import Minhash
+from structdsl.schema.cleaning import Minhash, Quality
 from structdsl.schema.corpus import Corpus, Derived
 from structdsl.schema.model import Bpe
+from structdsl.signals import rules
 from structdsl.unit import Declaration, Unit
 
 _COMPUTED = frozenset({"corpus", "role", "n_chars", "n_tokens", "source", "meta"})
@@ -306,6 +307,22 @@ def tokenizers_are_trained_on_what_is_read(unit: Unit) -> Iterator[Finding]:
             message = f"`{name}` is made from corpora whose tokens are counted by a tokenizer that is trained on it"
             helps = (f"train the tokenizer on what `{name}` is made from",)
             yield Finding("E0405", message, corpus.block.head, "closes the circle", helps=helps)
+
+
+def bundles_see_their_signals(unit: Unit) -> Iterator[Finding]:
+    """A column of a corpus hides the signal of its name, which a bundle of rules would take for what it measured."""
+    for corpus in unit.of_kind("corpus"):
+        known = {signal.name for signal in signals_of(corpus, unit)}
+        for index, bundle in enumerate(corpus.values.keep):
+            if not isinstance(bundle, Quality):
+                continue
+            trees = (sqlglot.parse_one(rule, dialect="duckdb") for rule in rules(bundle.rules, bundle.words))
+            asked = dict.fromkeys(column.name for tree in trees for column in tree.find_all(exp.Column))
+            for name in asked:
+                if name not in known:
+                    message = f"`{name}` is a column of `{corpus.address}`, and hides what `{bundle.rules}` asks for"
+                    helps = (f"give `{name}` another name in `columns`, or in the query of the corpus",)
+                    yield Finding("E0403", message, call_span(corpus, "keep", index), f"needs `{name}`", helps=helps)
 
 
 def redaction_patterns_work(unit: Unit) -> Iterator[Finding]:

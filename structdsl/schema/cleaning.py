@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -11,15 +11,17 @@ from structdsl.schema.block import Schema
 from structdsl.schema.containers import ListOf, RefTo
 from structdsl.schema.scalars import Choice, Integer, Ratio, String
 from structdsl.schema.texts import Pattern
+from structdsl.signals import BUNDLES, SPLITTERS, Bundle, Splitter
 
 
 class Quality(Schema):
     """`quality(gopher, words = whitespace)`: a published bundle of rules about words and lines, under one name."""
 
-    rules: Annotated[Literal["gopher", "c4", "fineweb"], Choice(("gopher", "c4", "fineweb"))] = Field(
-        description="Whose rules: those of Gopher, C4 or FineWeb, with their published thresholds."
+    rules: Annotated[Bundle, Choice(BUNDLES)] = Field(
+        description="Whose rules, with their published thresholds: `gopher` and `gopher_repetition` those of Gopher"
+        " about quality and about repetition, `c4` those of C4 that drop a page, `fineweb` those that FineWeb adds."
     )
-    words: Annotated[Literal["whitespace", "unicode"], Choice(("whitespace", "unicode"))] = Field(
+    words: Annotated[Splitter, Choice(SPLITTERS)] = Field(
         default="whitespace",
         description="How words are told apart: at white space, or by the Unicode rules; the counts depend on it.",
     )

@@ -11,7 +11,7 @@ SELECT
   doc_id,
   source,
   'keep' AS step,
-  CASE WHEN verdicts[first] IS NULL THEN 'unknown' ELSE 'false' END AS reason,
+  CASE WHEN verdicts[first] IS NULL THEN 'unknown' ELSE :reason END AS reason,
   list_extract(:predicates, first) AS evidence
 FROM failed
 WHERE first IS NOT NULL

@@ -8,6 +8,7 @@ from structdsl_runtime.operations.count_tokens import count_tokens
 from structdsl_runtime.operations.decontaminate import decontaminate
 from structdsl_runtime.operations.evaluate import closed_book, divergence, perplexity
 from structdsl_runtime.operations.fixture import fixture
+from structdsl_runtime.operations.measure_signals import measure_signals
 from structdsl_runtime.operations.merge_models import merge_models
 from structdsl_runtime.operations.models import fetch_model, load_model, scratch_model
 from structdsl_runtime.operations.pack import pack
@@ -37,6 +38,7 @@ OPERATIONS: dict[str, Function] = {
     "count_tokens": count_tokens,
     "query": query,
     "split_conversations": split_conversations,
+    "measure_signals": measure_signals,
     "chunk": chunk,
     "decontaminate": decontaminate,
     "build_outline": build_outline,

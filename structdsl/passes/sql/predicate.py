@@ -12,6 +12,7 @@ from structdsl.passes.sql.meaning import Node
 from structdsl.passes.sql.written import Written
 from structdsl.plan import Column
 from structdsl.promised import UNTYPED
+from structdsl.signals import UNICODE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,7 @@ class Rows:
     one: str  # "document", "chunk", "row"
     table: str  # whose rows they are
     columns: tuple[Column, ...]
+    signals: tuple[Column, ...] = ()  # what can be measured of them, and stands beside their columns
     source: str = ""  # what else may have columns, which nobody can know before it is read
     mapped: bool = True  # whether `columns` could say that it has them
     locked: tuple[str, ...] = ()  # what else has columns, as the lock says
@@ -29,7 +31,7 @@ class Rows:
 
     @property
     def names(self) -> dict[str, str]:
-        return {column.name.lower(): column.type for column in self.columns}
+        return {column.name.lower(): column.type for column in (*self.columns, *self.signals)}
 
 
 def canonical_predicate(written: Written, rows: Rows) -> tuple[str, tuple[str, ...]] | None:
@@ -179,19 +181,24 @@ class _Judge:
         place = written.name_span(name, where)
         if rows.source and not near:
             self.found += (name,)
-            notes = (f"columns that are promised: {', '.join(rows.names)}",)
+            notes: tuple[str, ...] = (f"columns that are promised: {', '.join(c.name for c in rows.columns)}",)
             helps = (f'name it in `columns`: `{name}: "…"`',) if rows.mapped else ()
             message = f"whether `{rows.table}` has a column `{name}` is not known yet"
             written.report("W0603", message, f"looked for in {rows.source} when it is first read", place, notes=notes,
                            helps=helps)  # fmt: skip
             return True
+        columns = [column.name for column in rows.columns]
+        notes = (f"columns at this point: {', '.join(columns)}",)
+        if rows.signals and not any(found in columns for found in near):
+            measured = ", ".join(signal.name for signal in rows.signals if not signal.name.endswith(UNICODE))
+            notes += (f"signals at this point: {measured}; those of words with `{UNICODE}` as well",)
         elsewhere = (f"other fields of a source are in `meta`: `meta->>'{name}'`",) if "meta" in rows.names else ()
         written.report(
             "E0602",
             f"unknown column `{name}`",
             f"not a column of `{rows.table}`",
             place,
-            notes=(f"columns at this point: {', '.join(rows.names)}",),
+            notes=notes,
             helps=did_you_mean(near) or elsewhere,
             fixes=written.respelling(name, near, place),
         )
@@ -200,7 +207,7 @@ class _Judge:
     def _typed(self, tree: Node) -> bool:
         """Whether DuckDB binds the text, as the user wrote it, to a truth value."""
         written = self.written
-        columns = {column.name: column.type for column in self.rows.columns}
+        columns = {column.name: column.type for column in (*self.rows.columns, *self.rows.signals)}
         type_ = written.engine.type_of(written.text, columns | dict.fromkeys(self.found, UNTYPED))
         if isinstance(type_, Fault):
             arrow = any(node.get("syntax_type") == "SINGLE_ARROW" for node, _ in nodes(tree))

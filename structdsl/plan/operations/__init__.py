@@ -21,8 +21,8 @@ from structdsl.plan.operations.data import (
     Fixture,
     GroupByCohesion,
     IdentifyLanguage,
-    JudgeQuality,
     MapPython,
+    MeasureSignals,
     Passes,
     Query,
     ReadDataset,
@@ -102,7 +102,7 @@ Operation = Annotated[
     | EmbedChunks
     | GroupByCohesion
     | IdentifyLanguage
-    | JudgeQuality
+    | MeasureSignals
     | MapPython
     | ReadDataset
     | ReadObjects
@@ -159,13 +159,13 @@ __all__ = [
     "Fixture",
     "GroupByCohesion",
     "IdentifyLanguage",
-    "JudgeQuality",
     "Launcher",
     "LmEval",
     "LoadModel",
     "LoadTokenizer",
     "Lora",
     "MapPython",
+    "MeasureSignals",
     "MergeModels",
     "MultipleChoice",
     "Operation",

@@ -78,13 +78,12 @@ class Redact(Arguments):
     replacements: tuple[Replacement, ...]
 
 
-class JudgeQuality(Arguments):
-    """Documents that break a rule of a published bundle, each with the first that it breaks."""
+class MeasureSignals(Arguments):
+    """What the words and the lines of each document are like, in numbers; see `structdsl.signals`."""
 
-    op: Literal["judge_quality"] = "judge_quality"
+    op: Literal["measure_signals"] = "measure_signals"
     version: Literal[1] = 1
-    rules: Literal["gopher", "c4", "fineweb"]
-    words: Literal["whitespace", "unicode"]
+    signals: tuple[str, ...]  # names of columns, in the order of all
 
 
 class IdentifyLanguage(Arguments):

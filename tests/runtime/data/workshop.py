@@ -12,7 +12,9 @@ import duckdb
 import pyarrow as pa
 
 from structdsl import promised
+from structdsl.plan import Column
 from structdsl.promised import PROMISED
+from structdsl.signals import SIGNALS
 from structdsl_runtime.operation import Context
 
 ROLES = {
@@ -23,6 +25,7 @@ COLUMNS = {
     "verdicts": promised.DROPPED,
     "matches": promised.MATCHES,
     "counts": promised.COUNTS,
+    "signals": (Column(name="doc_id", type="VARCHAR"), *SIGNALS),
     "chunks": promised.CHUNKS,
     "headings": promised.HEADINGS,
     "nodes": promised.NODES,
@@ -91,14 +94,17 @@ class FakeWriter:
 
 
 class FakeOutputs:
-    def __init__(self, base: Path, role: str) -> None:
+    def __init__(self, base: Path, role: str, signals: tuple[str, ...]) -> None:
         self._base = base
+        self._signals = signals
         self._role = role
         self.tables: dict[str, pa.Table] = {}
 
     @contextmanager
     def table(self, name: str) -> Iterator[FakeWriter]:
-        columns = ROLES[self._role] if name == "documents" else ", ".join(f'"{c.name}" {c.type}' for c in COLUMNS[name])
+        wanted = (*COLUMNS["signals"][:1], *(c for c in COLUMNS["signals"] if c.name in self._signals))
+        columns = ", ".join(f'"{c.name}" {c.type}' for c in (wanted if name == "signals" else COLUMNS.get(name, ())))
+        columns = ROLES[self._role] if name == "documents" else columns
         connection = duckdb.connect()
         connection.execute(f"CREATE TABLE t ({columns})")
         schema = connection.table("t").to_arrow_table().schema
@@ -130,7 +136,9 @@ class Workshop:
         self, function: Callable[..., None], arguments: Any, inputs: Mapping[str, Source] | None = None
     ) -> dict[str, pa.Table]:
         self.runs += 1
-        outputs = FakeOutputs(self.root / ".outputs" / str(self.runs), getattr(arguments, "role", ""))
+        outputs = FakeOutputs(
+            self.root / ".outputs" / str(self.runs), getattr(arguments, "role", ""), getattr(arguments, "signals", ())
+        )
         context = Context(
             address="test",
             root=self.root,
