@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from structdsl.plan import CacheTeacher
 from structdsl_runtime.operation import Context, Inputs, Outputs
-from structdsl_runtime.text.ragged import Ids, from_arrow
+from structdsl_runtime.text.ragged import Ids, of_arrow
 from structdsl_runtime.training.job import TeacherJob
 from structdsl_runtime.training.launch import launch
 
@@ -164,7 +164,7 @@ def _samples(inputs: Inputs) -> Iterator[tuple[int, list[tuple[int, Ids]]]]:
     columns = "position, piece, n_prompt, input_ids"
     for batch in inputs.batches("tokens", columns=columns, order="position, piece"):
         plain = batch.select(["position", "n_prompt"]).to_pylist()
-        for values, ids in zip(plain, from_arrow(batch.column("input_ids")), strict=True):
+        for values, ids in zip(plain, of_arrow(batch.column("input_ids")).lists(), strict=True):
             if values["position"] != position and parts:
                 yield position, parts
                 parts = []
