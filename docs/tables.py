@@ -30,6 +30,11 @@ TABLES: tuple[tuple[str, str, Iterable[Column]], ...] = (
     ("mixture.<m>_summary", "What was asked of each corpus, what it has, and what bound it.", promised.SUMMARY),
     ("stage.<s>_samples", "What the stage is shown, before it is tokenised.", promised.SAMPLES),
     ("stage.<s>_packed", "The rows that it trains on.", promised.PACKED),
+    (
+        "stage.<s>_lineage",
+        "Every stretch of these rows, with the sample, chunk and document that it is of; bytes count in its `text`.",
+        promised.LINEAGE,
+    ),
     ("stage.<s>_log", "A row an optimizer step.", promised.LOG),
     (
         "stage.<s>_loss",

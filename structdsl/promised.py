@@ -87,6 +87,10 @@ PACKED = columns(
     'segments STRUCT("position" BIGINT, piece INTEGER, "start" INTEGER, length INTEGER)[],'
     "n_supervised INTEGER, density DOUBLE"
 )
+LINEAGE = columns(
+    "row BIGINT, start INTEGER, length INTEGER, position BIGINT, piece INTEGER, sample_id VARCHAR, kind VARCHAR,"
+    "corpus VARCHAR, chunk_id VARCHAR, doc_id VARCHAR, start_byte BIGINT, end_byte BIGINT, source VARCHAR"
+)
 LOG = columns(
     "step BIGINT, loss DOUBLE, grad_norm DOUBLE, lr DOUBLE, tokens BIGINT, tokens_per_second DOUBLE,"
     "ntp DOUBLE, kl DOUBLE, supervised BIGINT, mfu DOUBLE, memory BIGINT, loss_scale DOUBLE, skipped BOOLEAN"
@@ -204,6 +208,7 @@ def _tables(block: Declaration, unit: Unit) -> Iterator[tuple[str, tuple[Column,
         case "stage" if block.variant != "merge":
             yield f"{name}_samples", SAMPLES
             yield f"{name}_packed", PACKED
+            yield f"{name}_lineage", LINEAGE
             yield f"{name}_log", LOG
             yield f"{name}_loss", LOSS
             yield f"{name}_checkpoints", CHECKPOINTS

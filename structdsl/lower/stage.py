@@ -8,6 +8,7 @@ from structdsl.lineage import data_of, mixed_corpora, origin, structure_of
 from structdsl.lower import settings
 from structdsl.lower.model import seed_of
 from structdsl.lower.planner import Planner, folder
+from structdsl.lower.provenance import lower_lineage
 from structdsl.lower.samples import lower_samples, model_reference
 from structdsl.plan import CacheTeacher, Dpo, GraphEdge, GraphNode, MergeModels, Output, Train
 from structdsl.plan.operations import Cache, Distill
@@ -24,6 +25,7 @@ def lower_stage(stage: Declaration, planner: Planner) -> None:
         _merge(stage, planner)
         return
     lower_samples(stage, planner)
+    lower_lineage(stage, _corpora(stage, planner), planner)
     _train(stage, planner)
 
 
@@ -144,12 +146,17 @@ def _train(stage: Declaration, planner: Planner) -> None:
 
 def _roles(stage: Declaration, planner: Planner) -> dict[str, str]:
     """The corpora that the samples of a stage come from, as their column `corpus` names them, and the role of each."""
+    return {planner.unit.blocks[name].name: role for name, role in _corpora(stage, planner).items()}
+
+
+def _corpora(stage: Declaration, planner: Planner) -> dict[str, str]:
+    """The addresses of the corpora that the samples of a stage come from, and the role of each."""
     blocks, data = planner.unit.blocks, data_of(stage)
     assert data is not None, "only a merge reads nothing"
     names = (data,) if blocks[data].kind == "corpus" else mixed_corpora(blocks[data], planner.unit)
     taxonomy = structure_of(stage, planner.unit) if stage.variant in {"scpt", "ssft"} else None
     told = blocks[taxonomy].values.over if taxonomy is not None else ()  # recalled, whatever the data is
-    return {blocks[name].name: blocks[name].values.role for name in (*names, *told)}
+    return {name: blocks[name].values.role for name in (*names, *told)}
 
 
 def _learned_from(stage: Declaration, spec: Distill, planner: Planner) -> dict[str, str]:

@@ -135,9 +135,10 @@ class Stage(Schema):
 class Packed(Stage):
     """A stage whose samples share rows."""
 
-    pack: Annotated[Exactly["best_fit", "first_fit", "none"], Choice(("best_fit", "first_fit", "none"))] = Field(
-        default="best_fit", description="How samples share rows; none sees another."
-    )
+    pack: Annotated[
+        Exactly["best_fit", "first_fit", "first_fit_decreasing", "none"],
+        Choice(("best_fit", "first_fit", "first_fit_decreasing", "none")),
+    ] = Field(default="best_fit", description="How samples share rows, 256 rows' worth at a time; none sees another.")
 
 
 class Cpt(Packed):

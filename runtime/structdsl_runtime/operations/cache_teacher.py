@@ -21,7 +21,7 @@ from structdsl.plan import CacheTeacher
 from structdsl_runtime.machine import gpus
 from structdsl_runtime.operation import Context, Inputs, Outputs, TableWriter
 from structdsl_runtime.settled import settled
-from structdsl_runtime.text.ragged import Ids, from_arrow
+from structdsl_runtime.text.ragged import Ids, of_arrow
 from structdsl_runtime.training import parts
 from structdsl_runtime.training.job import TeacherJob
 from structdsl_runtime.training.launch import launch
@@ -180,7 +180,7 @@ def _texts(inputs: Inputs, names: dict[int, str]) -> Iterator[Text]:
     columns = "position, piece, n_prompt, input_ids"
     for batch in inputs.batches("tokens", columns=columns, order="position, piece"):
         plain = batch.select(["position", "n_prompt"]).to_pylist()
-        for values, found in zip(plain, from_arrow(batch.column("input_ids")), strict=True):
+        for values, found in zip(plain, of_arrow(batch.column("input_ids")).lists(), strict=True):
             ids = np.array(found, np.int32)
             if values["position"] != position:
                 position, offset = values["position"], 0

@@ -1,9 +1,7 @@
 """Samples side by side in rows of `length` positions; `segments` says which sample lies where.
 
-Best fit: a sample goes to the open row in which it leaves the least room, the oldest of equals, else it opens a row.
-First fit: it goes to the oldest open row that has room. None: each has a row of its own. Only the last `OPEN` rows are
-open. So memory is bounded, rows come out in the order of their first sample (the order of the mixture is kept up to
-`OPEN` rows), and no chance has a part in it.
+Samples are read in order, and laid out a window at a time: see `structdsl_runtime.text.packing` for what that does to
+the order, and `structdsl_runtime.text.fits` for the methods.
 
 A label stands where its own token does, as transformers expects, which shifts them itself. The first token of a
 segment has no label: what stands before it in the row belongs to another sample.
@@ -11,161 +9,93 @@ segment has no label: what stands before it in the row belongs to another sample
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
 from structdsl.plan import Pack
 from structdsl_runtime.operation import Context, Inputs, Outputs
-from structdsl_runtime.text.ragged import Ids, from_arrow, to_arrow
+from structdsl_runtime.text import ragged
+from structdsl_runtime.text.fits import METHODS
+from structdsl_runtime.text.packing import Packed, Pieces, windows
+from structdsl_runtime.text.ragged import Ragged, starts
 from structdsl_runtime.training.rows import IGNORED
-
-OPEN: Final = 64  # rows a sample may still go to
-_WRITTEN: Final = 64  # rows written together
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A sample, or a piece of one, on its way into a row."""
-
-    position: int
-    piece: int
-    ids: Ids
-    n_prompt: int
-
-
-@dataclass(slots=True)
-class PackedRow:
-    number: int
-    room: int
-    pieces: list[Piece] = field(default_factory=list)
 
 
 def pack(arguments: Pack, inputs: Inputs, outputs: Outputs, context: Context) -> None:
     """Rows of exactly `length` positions, padded with the end of text; no token is lost."""
     total, laid, written = inputs.count("tokens"), 0, 0
-    group: list[PackedRow] = []
     with outputs.table("packed") as packed:
         end = _end_of_text(inputs)
-        for row in METHODS[arguments.method](_pieces(inputs), arguments.length):
-            group.append(row)
-            laid += len(row.pieces)
-            if len(group) == _WRITTEN:
-                packed.write(_table(group, arguments.length, end))
-                written += len(group)
-                group = []
-                context.progress(laid, total, "samples")
-        if group:
-            packed.write(_table(group, arguments.length, end))
+        for window in windows(_pieces(inputs), arguments.length, METHODS[arguments.method]):
+            packed.write(_table(window, arguments.length, end, written))
+            written += window.rows
+            laid += len(window.pieces)
+            context.progress(laid, total, "samples")
     assert laid == total, f"{laid} of {total} pieces were packed"
-    context.progress(laid, total, "samples")
 
 
-def best_fit(pieces: Iterator[Piece], length: int) -> Iterator[PackedRow]:
-    """Rows in the order in which they were opened."""
-    rows: deque[PackedRow] = deque()
-    rooms: list[tuple[int, int]] = []  # (room, number) of the open rows with any room, ascending
-    number = 0
-    for piece in pieces:
-        size = len(piece.ids)
-        assert 0 < size <= length, f"sample {piece.position} has {size} tokens"
-        place = bisect_left(rooms, (size, 0))
-        if place < len(rooms):
-            row = rows[rooms.pop(place)[1] - rows[0].number]
-        else:
-            if len(rows) == OPEN:
-                closed = rows.popleft()
-                if closed.room:
-                    del rooms[bisect_left(rooms, (closed.room, closed.number))]
-                yield closed
-            row = PackedRow(number, length)
-            rows.append(row)
-            number += 1
-        row.pieces.append(piece)
-        row.room -= size
-        if row.room:
-            insort(rooms, (row.room, row.number))
-    yield from rows
+def _pieces(inputs: Inputs) -> Iterator[Pieces]:
+    """The pieces in order; a table that was written so is not sorted again, which costs more than all the rest."""
+    order = "" if _is_sorted(inputs) else "position, piece"
+    for batch in inputs.batches("tokens", columns="position, piece, n_prompt, input_ids", order=order):
+        position, piece, n_prompt = (
+            batch.column(name).to_numpy().astype(np.int64) for name in ("position", "piece", "n_prompt")
+        )
+        yield Pieces(ragged.of_arrow(batch.column("input_ids")), position, piece, n_prompt)
 
 
-def first_fit(pieces: Iterator[Piece], length: int) -> Iterator[PackedRow]:
-    """Rows in the order in which they were opened."""
-    rows: deque[PackedRow] = deque()
-    number = 0
-    for piece in pieces:
-        size = len(piece.ids)
-        assert 0 < size <= length, f"sample {piece.position} has {size} tokens"
-        row = next((row for row in rows if row.room >= size), None)
-        if row is None:
-            if len(rows) == OPEN:
-                yield rows.popleft()
-            row = PackedRow(number, length)
-            rows.append(row)
-            number += 1
-        row.pieces.append(piece)
-        row.room -= size
-    yield from rows
-
-
-def one_each(pieces: Iterator[Piece], length: int) -> Iterator[PackedRow]:
-    """A row for each sample, or piece of one."""
-    for number, piece in enumerate(pieces):
-        yield PackedRow(number, length - len(piece.ids), [piece])
-
-
-METHODS: Final = {"best_fit": best_fit, "first_fit": first_fit, "none": one_each}
-
-
-def _pieces(inputs: Inputs) -> Iterator[Piece]:
-    columns = "position, piece, n_prompt, input_ids"
-    for batch in inputs.batches("tokens", columns=columns, order="position, piece"):
-        plain = batch.select(["position", "piece", "n_prompt"]).to_pylist()
-        for values, ids in zip(plain, from_arrow(batch.column("input_ids")), strict=True):
-            yield Piece(ids=ids, **values)
+def _is_sorted(inputs: Inputs) -> bool:
+    before = (-1, -1)
+    for batch in inputs.batches("tokens", columns="position, piece", rows=1 << 16):
+        position, piece = (batch.column(name).to_numpy().astype(np.int64) for name in ("position", "piece"))
+        if not len(position):
+            continue
+        step, turn = np.diff(position, prepend=before[0]), np.diff(piece, prepend=before[1])
+        if ((step < 0) | ((step == 0) & (turn <= 0))).any():
+            return False
+        before = (int(position[-1]), int(piece[-1]))
+    return True
 
 
 def _end_of_text(inputs: Inputs) -> int:
     """The token that every sample ends with: the last of the last piece of the first sample."""
-    for row in inputs.rows("tokens", columns="input_ids[-1] AS token", order="position, piece DESC"):
-        return int(row["token"])
+    for row in inputs.rows("tokens", columns="min_by(input_ids[-1], (position, -piece)) AS token"):
+        return int(row["token"] or 0)
     return 0
 
 
-def _table(rows: list[PackedRow], length: int, end: int) -> pa.Table:
-    ids = np.full((len(rows), length), end, np.int32)
-    labels = np.full((len(rows), length), IGNORED, np.int32)
-    segments: list[list[dict[str, Any]]] = []
-    used: list[int] = []
-    for line, row in enumerate(rows):
-        segments.append([])
-        start = 0
-        for part in row.pieces:
-            stop = start + len(part.ids)
-            ids[line, start:stop] = part.ids
-            masked = max(1, part.n_prompt)
-            labels[line, start + masked : stop] = part.ids[masked:]
-            segments[-1].append(
-                {"position": part.position, "piece": part.piece, "start": start, "length": len(part.ids)}
-            )
-            start = stop
-        used.append(start)
+def _table(window: Packed, length: int, end: int, first: int) -> pa.Table:
+    pieces, count = window.pieces, window.rows
+    sizes, offsets = pieces.ids.sizes, pieces.ids.offsets
+    places = window.places(length)
+    ids = np.full(count * length, end, np.int32)
+    ids[places] = pieces.ids.values
+    labels = np.full(count * length, IGNORED, np.int32)
+    labels[places] = pieces.ids.values
+    masked = np.maximum(1, pieces.n_prompt)
+    hidden = np.repeat(offsets[:-1], masked) + np.arange(masked.sum()) - np.repeat(starts(masked)[:-1], masked)
+    labels[places[hidden]] = IGNORED
+    rows = np.arange(0, (count + 1) * length, length)
+    segments = pa.StructArray.from_arrays(
+        [
+            pa.array(pieces.position),
+            pa.array(pieces.piece, pa.int32()),
+            pa.array(window.start, pa.int32()),
+            pa.array(sizes, pa.int32()),
+        ],
+        ["position", "piece", "start", "length"],
+    )
+    bounds = pa.array(starts(np.bincount(window.row, minlength=count)), pa.int32())
+    used = np.bincount(window.row, weights=sizes, minlength=count)
     return pa.table(
         {
-            "row": pa.array([row.number for row in rows], pa.int64()),
-            "input_ids": to_arrow(list(ids)),
-            "labels": to_arrow(list(labels)),
-            "segments": pa.array(segments, _SEGMENTS),
-            "n_supervised": pa.array((labels != IGNORED).sum(axis=1), pa.int32()),
-            "density": pa.array(np.array(used) / length, pa.float64()),
+            "row": pa.array(np.arange(first, first + count), pa.int64()),
+            "input_ids": Ragged(ids, rows).to_arrow(),
+            "labels": Ragged(labels, rows).to_arrow(),
+            "segments": pa.ListArray.from_arrays(bounds, segments),
+            "n_supervised": pa.array((labels.reshape(count, length) != IGNORED).sum(axis=1), pa.int32()),
+            "density": pa.array(used / length, pa.float64()),
         }
     )
-
-
-_SEGMENTS: Final = pa.list_(
-    pa.struct([("position", pa.int64()), ("piece", pa.int32()), ("start", pa.int32()), ("length", pa.int32())])
-)

@@ -4,89 +4,127 @@ Prompt and response are encoded apart, as they are at test time, where the promp
 tokens decode to the response and the end of text exactly. What a chat template has rendered (`marks` say where its
 special tokens are) stands as it is: it has the prefix that the template writes, and ends with one end of text. The
 first token of a piece has nothing before it that could predict it, so it is never counted as supervised, prompt or not.
+
+Ids go from the engine to the table in flat buffers: what is added to a sample is set at its places between them.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from structdsl.plan import Tokenise
 from structdsl_runtime.operation import Context, Fault, Inputs, Outputs
 from structdsl_runtime.text import tokens
-from structdsl_runtime.text.ragged import Ids, to_arrow
+from structdsl_runtime.text.ragged import Numbers, Ragged, starts
+
+_COLUMNS = "position, sample_id, kind, prompt, response, marks"
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Samples as ids, and how many of each come before its response."""
+
+    ids: Ragged
+    n_prompt: Numbers
 
 
 def tokenise(arguments: Tokenise, inputs: Inputs, outputs: Outputs, context: Context) -> None:
     """One row per sample; plain ones longer than `length` are cut into pieces, others raise Fault E0710."""
-    columns = "position, sample_id, kind, prompt, response, marks"
-    tokenizer = tokens.load(inputs.folder("tokenizer"))
+    tokenizer = tokens.load_fast(inputs, "samples", ("prompt", "response"), "sample_id", context)
     total, done = inputs.count("samples"), 0
     with outputs.table("tokens") as table:
-        for batch in inputs.batches("samples", columns=columns, order="position", rows=1024):
-            table.write(_tokens(batch.to_pylist(), tokenizer, arguments.length))
+        for batch in inputs.batches("samples", columns=_COLUMNS, order="position", rows=1024):
+            table.write(_tokens(batch, tokenizer, arguments.length))
             done += batch.num_rows
             context.progress(done, total, "samples")
 
 
-def cuts(size: int, length: int) -> list[int]:
-    """Where to cut `size` tokens so that no piece is longer than `length` or, from `length` 3 on, has a lone token."""
-    bounds = [*range(0, size, length), size]
-    if length > 2 and len(bounds) > 2 and bounds[-1] - bounds[-2] == 1:
-        bounds[-2] -= 1
-    return bounds
+def cuts(sizes: npt.NDArray[Any], length: int) -> tuple[Numbers, Numbers]:
+    """Samples cut into pieces: the number of each piece in its sample, and where each begins among all their tokens,
+    with the end of the last.
+
+    No piece is longer than `length`; from `length` 3 on none has a lone token, unless that is all of a sample.
+    """
+    count = -(-sizes // length)
+    first = starts(count)
+    number = np.arange(first[-1]) - np.repeat(first[:-1], count)
+    begin = np.repeat(starts(sizes)[:-1], count) + number * length
+    if length > 2:
+        begin[(first[1:] - 1)[(count > 1) & (sizes % length == 1)]] -= 1
+    return number, np.append(begin, sizes.sum())
 
 
-def _tokens(samples: list[dict[str, Any]], tokenizer: tokens.Tokenizer, length: int) -> pa.Table:
-    encoded = _encoded(samples, tokenizer)
-    parts: list[Ids] = []
-    rows: list[tuple[int, int, int, int, str | None]] = []
-    for sample, (prompt, response) in zip(samples, encoded, strict=True):
-        ids = np.array([*prompt, *response], np.int32)
-        masked = len(prompt)
-        if len(ids) > length and (sample["kind"] != "plain" or sample["prompt"]):
-            raise _too_long(sample, masked, len(response) - 1, length)
-        bounds = cuts(len(ids), length)
-        for piece, (start, end) in enumerate(pairwise(bounds)):
-            parts.append(ids[start:end])
-            n_prompt = min(max(0, masked - start), end - start)
-            supervised = end - start - max(1, n_prompt)
-            rows.append((sample["position"], piece, n_prompt, supervised, "prompt" if sample["prompt"] else None))
-    columns = list(zip(*rows, strict=True)) or [()] * 5
+def _tokens(batch: pa.RecordBatch, tokenizer: tokens.Tokenizer, length: int) -> pa.Table:
+    encoded = _encoded(batch, tokenizer)
+    sizes, masked = encoded.ids.sizes, encoded.n_prompt
+    asked = np.array([bool(prompt) for prompt in batch.column("prompt").to_pylist()], np.bool_)
+    _fit(batch, encoded, asked, length)
+    piece, begin = cuts(sizes, length)
+    sample = np.cumsum(piece == 0) - 1
+    size = np.diff(begin)
+    n_prompt = np.clip(masked[sample] - (begin[:-1] - encoded.ids.offsets[sample]), 0, size)
     return pa.table(
         {
-            "position": pa.array(columns[0], pa.int64()),
-            "piece": pa.array(columns[1], pa.int32()),
-            "input_ids": to_arrow(parts),
-            "n_prompt": pa.array(columns[2], pa.int32()),
-            "n_tokens": pa.array([len(part) for part in parts], pa.int32()),
-            "n_supervised": pa.array(columns[3], pa.int32()),
-            "mask_reason": pa.array(columns[4], pa.string()),
+            "position": batch.column("position").take(pa.array(sample)),
+            "piece": pa.array(piece, pa.int32()),
+            "input_ids": Ragged(encoded.ids.values, begin).to_arrow(),
+            "n_prompt": pa.array(n_prompt, pa.int32()),
+            "n_tokens": pa.array(size, pa.int32()),
+            "n_supervised": pa.array(size - np.maximum(1, n_prompt), pa.int32()),
+            "mask_reason": pa.array(["prompt" if is_ else None for is_ in asked[sample]], pa.string()),
         }
     )
 
 
-def _encoded(samples: list[dict[str, Any]], tokenizer: tokens.Tokenizer) -> list[tuple[list[int], list[int]]]:
-    """What is masked and what is supervised of each sample."""
-    plain = [sample for sample in samples if sample["marks"] is None]
-    prompts = iter(tokenizer.encode_batch([sample["prompt"] for sample in plain]))
-    responses = iter(tokenizer.encode_batch([sample["response"] for sample in plain]))
-    return [
-        ([*tokenizer.prefix, *next(prompts)], [*next(responses), tokenizer.eos_id])
-        if sample["marks"] is None
-        else tokenizer.encode_rendered(sample["prompt"], sample["response"], sample["marks"])
-        for sample in samples
-    ]
+def _encoded(batch: pa.RecordBatch, tokenizer: tokens.Tokenizer) -> Encoded:
+    """The ids of samples, with what is added to them."""
+    samples = list(zip(*(batch.column(name).to_pylist() for name in ("prompt", "response", "marks")), strict=True))
+    plain = np.array([marks is None for _, _, marks in samples], np.bool_)
+    if plain.all():
+        texts = tokenizer.encode_flat([text for prompt, response, _ in samples for text in (prompt, response)])
+    else:
+        pairs = [tokens.apart(prompt, response, marks or ()) for prompt, response, marks in samples]
+        texts = tokenizer.encode_marked(
+            [text for both, _ in pairs for text in both], [places for _, both in pairs for places in both]
+        )
+    return _framed(texts, plain, tokenizer)
 
 
-def _too_long(sample: dict[str, Any], prompt: int, response: int, length: int) -> Fault:
-    size = prompt + response + 1
-    return Fault(
-        "E0710",
-        f"sample `{sample['sample_id']}` takes {size} tokens, more than `length = {length}`",
-        notes=(f"prompt {prompt} + response {response} + end of text 1 = {size}",),
-        helps=("raise `length` of the stage, or leave such rows out with `keep`",),
-    )
+def _framed(texts: Ragged, plain: npt.NDArray[np.bool_], tokenizer: tokens.Tokenizer) -> Encoded:
+    """Prompts and responses in turn, with the prefix before the plain ones, and one end of text after each."""
+    sizes = texts.sizes.reshape(-1, 2)
+    last = np.maximum(texts.offsets[2::2] - 1, 0)
+    written = ~plain & (sizes[:, 1] > 0)
+    written[written] = texts.values[last[written]] == tokenizer.eos_id  # the template has the end of text itself
+    before = np.where(plain, len(tokenizer.prefix), 0)
+    offsets = starts(sizes.sum(axis=1) + before + ~written)
+    values = np.empty(offsets[-1], np.int32)
+    given = np.ones(len(values), np.bool_)
+    ends = offsets[1:][~written] - 1
+    values[ends], given[ends] = tokenizer.eos_id, False
+    for place, token in enumerate(tokenizer.prefix):
+        at = offsets[:-1][plain] + place
+        values[at], given[at] = token, False
+    values[given] = texts.values
+    return Encoded(Ragged(values, offsets), sizes[:, 0] + before)
+
+
+def _fit(batch: pa.RecordBatch, encoded: Encoded, asked: npt.NDArray[np.bool_], length: int) -> None:
+    """Raise Fault E0710 for the first sample that is too long and must not be cut."""
+    sizes = encoded.ids.sizes
+    if not (sizes > length).any():
+        return
+    kinds = np.array(batch.column("kind").to_pylist(), object)
+    for number in np.flatnonzero((sizes > length) & ((kinds != "plain") | asked))[:1]:
+        name, size, prompt = batch.column("sample_id")[int(number)], sizes[number], encoded.n_prompt[number]
+        raise Fault(
+            "E0710",
+            f"sample `{name}` takes {size} tokens, more than `length = {length}`",
+            notes=(f"prompt {prompt} + response {size - prompt - 1} + end of text 1 = {size}",),
+            helps=("raise `length` of the stage, or leave such rows out with `keep`",),
+        )

@@ -7,16 +7,22 @@ wants before every text (a beginning-of-text token, where it has one) is `prefix
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
 import tokenizers
 
-from structdsl_runtime.operation import Fault
+from structdsl_runtime.operation import Context, Fault, Inputs
 from structdsl_runtime.pretrained import SAVE_TOKENIZER, code_files, read_json, unusable
+from structdsl_runtime.text import engines
+from structdsl_runtime.text.ragged import Ids, Ragged, joined, starts
+
+_TOGETHER: Final = 1 << 24  # characters that an engine is given at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,24 +30,28 @@ class Tokenizer:
     """A tokenizer and what its model expects around a text."""
 
     engine: tokenizers.Tokenizer
+    encode: engines.Encode  # by this engine, or by one that gives the same ids sooner
     prefix: tuple[int, ...]  # before every text, never a target
     eos_id: int
     specials: tuple[str, ...] = ()  # texts of the special tokens, the longest first
 
+    def encode_flat(self, texts: Sequence[str], *, literal: bool = True) -> Ragged:
+        """Ids of each text, with nothing added; special tokens are found in text only where it is not `literal`."""
+        return joined(self.encode(group, literal=literal) for group in _groups(texts))
+
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of each text, with nothing added."""
-        return [encoding.ids for encoding in self._encode(texts)]
+        """Ids of each text, with nothing added, as lists: for few texts."""
+        return [ids.tolist() for ids in self.encode_flat(texts).lists()]
 
     def count_batch(self, texts: Sequence[str]) -> list[int]:
         """Number of ids of each text, with nothing added."""
-        return [len(encoding) for encoding in self._encode(texts)]
+        counts: list[int] = self.encode_flat(texts).sizes.tolist()
+        return counts
 
     def find_specials(self, text: str) -> Iterator[tuple[int, str]]:
         """Where the text of a special token stands, whoever wrote it, and which it is."""
         if self.specials:
-            yield from (
-                (found.start(), found[0]) for found in re.finditer("|".join(map(re.escape, self.specials)), text)
-            )
+            yield from ((found.start(), found[0]) for found in _any_of(self.specials).finditer(text))
 
     def encode_rendered(self, prompt: str, response: str, marks: Sequence[int]) -> tuple[list[int], list[int]]:
         """Ids of a prompt and a response of a chat template, the end of text last.
@@ -53,26 +63,43 @@ class Tokenizer:
 
     def encode_parts(self, prompt: str, response: str, marks: Sequence[int]) -> tuple[list[int], list[int]]:
         """As `encode_rendered`, of a response that goes on: nothing is added to it."""
-        asked = self._encode_marked(prompt, [mark for mark in marks if mark < len(prompt)])
-        return asked, self._encode_marked(response, [mark - len(prompt) for mark in marks if mark >= len(prompt)])
+        asked, said = (ids.tolist() for ids in self.encode_marked(*apart(prompt, response, marks)).lists())
+        return asked, said
 
-    def _encode_marked(self, text: str, marks: list[int]) -> list[int]:
-        found = dict(self.find_specials(text))
-        if list(found) == marks:  # what the library itself takes for special
-            self.engine.encode_special_tokens = False
-            try:
-                return self.engine.encode(text, add_special_tokens=False).ids
-            finally:
-                self.engine.encode_special_tokens = True
-        ids: list[int] = []
+    def encode_marked(self, texts: Sequence[str], marks: Sequence[Sequence[int]]) -> Ragged:
+        """Ids of texts in each of which special tokens stand at the marked places, and only there."""
+        # Where the library would take the same for special, it takes the text whole, as it does at test time.
+        whole = [
+            [place for place, _ in self.find_specials(text)] == list(places)
+            for text, places in zip(texts, marks, strict=True)
+        ]
+        wholes = iter(
+            self.encode_flat([text for text, is_ in zip(texts, whole, strict=True) if is_], literal=False).lists()
+        )
+        found = [
+            next(wholes) if is_ else self._encode_parts(text, places)
+            for text, places, is_ in zip(texts, marks, whole, strict=True)
+        ]
+        sizes = np.fromiter(map(len, found), np.int64, len(found))
+        return Ragged(np.concatenate([np.empty(0, np.int32), *found]), starts(sizes))
+
+    def _encode_parts(self, text: str, marks: Sequence[int]) -> Ids:
+        """Ids of what stands between the marks, and of the special tokens there."""
+        named: list[int] = []
+        parts: list[str] = []
         start = 0
         for mark in marks:
             special = next(special for special in self.specials if text.startswith(special, mark))
             known = self.engine.token_to_id(special)
             assert known is not None, "it is one of the tokenizer's"
-            ids += [*self.encode_batch([text[start:mark]])[0], known]
+            parts.append(text[start:mark])
+            named.append(known)
             start = mark + len(special)
-        return ids + self.encode_batch([text[start:]])[0]
+        letters = self.encode_flat([*parts, text[start:]]).lists()
+        return np.concatenate(
+            [letters[0], *(part for pair in zip(([n] for n in named), letters[1:], strict=True) for part in pair)],
+            dtype=np.int32,
+        )
 
     def text_of(self, token: int) -> str:
         """What a token is called in the vocabulary."""
@@ -83,8 +110,13 @@ class Tokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         return self.engine.decode(list(ids), skip_special_tokens=False)
 
-    def _encode(self, texts: Sequence[str]) -> list[tokenizers.Encoding]:
-        return self.engine.encode_batch_fast(list(texts), add_special_tokens=False)
+
+def apart(prompt: str, response: str, marks: Sequence[int]) -> tuple[tuple[str, str], tuple[list[int], list[int]]]:
+    """Both texts, and the marks of each, counted from its own start."""
+    return (prompt, response), (
+        [mark for mark in marks if mark < len(prompt)],
+        [mark - len(prompt) for mark in marks if mark >= len(prompt)],
+    )
 
 
 def estimate(texts: Sequence[str]) -> list[int]:
@@ -99,13 +131,35 @@ def load(folder: Path, shown: str | None = None) -> Tokenizer:
     """
     shown = shown or str(folder)
     engine = _engine(folder, shown)
-    engine.no_padding()
-    engine.no_truncation()
-    engine.encode_special_tokens = True
     settings = read_json(folder / "tokenizer_config.json", shown)
     added = engine.get_added_tokens_decoder().values()
     specials = sorted((token.content for token in added if token.special), key=lambda text: (-len(text), text))
-    return Tokenizer(engine, _prefix(engine, settings), _end(engine, settings, folder, shown), tuple(specials))
+    return Tokenizer(
+        engine=engine,
+        encode=engines.reference(engine),
+        prefix=_prefix(engine, settings),
+        eos_id=_end(engine, settings, folder, shown),
+        specials=tuple(specials),
+    )
+
+
+def load_fast(inputs: Inputs, name: str, columns: Sequence[str], key: str, context: Context) -> Tokenizer:
+    """The tokenizer of the input `tokenizer`, on the fast engine where that gives the ids of the reference.
+
+    They are compared on a sample of `columns` of the table `name`; where the reference stays, the user is told why.
+    """
+    tokenizer = load(inputs.folder("tokenizer"))
+    sooner = engines.fast(tokenizer.engine, context.warn)
+    if sooner is None:
+        return tokenizer
+    if not isinstance(sooner, str):
+        texts = engines.sample(inputs, name, columns, key)
+        odd = engines.different(sooner, tokenizer.encode, texts, tokenizer.specials)
+        if odd is None:
+            return replace(tokenizer, encode=sooner)
+        sooner = f"it makes other tokens of {odd[:40]!r}"
+    context.warn(f"`fastokens` cannot take the place of this tokenizer ({sooner}): the `tokenizers` library is slower")
+    return tokenizer
 
 
 def same(one: Path, other: Path) -> bool:
@@ -113,7 +167,31 @@ def same(one: Path, other: Path) -> bool:
     return one == other or load(one).engine.get_vocab() == load(other).engine.get_vocab()
 
 
+def _groups(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Texts in order, not many characters together."""
+    size, first = 0, 0
+    for number, text in enumerate(texts):
+        if size and size + len(text) > _TOGETHER:
+            yield texts[first:number]
+            size, first = 0, number
+        size += len(text)
+    yield texts[first:]
+
+
+@functools.lru_cache(maxsize=8)
+def _any_of(specials: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, specials)))
+
+
 def _engine(folder: Path, shown: str) -> tokenizers.Tokenizer:
+    engine = _read_engine(folder, shown)
+    engine.no_padding()
+    engine.no_truncation()
+    engine.encode_special_tokens = True
+    return engine
+
+
+def _read_engine(folder: Path, shown: str) -> tokenizers.Tokenizer:
     path = folder / "tokenizer.json"
     if path.is_file():
         try:

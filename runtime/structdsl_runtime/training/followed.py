@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from structdsl_runtime.operation import Inputs
-from structdsl_runtime.operations.pack import PackedRow, Piece, best_fit
-from structdsl_runtime.text import tokens
+from structdsl_runtime.text import packing, tokens
+from structdsl_runtime.text.fits import best_fit
+from structdsl_runtime.text.ragged import Ids
 from structdsl_runtime.training import rows
 
 
@@ -31,23 +32,30 @@ def lay_out(inputs: Inputs, name: str, tokenizer: tokens.Tokenizer, folder: Path
     """The documents of the table `name` as rows below `folder`; they are held in memory meanwhile."""
     size = 0
 
-    def pieces() -> Iterator[Piece]:
+    def pieces() -> Iterator[packing.Pieces]:
         nonlocal size
         context = max(1, len(tokenizer.prefix))
         for batch in inputs.batches(name, columns="doc_id, text", order="doc_id", rows=256):
             texts = [str(text) for text in batch.column("text").to_pylist()]
             size += sum(len(text.encode()) for text in texts)
-            for number, ids in enumerate(tokenizer.encode_batch(texts)):
-                whole = np.array([*tokenizer.prefix, *ids, tokenizer.eos_id], np.int32)
+            parts: list[Ids] = []
+            shown: list[int] = []
+            for ids in tokenizer.encode_flat(texts).lists():
+                whole = np.array([*tokenizer.prefix, *ids.tolist(), tokenizer.eos_id], np.int32)
                 for start, stop, scored in windows(len(whole), context, length):
-                    yield Piece(position=number, piece=0, ids=whole[start:stop], n_prompt=scored - start)
+                    parts.append(whole[start:stop])
+                    shown.append(scored - start)
+            yield packing.pieces(parts, shown)
 
-    packed = list(best_fit(pieces(), length))
-    arrays = rows.create(folder, len(packed), length)
-    for line, row in enumerate(packed):
-        for array, values in zip(arrays, _row(row, length), strict=True):
-            array[line] = values
-    return Laid(tokens=rows.Rows(*arrays).predictions(0, len(packed)), bytes=size)
+    packed = list(packing.windows(pieces(), length, best_fit))
+    count = sum(window.rows for window in packed)
+    arrays = rows.create(folder, count, length)
+    first = 0
+    for window in packed:
+        for array, values in zip(arrays, _rows(window, length), strict=True):
+            array[first : first + window.rows] = values
+        first += window.rows
+    return Laid(tokens=rows.Rows(*arrays).predictions(0, count), bytes=size)
 
 
 def windows(size: int, context: int, length: int) -> Iterator[tuple[int, int, int]]:
@@ -60,13 +68,14 @@ def windows(size: int, context: int, length: int) -> Iterator[tuple[int, int, in
         yield stop - length, stop, scored
 
 
-def _row(row: PackedRow, length: int) -> tuple[rows.Array, ...]:
-    ids, segment = np.zeros(length, np.int32), np.full(length, rows.PADDING, np.int16)
-    predicts = np.zeros(length, np.bool_)
-    start = 0
-    for number, piece in enumerate(row.pieces):
-        stop = start + len(piece.ids)
-        ids[start:stop], segment[start:stop] = piece.ids, number
-        predicts[start + piece.n_prompt - 1 : stop - 1] = True
-        start = stop
+def _rows(window: packing.Packed, length: int) -> tuple[rows.Array, ...]:
+    sizes, places = window.pieces.ids.sizes, window.places(length)
+    shape = (window.rows, length)
+    ids, segment = np.zeros(shape, np.int32), np.full(shape, rows.PADDING, np.int16)
+    predicts = np.zeros(shape, np.bool_)
+    ids.reshape(-1)[places] = window.pieces.ids.values
+    segment.reshape(-1)[places] = np.repeat(window.number, sizes)
+    within = np.arange(len(places)) - np.repeat(window.pieces.ids.offsets[:-1], sizes)
+    predicting = (within >= np.repeat(window.pieces.n_prompt - 1, sizes)) & (within < np.repeat(sizes - 1, sizes))
+    predicts.reshape(-1)[places] = predicting
     return ids, segment, predicts, np.where(segment == rows.PADDING, rows.PADDING, 0)

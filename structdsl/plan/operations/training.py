@@ -72,9 +72,9 @@ class Pack(Arguments):
     """Samples laid side by side in rows of `length` positions, in which none sees another."""
 
     op: Literal["pack"] = "pack"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     length: int
-    method: Literal["best_fit", "first_fit", "none"]
+    method: Literal["best_fit", "first_fit", "first_fit_decreasing", "none"]
 
 
 class Schedule(Arguments):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 
 from structdsl.plan import Pack, Tokenise
 from structdsl_runtime.operation import Fault
-from structdsl_runtime.operations.pack import METHODS, OPEN, Piece, pack
+from structdsl_runtime.operations.pack import pack
 from structdsl_runtime.operations.tokenise import cuts, tokenise
-from structdsl_runtime.text import tokens
+from structdsl_runtime.text import packing, tokens
+from structdsl_runtime.text.fits import METHODS
 from structdsl_runtime.text.tokens import load
 
 if TYPE_CHECKING:
@@ -67,13 +69,17 @@ def test_what_is_too_long(run: Workshop) -> None:
     assert "prompt" in caught.value.notes[0]
 
 
-@given(size=st.integers(1, 200), length=st.integers(3, 50))
-def test_cuts_leave_no_lone_token(size: int, length: int) -> None:
-    bounds = cuts(size, length)
-    sizes = np.diff(bounds)
-    assert (bounds[0], bounds[-1]) == (0, size)
-    assert sizes.max() <= length
-    assert sizes.min() >= min(2, size)
+@given(sizes=st.lists(st.integers(1, 200), min_size=1, max_size=9), length=st.integers(3, 50))
+def test_cuts_leave_no_lone_token(sizes: list[int], length: int) -> None:
+    number, begin = cuts(np.array(sizes), length)
+    firsts = np.flatnonzero(number == 0)
+    ends = np.cumsum(sizes)
+    assert begin[firsts].tolist() == [0, *ends[:-1]]
+    assert begin[-1] == ends[-1]
+    for size, pieces in zip(sizes, np.split(np.diff(begin), firsts[1:]), strict=True):
+        assert pieces.sum() == size
+        assert pieces.max() <= length
+        assert pieces.min() >= min(2, size)
 
 
 def test_a_model_that_wants_a_beginning(run: Workshop, tmp_path: Path) -> None:
@@ -121,34 +127,74 @@ def test_nothing_to_pack(run: Workshop) -> None:
     assert run(pack, Pack(length=40, method="best_fit"), {"tokens": table})["packed"].num_rows == 0
 
 
-@given(sizes=st.lists(st.integers(1, 16), max_size=OPEN * 8), method=st.sampled_from(sorted(METHODS)))
-def test_packing_loses_nothing(sizes: list[int], method: str) -> None:
-    pieces = [Piece(position, 0, np.full(size, position, np.int32), 0) for position, size in enumerate(sizes)]
-    rows = list(METHODS[method](iter(pieces), 16))
-    assert [row.number for row in rows] == list(range(len(rows)))
-    assert sorted(part.position for row in rows for part in row.pieces) == list(range(len(sizes)))
-    assert all(sum(len(part.ids) for part in row.pieces) == 16 - row.room for row in rows)
-    firsts = [row.pieces[0].position for row in rows]
-    assert firsts == sorted(firsts)
+def of(sizes: list[int]) -> packing.Pieces:
+    return packing.pieces([np.full(size, number, np.int32) for number, size in enumerate(sizes)], [0] * len(sizes))
+
+
+@given(
+    sizes=st.lists(st.integers(1, 16), max_size=packing.AHEAD * 8),
+    method=st.sampled_from(sorted(METHODS)),
+    cuts_=st.lists(st.integers(0, packing.AHEAD * 8), max_size=3),
+)
+def test_packing_loses_nothing_however_it_is_fed(sizes: list[int], method: str, cuts_: list[int]) -> None:
+    whole = of(sizes)
+    found = list(packing.windows([whole], 16, METHODS[method]))
+    laid = [(window.pieces.position, window.row, window.start, window.pieces.ids) for window in found]
+    assert sorted(np.concatenate([[], *(position for position, *_ in laid)])) == list(range(len(sizes)))
+    for position, row, start, ids in laid:
+        assert (np.diff(row) >= 0).all()
+        for number in np.unique(row):
+            there = row == number
+            lengths = ids.sizes[there]
+            assert lengths.sum() <= 16
+            assert start[there].tolist() == np.cumsum([0, *lengths[:-1]]).tolist()
+        assert ids.values.tolist() == np.repeat(position, ids.sizes).tolist()
+    bounds = [0, *sorted(min(cut, len(sizes)) for cut in cuts_), len(sizes)]
+    again = packing.windows([whole.slice(*pair) for pair in pairwise(bounds)], 16, METHODS[method])
+    assert [window.pieces.position.tolist() for window in again] == [position.tolist() for position, *_ in laid]
     if method == "none":
-        assert [len(row.pieces) for row in rows] == [1] * len(sizes)
-    elif len(rows) <= OPEN:  # no two rows could have been one
-        roomy = [row for row in rows if row.room >= 8]
-        assert len(roomy) <= 1
+        assert [window.rows for window in found] == [len(window.pieces) for window in found]
+    elif len(found) == 1:  # no two rows could have been one
+        used = np.bincount(laid[0][1], weights=laid[0][3].sizes)
+        assert (used <= 8).sum() <= 1
 
 
 @pytest.mark.parametrize(
     ("method", "expected"),
     [
-        ("best_fit", [[0, 4], [1, 3], [2, 5]]),
-        ("first_fit", [[0, 3, 5], [1], [2], [4]]),
+        ("best_fit", [[0, 3, 4], [1, 2, 5]]),
+        ("first_fit", [[0, 1, 2, 3], [4], [5]]),
+        ("first_fit_decreasing", [[1, 3, 4], [0, 2, 5]]),
         ("none", [[0], [1], [2], [3], [4], [5]]),
     ],
 )
 def test_what_goes_where(method: str, expected: list[list[int]]) -> None:
-    pieces = [Piece(position, 0, np.zeros(size, np.int32), 0) for position, size in enumerate([6, 9, 7, 1, 4, 3])]
-    rows = list(METHODS[method](iter(pieces), 10))
-    assert [[part.position for part in row.pieces] for row in rows] == expected
+    (window,) = packing.windows([of([1, 1, 2, 4, 5, 7])], 10, METHODS[method])
+    rows = [window.pieces.position[window.row == row].tolist() for row in range(window.rows)]
+    assert rows == expected
+
+
+NATURAL = {
+    "articles": np.random.default_rng(1).lognormal(6.4, 1.0, 16_000),
+    "books": np.random.default_rng(2).lognormal(6.9, 1.2, 8_000),
+    "chunks": np.clip(np.random.default_rng(3).lognormal(6.3, 0.6, 12_000), 2, 1024),
+    "answers": np.random.default_rng(4).lognormal(5.0, 0.8, 30_000),
+}
+
+
+@pytest.mark.parametrize("method", ["best_fit", "first_fit_decreasing"])
+@pytest.mark.parametrize("kind", sorted(NATURAL))
+def test_rows_are_full_and_near_their_place(kind: str, method: str) -> None:
+    _, begin = cuts(np.maximum(2, NATURAL[kind]).astype(np.int64), 4096)
+    sizes = np.diff(begin)
+    pieces = packing.pieces(np.split(np.zeros(sizes.sum(), np.int32), begin[1:-1]), [0] * len(sizes))
+    tokens_before = np.cumsum(sizes) - sizes
+    rows = 0
+    for window in packing.windows([pieces], 4096, METHODS[method]):
+        moved = (rows + window.row) * 4096 - tokens_before[window.pieces.position]
+        assert np.abs(moved).max() <= 2 * packing.AHEAD * 4096
+        rows += window.rows
+    assert sizes.sum() / (rows * 4096) >= 0.995
 
 
 def test_a_row_for_each(run: Workshop) -> None:

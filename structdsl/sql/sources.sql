@@ -1,0 +1,2 @@
+SELECT corpus, doc_id, source
+FROM documents

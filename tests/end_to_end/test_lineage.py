@@ -1,0 +1,97 @@
+"""From a place in a packed row to the bytes of a file in one query, and from a byte to the rows that it is in."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from structdsl_runtime.text import tokens
+from tests.end_to_end.folder import Folder, lines
+
+SPEC = """\
+language 1
+model tiny {
+  source    = scratch(hidden = 32, layers = 1, heads = 2, positions = 256)
+  tokenizer = bpe(vocab = 600, over = [corpus.book])
+}
+corpus book  { source = files("book/*.md"), role = domain, chunk = paragraphs(max = 96 tokens) }
+corpus asked { source = files("asked.jsonl"), role = instruction }
+mixture m    { budget = 3k tokens, max_epochs = 9, weights = { corpus.book: 80%, corpus.asked: rest } }
+stage learn: cpt { from = model.tiny, data = mixture.m, length = 64, batch = 256 tokens }
+stage answer: sft { from = stage.learn, data = corpus.asked, length = 64, batch = 256 tokens }
+"""
+
+BACK = """
+SELECT * FROM stage.learn_lineage
+WHERE source = '{source}' AND start_byte <= {byte} AND {byte} < end_byte ORDER BY position, piece
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    path: Path = tmp_path_factory.mktemp("lineage")
+    (path / "book").mkdir()
+    for name, end, mark in (("one", "\n", ""), ("two", "\r\n", "\ufeff")):
+        parts = [f"## Part {n} of {name}\n\nNumber {n} é stands before number {n + 1}. 魚 {n}\n" for n in range(20)]
+        text = "\n".join([f"# {name}\n", *parts])
+        (path / "book" / f"{name}.md").write_bytes((mark + text.replace("\n", end)).encode())
+    lines(path / "asked.jsonl", [{"question": f"What is {n}?", "answer": f"Number {n}."} for n in range(20)])
+    folder = Folder(path)
+    folder.spec.write_text(SPEC, encoding="utf-8")
+    folder.shell("run", "--select", "stage.learn.lineage", "--select", "stage.answer.lineage")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tokenizer(made: Folder) -> tokens.Tokenizer:
+    (path,) = (path.parent for path in made.store.rglob("tokenizer.json"))
+    return tokens.load(path)
+
+
+def bytes_of(folder: Folder, source: str) -> bytes:
+    """The bytes that offsets count in: those of the file, but for its byte order mark and its ends of lines."""
+    return (folder.path / source).read_bytes().removeprefix("\ufeff".encode()).replace(b"\r\n", b"\n")
+
+
+def test_every_stretch_is_the_bytes_of_its_file(made: Folder, tokenizer: tokens.Tokenizer) -> None:
+    rows = {row["row"]: row["input_ids"] for row in made.rows("SELECT row, input_ids FROM stage.learn_packed")}
+    found = made.rows("SELECT * FROM stage.learn_lineage ORDER BY position, piece")
+    assert sum(row["length"] for row in found) == sum(
+        row["n_tokens"] for row in made.rows("SELECT n_tokens FROM stage.learn_samples")
+    )
+    sources = set()
+    for _, stretches in groupby(found, key=lambda row: row["position"]):
+        parts = list(stretches)
+        assert [part["piece"] for part in parts] == list(range(len(parts)))
+        ids = [number for part in parts for number in rows[part["row"]][part["start"] :][: part["length"]]]
+        origin: dict[str, Any] = parts[0]
+        sources.add(origin["source"].partition("#")[0])
+        if origin["corpus"] == "book":
+            text = bytes_of(made, origin["source"])[origin["start_byte"] : origin["end_byte"]].decode()
+            assert tokenizer.decode(ids) == text + "<|endoftext|>"
+            assert (made.path / origin["source"]).name == origin["doc_id"]
+        else:
+            number = int(origin["source"].partition("#L")[2]) - 1
+            assert tokenizer.decode(ids) == f"What is {number}?\nNumber {number}.<|endoftext|>"
+    assert sources == {"book/one.md", "book/two.md", "asked.jsonl"}
+
+
+def test_the_way_back(made: Folder, tokenizer: tokens.Tokenizer) -> None:
+    text = bytes_of(made, "book/one.md")
+    byte = text.index("Number 7 é".encode())
+    found = made.rows(BACK.format(source="book/one.md", byte=byte))
+    assert found
+    ids = {row["row"]: row["input_ids"] for row in made.rows("SELECT row, input_ids FROM stage.learn_packed")}
+    said = "".join(tokenizer.decode(ids[row["row"]][row["start"] :][: row["length"]]) for row in found)
+    drawn = made.rows(f"SELECT count(*) AS n FROM mixture.m WHERE sample_id = '{found[0]['chunk_id']}'")[0]["n"]
+    assert said.count("Number 7 é") == drawn > 0
+    assert made.rows(BACK.format(source="book/one.md", byte=len(text))) == []
+
+
+def test_rows_of_a_file_of_questions(made: Folder) -> None:
+    found = made.rows("SELECT source, start_byte, kind FROM stage.answer_lineage")
+    assert sorted(row["source"] for row in found) == sorted(f"asked.jsonl#L{n}" for n in range(1, 21))
+    assert {(row["start_byte"], row["kind"]) for row in found} == {(None, "question")}
