@@ -12,10 +12,11 @@ from structdsl.plan.operations.data import (
     Chunk,
     ChunkSections,
     ChunkTokens,
+    ClusterDocuments,
+    CompareDocuments,
     CountTokens,
     Decontaminate,
     DedupLines,
-    DedupMinhash,
     DedupSemantic,
     EmbedChunks,
     Fixture,
@@ -34,6 +35,7 @@ from structdsl.plan.operations.data import (
     Redact,
     Replacement,
     ScoreRows,
+    SignDocuments,
     SplitConversations,
     Structurise,
     Synthesise,
@@ -97,7 +99,9 @@ Operation = Annotated[
     | ChunkTokens
     | Decontaminate
     | DedupLines
-    | DedupMinhash
+    | ClusterDocuments
+    | CompareDocuments
+    | SignDocuments
     | DedupSemantic
     | EmbedChunks
     | GroupByCohesion
@@ -144,10 +148,11 @@ __all__ = [
     "ChunkSections",
     "ChunkTokens",
     "ClosedBook",
+    "ClusterDocuments",
+    "CompareDocuments",
     "CountTokens",
     "Decontaminate",
     "DedupLines",
-    "DedupMinhash",
     "DedupSemantic",
     "Distill",
     "Divergence",
@@ -191,6 +196,7 @@ __all__ = [
     "ScoreRows",
     "ScoreSamples",
     "ScratchModel",
+    "SignDocuments",
     "SplitConversations",
     "Structurise",
     "Swap",
