@@ -122,7 +122,7 @@ RECORDS: Mapping[str, tuple[Column, ...]] = {
 
 # Inside the pipeline: not promised, and known to more than the step that makes them.
 SIGNATURES = columns("doc_id VARCHAR, n_shingles BIGINT, digest UBIGINT, signature UINTEGER[]")
-CANDIDATES = columns("doc_id VARCHAR, other VARCHAR, corpus VARCHAR")
+CANDIDATES = columns("doc_id VARCHAR, other VARCHAR, corpus VARCHAR, same BOOLEAN")
 SIMILAR = columns("doc_id VARCHAR, other VARCHAR, corpus VARCHAR, similarity DOUBLE")
 COUNTS = columns("doc_id VARCHAR, n_tokens BIGINT")
 HEADINGS = columns(

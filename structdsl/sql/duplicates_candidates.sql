@@ -50,16 +50,16 @@ WITH signed AS (
   )
   WHERE digest <> other
 ), pairs AS (
-  SELECT {'own': signed.corpus = '', 'corpus': signed.corpus, 'doc_id': signed.doc_id} AS one, firsts.first AS another
+  SELECT {'own': signed.corpus = '', 'corpus': signed.corpus, 'doc_id': signed.doc_id} AS one, firsts.first AS another, TRUE AS same
   FROM signed
   JOIN firsts USING (digest)
   UNION ALL
-  SELECT greatest(one.first, another.first) AS one, least(one.first, another.first) AS another
+  SELECT greatest(one.first, another.first) AS one, least(one.first, another.first) AS another, FALSE AS same
   FROM alike
   JOIN firsts AS one USING (digest)
   JOIN firsts AS another ON alike.other = another.digest
 )
-SELECT one.doc_id AS doc_id, another.doc_id AS other, nullif(another.corpus, '') AS corpus
+SELECT one.doc_id AS doc_id, another.doc_id AS other, nullif(another.corpus, '') AS corpus, same
 FROM pairs
 WHERE one.own AND one <> another
 ORDER BY ALL

@@ -19,6 +19,7 @@ from structdsl_runtime.text.words import Numbers
 _TOGETHER: Final = 1 << 21  # shingles that are sorted together
 _PAIRS: Final = 1 << 16  # pairs that are: the upper 16 bits say which
 _BITS: Final = np.uint64(48)  # of a shingle: within two documents, no two are ever taken for the same
+_NOTHING: Final = np.zeros(0, np.int64)
 _LOWER: Final = np.uint64((1 << 48) - 1)
 
 
@@ -58,7 +59,7 @@ class Sets:
         """Of sets `first[i]` and `second[i]`, the share of what either has that both have; of nothing, 0."""
         if self._all is None:
             self._file.flush()
-            self._starts = np.concatenate((self._starts, np.cumsum(np.concatenate(self._sizes))))
+            self._starts = np.concatenate((self._starts, np.cumsum(np.concatenate([_NOTHING, *self._sizes]))))
             here = self._starts[-1] > 0
             self._all = np.memmap(self._path, np.uint64, "r") if here else np.empty(0, np.uint64)
         sizes = np.diff(self._starts)
@@ -74,7 +75,7 @@ class Sets:
         return shared / np.maximum(either - shared, 1)
 
     def _shared(self, first: Numbers, second: Numbers) -> Numbers:
-        keys = np.sort(np.concatenate((self._keyed(first), self._keyed(second))))
+        keys = np.sort(np.concatenate((self._keyed(first), self._keyed(second))), kind="stable")  # merges sorted runs
         twice = keys[1:][keys[1:] == keys[:-1]]
         return np.bincount((twice >> _BITS).astype(np.int64), minlength=len(first))
 

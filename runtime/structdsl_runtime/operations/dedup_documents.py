@@ -49,12 +49,16 @@ def sign_documents(arguments: SignDocuments, inputs: Inputs, outputs: Outputs, c
 
 
 def compare_documents(arguments: CompareDocuments, inputs: Inputs, outputs: Outputs, context: Context) -> None:
-    """Write `similar`: each of `pairs` with its Jaccard similarity; only documents that are in one are looked at."""
+    """Write `similar`: each of `pairs` with its Jaccard similarity.
+
+    Those whose shingles are the `same` have it already; of the others, the documents are looked at, and no more.
+    """
     total, done = inputs.count("pairs"), 0
     others = {name.partition(".")[2]: name for name in inputs.names() if name not in {"pairs", "documents"}}
     wanted: dict[str, list[Any]] = {name: [] for name in ("documents", *others.values())}
-    batch: Any
-    for batch in inputs.batches("pairs", rows=_PAIRS):
+    pairs: Any
+    for pairs in inputs.batches("pairs", rows=_PAIRS):
+        batch = _differing(pairs)
         wanted["documents"].append(pc.unique(batch["doc_id"]))
         for corpus, name in _of(batch, others):
             wanted[name].append(pc.unique(batch["other"].filter(corpus)))
@@ -64,16 +68,23 @@ def compare_documents(arguments: CompareDocuments, inputs: Inputs, outputs: Outp
             names = Names(pa.chunked_array(ids, pa.string()).unique() if ids else pa.array([], pa.string()))
             named[name] = (names, _read(names, name, arguments.ngram, sets, inputs))
         with outputs.table("similar") as table:
-            for batch in inputs.batches("pairs", rows=_PAIRS):
+            for pairs in inputs.batches("pairs", rows=_PAIRS):
+                batch = _differing(pairs)
                 first, second = (np.empty(batch.num_rows, np.int64) for _ in range(2))
                 names, places = named["documents"]
                 first[:] = places[names.find(batch["doc_id"])]
                 for corpus, name in _of(batch, others):
                     names, places = named[name]
                     second[np.asarray(corpus)] = places[names.find(batch["other"].filter(corpus))]
-                table.write(pa.table(batch).append_column("similarity", pa.array(sets.similarities(first, second))))
-                done += batch.num_rows
+                similarity = np.ones(pairs.num_rows)
+                similarity[~np.asarray(pairs["same"])] = sets.similarities(first, second)
+                table.write(pa.table(pairs).drop_columns("same").append_column("similarity", pa.array(similarity)))
+                done += pairs.num_rows
                 context.progress(done, total, "pairs")
+
+
+def _differing(pairs: Any) -> Any:
+    return pairs.filter(pc.invert(pairs["same"]))
 
 
 def _of(batch: Any, others: dict[str, str]) -> list[tuple[Any, str]]:

@@ -29,6 +29,9 @@ COLUMNS = {
     "samples": promised.RENDERED,
     "tokens": promised.TOKENS,
     "packed": promised.PACKED,
+    "signatures": promised.SIGNATURES,
+    "similar": promised.SIMILAR,
+    "clusters": promised.CLUSTERS,
 }
 
 Table = list[dict[str, Any]]
