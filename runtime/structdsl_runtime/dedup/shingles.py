@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from structdsl_runtime.text.hashed import Hashed, Hashes, hashed, mixed, runs
+from structdsl_runtime.text.hashed import Hashes, all_words, hashed, runs
 from structdsl_runtime.text.words import Numbers, Texts
 
 
@@ -20,15 +20,5 @@ def shingles(texts: Texts, n: int) -> tuple[Hashes, Numbers]:
     whole = runs(found.words, n)
     made = whole[np.minimum(at, len(whole) - 1)] if len(whole) else np.zeros(len(at), np.uint64)
     few = np.flatnonzero((found.lengths > 0) & (found.lengths < n))
-    made[starts[few]] = _all_words(found, few)
+    made[starts[few]] = all_words(found, few)
     return made, starts
-
-
-def _all_words(found: Hashed, few: Numbers) -> Hashes:
-    """One number for all words of each of these texts, and for how many they are."""
-    first, lengths = found.starts[few], found.lengths[few]
-    made = mixed(lengths.astype(np.uint64))
-    for place in range(int(lengths.max(initial=0))):
-        there = np.flatnonzero(lengths > place)
-        made[there] = mixed(made[there] ^ found.words[first[there] + place])
-    return made

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from structdsl_runtime.text.words import Bytes, Numbers, Texts, folded, offsets_of
+from structdsl_runtime.text.words import Bytes, Numbers, Texts, folded, offsets_of, strings
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -39,15 +39,15 @@ class Hashed:
     def lengths(self) -> Numbers:
         return np.diff(self.starts)
 
+    def strings(self, numbers: Numbers) -> Texts:
+        """The words of these numbers, as Arrow strings."""
+        sizes = self.size[numbers]
+        ends = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))
+        return strings(self.data[np.repeat(self.begin[numbers] - ends[:-1], sizes) + np.arange(int(ends[-1]))], ends)
+
     def text(self, first: int, count: int) -> str:
         """The words from number `first` on, with single spaces between them."""
-        pieces = (
-            self.data[at : at + size].tobytes()
-            for at, size in zip(
-                self.begin[first : first + count].tolist(), self.size[first : first + count].tolist(), strict=True
-            )
-        )
-        return b" ".join(pieces).decode()
+        return " ".join(self.strings(np.arange(first, first + count)).to_pylist())
 
 
 def blocks(texts: Texts) -> Iterator[tuple[int, Texts]]:
@@ -143,6 +143,16 @@ def _after(first: Hashes, size: int, second: Hashes, more: int) -> Hashes:
     count = max(min(len(first), len(second) - size), 0)
     factor = np.uint64(pow(_BASE, more, 1 << 64))
     return first[:count] * factor + second[size : size + count]
+
+
+def all_words(found: Hashed, texts: Numbers) -> Hashes:
+    """One number for all words of each of these texts, and for how many they are."""
+    first, lengths = found.starts[texts], found.lengths[texts]
+    made = mixed(lengths.astype(np.uint64))
+    for place in range(int(lengths.max(initial=0))):
+        there = np.flatnonzero(lengths > place)
+        made[there] = mixed(made[there] ^ found.words[first[there] + place])
+    return made
 
 
 def within(starts: Numbers, n: int) -> Numbers:

@@ -66,9 +66,9 @@ def folded(texts: Texts) -> Texts:
     read, made = np.frombuffer(raw, np.uint8), np.frombuffer(bytearray(raw.translate(_ASCII)), np.uint8)
     ends -= first
     if not (read >= _LEAD).any():
-        return _strings(made, ends)
+        return strings(made, ends)
     hard, made, ends = _fold_others(read, made, ends)
-    plain = _strings(made, ends)
+    plain = strings(made, ends)
     if not len(hard):
         return plain
     place = np.arange(len(texts))
@@ -134,7 +134,8 @@ def offsets_of(texts: Texts) -> Numbers:
     return np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
 
 
-def _strings(data: Bytes, ends: Numbers) -> Texts:
+def strings(data: Bytes, ends: Numbers) -> Texts:
+    """Texts that lie one behind the other in `data`, each between two of `ends`."""
     offsets, buffer = pa.py_buffer(ends.astype(np.int32).data), pa.py_buffer(data.data)
     return pa.Array.from_buffers(pa.string(), len(ends) - 1, [None, offsets, buffer])
 
