@@ -124,6 +124,9 @@ RECORDS: Mapping[str, tuple[Column, ...]] = {
 SIGNATURES = columns("doc_id VARCHAR, n_shingles BIGINT, digest UBIGINT, signature UINTEGER[]")
 CANDIDATES = columns("doc_id VARCHAR, other VARCHAR, corpus VARCHAR, same BOOLEAN")
 SIMILAR = columns("doc_id VARCHAR, other VARCHAR, corpus VARCHAR, similarity DOUBLE")
+LINES = columns("doc_id VARCHAR, lines UBIGINT[]")
+REPEATED = columns("line UBIGINT, documents BIGINT")
+CUT_LINES = columns("doc_id VARCHAR, line BIGINT, text VARCHAR")
 COUNTS = columns("doc_id VARCHAR, n_tokens BIGINT")
 HEADINGS = columns(
     "heading_id VARCHAR, doc_id VARCHAR, corpus VARCHAR, parent_id VARCHAR, level INTEGER, title VARCHAR,"

@@ -29,6 +29,7 @@ CARRIED_OUT = frozenset(
         "compare_documents",
         "count_tokens",
         "decontaminate",
+        "dedup_lines",
         "divergence",
         "fetch_model",
         "fetch_tokenizer",
@@ -36,6 +37,7 @@ CARRIED_OUT = frozenset(
         "load_model",
         "load_tokenizer",
         "merge_models",
+        "number_lines",
         "pack",
         "perplexity",
         "query",
@@ -58,7 +60,6 @@ CARRIED_OUT = frozenset(
 WORDS = {
     "chunk_sections": "cutting at headings alone (`sections`)",
     "chunk_tokens": "cutting by tokens (`tokens`)",
-    "dedup_lines": "removing repeated lines (`lines`)",
     "dedup_semantic": "finding duplicates by meaning (`semantic`)",
     "dpo": "a stage of variant dpo",
     "embed_chunks": "a rule of variant embedding",

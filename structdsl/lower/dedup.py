@@ -11,14 +11,35 @@ from structdsl import sql
 from structdsl.lower.asked import asked_model
 from structdsl.lower.planner import Planner
 from structdsl.passes.places import call_span
-from structdsl.plan import ClusterDocuments, CompareDocuments, DedupLines, DedupSemantic, Output, SignDocuments
-from structdsl.promised import CANDIDATES, CLUSTERS, DROPPED, SIGNATURES, SIMILAR, columns
+from structdsl.plan import (
+    ClusterDocuments,
+    CompareDocuments,
+    CountTokens,
+    DedupLines,
+    DedupSemantic,
+    NumberLines,
+    Output,
+    SignDocuments,
+)
+from structdsl.promised import (
+    CANDIDATES,
+    CLUSTERS,
+    COUNTS,
+    CUT_LINES,
+    DROPPED,
+    LINES,
+    REPEATED,
+    SIGNATURES,
+    SIMILAR,
+)
 from structdsl.schema.cleaning import Exact, Lines, Minhash, Semantic
 from structdsl.syntax.tree import Span
 from structdsl.unit import Declaration
 
 if TYPE_CHECKING:
     from structdsl.lower.corpus import Progress
+
+_NO_LINES: Final = sql.Part("SELECT NULL :: UBIGINT[] AS lines WHERE FALSE")
 
 CROWD: Final = 32
 """So many documents that share a band are all compared with one another; of more, each with a few next to it."""
@@ -184,28 +205,72 @@ def _lines(
     corpus: Declaration, method: Lines, suffix: str, made: Progress, tokenizer: str | None, planner: Planner
 ) -> None:
     """Texts change here, and so do their counts: what comes after reads the new ones."""
-    name = corpus.address
-    documents = planner.steps[planner.owners[made.documents].rpartition(":")[0]]
-    output = planner.owners[made.documents].rpartition(":")[2]
-    inputs = {"documents": planner.owners[made.documents]} | ({"tokenizer": tokenizer} if tokenizer else {})
-    inputs |= {f"gone_{number}": planner.owners[left] for number, left in enumerate(made.gone)}
-    inputs |= {other: planner.owners[other] for other in method.against}
+    name, at = corpus.address, _place(corpus, suffix)
+    numbered = f"{name}_numbered{suffix}"
+    _number(made.documents, numbered, f"{name}.number{suffix}", at, planner)
+    others = [f"{numbered}_{other.partition('.')[2]}" for other in method.against]
+    for other, table in zip(method.against, others, strict=True):
+        _number(other, table, f"{name}.number{suffix}_{other.partition('.')[2]}", at, planner)
+    repeated, template = f"{name}_repeated{suffix}", "lines_repeated"
+    counted = sql.union([exp.select("lines").from_(sql.table(table)) for table in others] or [_NO_LINES])
+    relations: dict[str, sql.Relation] = {"numbered": numbered, "gone": gone(made.gone), "others": counted}
+    planner.select(
+        f"{name}.repeated{suffix}",
+        sql.fill(template, relations, at_least=method.at_least),
+        repeated,
+        REPEATED,
+        at=at,
+        reads=(numbered, *made.gone, *others),
+        purpose=sql.purpose(template),
+    )
+    before = planner.steps[planner.owners[made.documents].rpartition(":")[0]]
+    columns = before.outputs[planner.owners[made.documents].rpartition(":")[2]].columns
+    documents, emptied = f"{name}_lines{suffix}", f"{name}_emptied{suffix}"
     planner.add(
         f"{name}.dedup{suffix}",
-        DedupLines(at_least=method.at_least),
-        at=_place(corpus, suffix),
-        inputs=inputs,
+        DedupLines(),
+        at=at,
+        inputs={"documents": planner.owners[made.documents], "repeated": planner.owners[repeated]},
         outputs={
-            "documents": Output(
-                table=f"{name}_lines{suffix}",
-                columns=documents.outputs[output].columns,
-                doc="The documents without the lines that many of them repeat.",
-            ),
-            "counts": Output(
-                table=f"{name}_recounts{suffix}",
-                columns=columns("doc_id VARCHAR, n_tokens BIGINT"),
-                doc="Tokens of each document, as it is now.",
-            ),
+            "documents": Output(table=documents, columns=columns, doc="The documents without the lines of `repeated`."),
+            "cut": Output(table=f"{name}_cut_lines{suffix}", columns=CUT_LINES, doc="The lines that were cut out."),
+            "emptied": Output(table=f"{emptied}_all", columns=DROPPED, doc="Documents of which nothing is left."),
         },
     )
-    made.documents, made.counts = f"{name}_lines{suffix}", f"{name}_recounts{suffix}"
+    relations = {"emptied": f"{emptied}_all", "gone": gone(made.gone)}
+    planner.select(
+        f"{name}.emptied{suffix}",
+        sql.fill("emptied", relations),
+        emptied,
+        DROPPED,
+        at=at,
+        reads=(f"{emptied}_all", *made.gone),
+        purpose=sql.purpose("emptied"),
+    )
+    made.gone.append(emptied)
+    made.dropped.append(emptied)
+    made.documents, made.counts = documents, f"{name}_recounts{suffix}"
+    _recount(f"{name}.recount{suffix}", made, at, tokenizer, planner)
+
+
+def _number(documents: str, table: str, address: str, at: Span, planner: Planner) -> None:
+    planner.add(
+        address,
+        NumberLines(),
+        at=at,
+        inputs={"documents": planner.owners[documents]},
+        outputs={"lines": Output(table=table, columns=LINES, doc="The lines of each document, as numbers.")},
+    )
+
+
+def _recount(address: str, made: Progress, at: Span, tokenizer: str | None, planner: Planner) -> None:
+    if tokenizer is None:
+        planner.query(address, "estimates", made.counts, COUNTS, at=at, tables={"documents": made.documents})
+        return
+    planner.add(
+        address,
+        CountTokens(),
+        at=at,
+        inputs={"documents": planner.owners[made.documents], "tokenizer": tokenizer},
+        outputs={"counts": Output(table=made.counts, columns=COUNTS, doc="Tokens of each document, as it is now.")},
+    )

@@ -7,6 +7,7 @@ from structdsl_runtime.operations.chunk import chunk
 from structdsl_runtime.operations.count_tokens import count_tokens
 from structdsl_runtime.operations.decontaminate import decontaminate
 from structdsl_runtime.operations.dedup_documents import cluster_documents, compare_documents, sign_documents
+from structdsl_runtime.operations.dedup_lines import dedup_lines, number_lines
 from structdsl_runtime.operations.evaluate import closed_book, divergence, perplexity
 from structdsl_runtime.operations.fixture import fixture
 from structdsl_runtime.operations.merge_models import merge_models
@@ -42,6 +43,8 @@ OPERATIONS: dict[str, Function] = {
     "sign_documents": sign_documents,
     "compare_documents": compare_documents,
     "cluster_documents": cluster_documents,
+    "number_lines": number_lines,
+    "dedup_lines": dedup_lines,
     "decontaminate": decontaminate,
     "build_outline": build_outline,
     "fixture": fixture,

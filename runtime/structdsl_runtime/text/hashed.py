@@ -8,6 +8,7 @@ Nothing here is done word by word in Python: a word is read from its buffer eigh
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -22,6 +23,7 @@ Hashes = npt.NDArray[np.uint64]
 _SPACE: Final = 32
 _BASE: Final = 0x9E3779B97F4A7C15  # odd, and with its bits spread
 _MASKS: Final = np.array([(1 << 8 * size) - 1 for size in range(9)], np.uint64)
+_LONG: Final = 1024  # bytes, from which on a stretch is worth a call of its own
 BLOCK: Final = 1 << 22  # bytes of text looked at together: what is made of them stays near the processor
 
 
@@ -83,7 +85,7 @@ def hashed(texts: Texts) -> Hashed:
     begin = np.flatnonzero(opens)
     size = np.flatnonzero(closes) + 1 - begin
     return Hashed(
-        words=_numbers(data, begin, size), starts=np.searchsorted(begin, ends), data=data, begin=begin, size=size
+        words=numbers_of(data, begin, size), starts=np.searchsorted(begin, ends), data=data, begin=begin, size=size
     )
 
 
@@ -91,15 +93,19 @@ def numbered(texts: Texts) -> Hashes:
     """One number for each text, byte by byte."""
     ends, buffer = offsets_of(texts), texts.buffers()[2]
     data = np.frombuffer(buffer, np.uint8) if buffer else np.empty(0, np.uint8)
-    return _numbers(data, ends[:-1], np.diff(ends))
+    return numbers_of(data, ends[:-1], np.diff(ends))
 
 
-def _numbers(data: Bytes, begin: Numbers, size: Numbers) -> Hashes:
+def numbers_of(data: Bytes, begin: Numbers, size: Numbers) -> Hashes:
+    """One number for each stretch of `size` bytes from `begin` on."""
     padded = np.zeros(len(data) + 8, np.uint8)
     padded[: len(data)] = data
     eights = np.ndarray((len(data) + 1,), "<u8", padded, strides=(1,))
     made = mixed((eights[begin] & _MASKS[np.minimum(size, 8)]) + size.astype(np.uint64))
-    longer = np.flatnonzero(size > 8)
+    for number in np.flatnonzero(size > _LONG).tolist():
+        whole = data[begin[number] : begin[number] + size[number]]
+        made[number] = int.from_bytes(hashlib.blake2b(whole.tobytes(), digest_size=8).digest(), "little")
+    longer = np.flatnonzero((size > 8) & (size <= _LONG))
     at = 8
     while len(longer):
         left = size[longer] - at

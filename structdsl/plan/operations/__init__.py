@@ -24,6 +24,7 @@ from structdsl.plan.operations.data import (
     IdentifyLanguage,
     JudgeQuality,
     MapPython,
+    NumberLines,
     Passes,
     Query,
     ReadDataset,
@@ -99,6 +100,7 @@ Operation = Annotated[
     | ChunkTokens
     | Decontaminate
     | DedupLines
+    | NumberLines
     | ClusterDocuments
     | CompareDocuments
     | SignDocuments
@@ -173,6 +175,7 @@ __all__ = [
     "MapPython",
     "MergeModels",
     "MultipleChoice",
+    "NumberLines",
     "Operation",
     "Optimizer",
     "Pack",

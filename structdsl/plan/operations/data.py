@@ -106,7 +106,7 @@ class SplitConversations(Arguments):
 class SignDocuments(Arguments):
     """The MinHash signature of each document, over its runs of words."""
 
-    rows: ClassVar[str | None] = "documents"
+    row_input: ClassVar[str | None] = "documents"
 
     op: Literal["sign_documents"] = "sign_documents"
     version: Literal[1] = 1
@@ -141,12 +141,22 @@ class DedupSemantic(Arguments):
     above: float  # cosine similarity
 
 
+class NumberLines(Arguments):
+    """The lines of each document as numbers, each once; equal lines have equal numbers."""
+
+    row_input: ClassVar[str | None] = "documents"
+
+    op: Literal["number_lines"] = "number_lines"
+    version: Literal[1] = 1
+
+
 class DedupLines(Arguments):
-    """Documents without the lines that many of them repeat, counted again."""
+    """Documents without the lines of a list, and what was cut out of them."""
+
+    row_input: ClassVar[str | None] = "documents"
 
     op: Literal["dedup_lines"] = "dedup_lines"
     version: Literal[1] = 1
-    at_least: int  # documents
 
 
 class Decontaminate(Arguments):

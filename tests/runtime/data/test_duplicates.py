@@ -35,7 +35,7 @@ OLD = "corpus.old"
 
 
 def documents(texts: Mapping[str, str]) -> Rows:
-    return [{"doc_id": name, "text": text, "source": "f"} for name, text in texts.items()]
+    return [{"doc_id": name, "text": text, "source": "f", "n_chars": len(text)} for name, text in texts.items()]
 
 
 def made(run: Workshop, dedup: str, texts: Mapping[str, str], old: Mapping[str, str] | None = None) -> dict[str, Rows]:
@@ -60,8 +60,11 @@ def made(run: Workshop, dedup: str, texts: Mapping[str, str], old: Mapping[str, 
     return {name.removeprefix("corpus.web"): table.to_pylist() for name, table in tables.items()}
 
 
-STEPS = tuple(f"corpus.web.{step}" for step in ("sign", "candidates", "compare", "dedup", "duplicates", "clusters"))
-KINDS = pa.schema([("doc_id", pa.string()), ("text", pa.string()), ("source", pa.string())])
+STEPS = tuple(
+    f"corpus.web.{step}"
+    for step in ("sign", "candidates", "compare", "dedup", "duplicates", "clusters", "number", "repeated", "emptied")
+)
+KINDS = pa.schema([("doc_id", pa.string()), ("text", pa.string()), ("source", pa.string()), ("n_chars", pa.int64())])
 
 
 @cache

@@ -19,6 +19,7 @@ ROLES = {
     role: ", ".join(f"{n} {t}" for n, t in columns.items() if n != "n_tokens") for role, columns in PROMISED.items()
 }
 COLUMNS = {
+    "documents": promised.columns("doc_id VARCHAR, text VARCHAR, source VARCHAR, n_chars BIGINT"),  # without a role
     "faults": promised.DROPPED,
     "verdicts": promised.DROPPED,
     "matches": promised.MATCHES,
@@ -32,6 +33,9 @@ COLUMNS = {
     "signatures": promised.SIGNATURES,
     "similar": promised.SIMILAR,
     "clusters": promised.CLUSTERS,
+    "lines": promised.LINES,
+    "cut": promised.CUT_LINES,
+    "emptied": promised.DROPPED,
 }
 
 Table = list[dict[str, Any]]
@@ -101,7 +105,11 @@ class FakeOutputs:
 
     @contextmanager
     def table(self, name: str) -> Iterator[FakeWriter]:
-        columns = ROLES[self._role] if name == "documents" else ", ".join(f'"{c.name}" {c.type}' for c in COLUMNS[name])
+        columns = (
+            ROLES[self._role]
+            if name == "documents" and self._role
+            else ", ".join(f'"{c.name}" {c.type}' for c in COLUMNS[name])
+        )
         connection = duckdb.connect()
         connection.execute(f"CREATE TABLE t ({columns})")
         schema = connection.table("t").to_arrow_table().schema
