@@ -126,6 +126,12 @@ RECORDS: Mapping[str, tuple[Column, ...]] = {
 """Tables that runs write beside the work: no step makes them, so no step can read them."""
 
 # Inside the pipeline: not promised, and known to more than the step that makes them.
+SIGNATURES = columns("doc_id VARCHAR, n_shingles BIGINT, digest UBIGINT, signature UINTEGER[]")
+CANDIDATES = columns("doc_id VARCHAR, other VARCHAR, corpus VARCHAR, same BOOLEAN")
+SIMILAR = columns("doc_id VARCHAR, other VARCHAR, corpus VARCHAR, similarity DOUBLE")
+LINES = columns("doc_id VARCHAR, lines UBIGINT[]")
+REPEATED = columns("line UBIGINT, documents BIGINT")
+CUT_LINES = columns("doc_id VARCHAR, line BIGINT, text VARCHAR")
 COUNTS = columns("doc_id VARCHAR, n_tokens BIGINT")
 HEADINGS = columns(
     "heading_id VARCHAR, doc_id VARCHAR, corpus VARCHAR, parent_id VARCHAR, level INTEGER, title VARCHAR,"

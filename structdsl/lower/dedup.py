@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
@@ -11,14 +11,38 @@ from structdsl import sql
 from structdsl.lower.asked import asked_model
 from structdsl.lower.planner import Planner
 from structdsl.passes.places import call_span
-from structdsl.plan import DedupLines, DedupMinhash, DedupSemantic, Operation, Output
-from structdsl.promised import CLUSTERS, DROPPED, columns
-from structdsl.schema.cleaning import Deduplication, Exact, Lines, Minhash
+from structdsl.plan import (
+    ClusterDocuments,
+    CompareDocuments,
+    CountTokens,
+    DedupLines,
+    DedupSemantic,
+    NumberLines,
+    Output,
+    SignDocuments,
+)
+from structdsl.promised import (
+    CANDIDATES,
+    CLUSTERS,
+    COUNTS,
+    CUT_LINES,
+    DROPPED,
+    LINES,
+    REPEATED,
+    SIGNATURES,
+    SIMILAR,
+)
+from structdsl.schema.cleaning import Exact, Lines, Minhash, Semantic
 from structdsl.syntax.tree import Span
 from structdsl.unit import Declaration
 
 if TYPE_CHECKING:
     from structdsl.lower.corpus import Progress
+
+_NO_LINES: Final = sql.Part("SELECT NULL :: UBIGINT[] AS lines WHERE FALSE")
+
+CROWD: Final = 32
+"""So many documents that share a band are all compared with one another; of more, each with a few next to it."""
 
 
 def gone(tables: Sequence[str]) -> sql.Relation:
@@ -43,8 +67,10 @@ def dedup(corpus: Declaration, made: Progress, tokenizer: str | None, planner: P
         clustered.append(clusters)
         if isinstance(method, Exact):
             _exact(corpus, method, clusters, suffix, made, planner)
+        elif isinstance(method, Minhash):
+            _minhash(corpus, method, clusters, suffix, made, planner)
         else:
-            _cluster(corpus, method, clusters, suffix, made, planner)
+            _semantic(corpus, method, clusters, suffix, made, planner)
         planner.query(
             f"{name}.duplicates{suffix}",
             "duplicates_dropped",
@@ -92,26 +118,83 @@ def _exact(corpus: Declaration, method: Exact, clusters: str, suffix: str, made:
     )
 
 
-def _cluster(
-    corpus: Declaration, method: Deduplication, clusters: str, suffix: str, made: Progress, planner: Planner
+def _minhash(
+    corpus: Declaration, method: Minhash, clusters: str, suffix: str, made: Progress, planner: Planner
 ) -> None:
-    inputs = {"documents": planner.owners[made.documents]}
-    if isinstance(method, Minhash):
-        operation: Operation = DedupMinhash(
-            ngram=method.ngram,
-            threshold=float(method.threshold),
-            permutations=method.permutations,
-            bands=method.bands,
-        )
-    else:
-        assert not isinstance(method, Exact | Lines)
-        operation = DedupSemantic(above=float(method.above))
-        inputs["model"] = asked_model(method.model, planner)
+    """Signatures of all that was read, and of what others keep; pairs that may be alike; how alike they are."""
+    name, at = corpus.address, _place(corpus, suffix)
+    signed = f"{name}_signatures{suffix}"
+    _sign(made.documents, signed, f"{name}.sign{suffix}", method, at, planner)
+    others = {}
+    for other in method.against:
+        others[other] = f"{signed}_{other.partition('.')[2]}"
+        address = f"{name}.sign{suffix}_{other.partition('.')[2]}"
+        _sign(other, others[other], address, method, at, planner)
+    candidates, similar = f"{name}_candidates{suffix}", f"{name}_similar{suffix}"
+    template = "duplicates_candidates"
+    relations: dict[str, sql.Relation] = {
+        "signatures": signed,
+        "gone": gone(made.gone),
+        "others": _signed_by_others(others),
+    }
+    planner.select(
+        f"{name}.candidates{suffix}",
+        sql.fill(template, relations, width=method.permutations // method.bands, crowd=CROWD),
+        candidates,
+        CANDIDATES,
+        at=at,
+        reads=(signed, *made.gone, *others.values()),
+        purpose=sql.purpose(template),
+    )
+    planner.add(
+        f"{name}.compare{suffix}",
+        CompareDocuments(ngram=method.ngram),
+        at=at,
+        inputs={"pairs": planner.owners[candidates], "documents": planner.owners[made.documents]}
+        | {other: planner.owners[other] for other in method.against},
+        outputs={"similar": Output(table=similar, columns=SIMILAR, doc="Pairs, and how alike they are.")},
+    )
+    planner.add(
+        f"{name}.dedup{suffix}",
+        ClusterDocuments(method="minhash", threshold=float(method.threshold)),
+        at=at,
+        inputs={"similar": planner.owners[similar]},
+        outputs={"clusters": Output(table=clusters, columns=CLUSTERS, doc="Documents that are alike.")},
+    )
+
+
+def _sign(documents: str, table: str, address: str, method: Minhash, at: Span, planner: Planner) -> None:
+    planner.add(
+        address,
+        SignDocuments(ngram=method.ngram, permutations=method.permutations),
+        at=at,
+        inputs={"documents": planner.owners[documents]},
+        outputs={"signatures": Output(table=table, columns=SIGNATURES, doc="MinHash signatures of the documents.")},
+    )
+
+
+def _signed_by_others(tables: Mapping[str, str]) -> sql.Relation:
+    if not tables:
+        return sql.tree("nothing_signed", {})
+    return sql.union(
+        [
+            exp.select(
+                "doc_id", exp.alias_(exp.convert(name.partition(".")[2]), "corpus"), "digest", "n_shingles", "signature"
+            ).from_(sql.table(table))
+            for name, table in tables.items()
+        ]
+    )
+
+
+def _semantic(
+    corpus: Declaration, method: Semantic, clusters: str, suffix: str, made: Progress, planner: Planner
+) -> None:
+    inputs = {"documents": planner.owners[made.documents], "model": asked_model(method.model, planner)}
     inputs |= {f"gone_{number}": planner.owners[left] for number, left in enumerate(made.gone)}
     inputs |= {other: planner.owners[other] for other in method.against}
     planner.add(
         f"{corpus.address}.dedup{suffix}",
-        operation,
+        DedupSemantic(above=float(method.above)),
         at=_place(corpus, suffix),
         inputs=inputs,
         outputs={"clusters": Output(table=clusters, columns=CLUSTERS, doc="Documents that are alike.")},
@@ -122,28 +205,72 @@ def _lines(
     corpus: Declaration, method: Lines, suffix: str, made: Progress, tokenizer: str | None, planner: Planner
 ) -> None:
     """Texts change here, and so do their counts: what comes after reads the new ones."""
-    name = corpus.address
-    documents = planner.steps[planner.owners[made.documents].rpartition(":")[0]]
-    output = planner.owners[made.documents].rpartition(":")[2]
-    inputs = {"documents": planner.owners[made.documents]} | ({"tokenizer": tokenizer} if tokenizer else {})
-    inputs |= {f"gone_{number}": planner.owners[left] for number, left in enumerate(made.gone)}
-    inputs |= {other: planner.owners[other] for other in method.against}
+    name, at = corpus.address, _place(corpus, suffix)
+    numbered = f"{name}_numbered{suffix}"
+    _number(made.documents, numbered, f"{name}.number{suffix}", at, planner)
+    others = [f"{numbered}_{other.partition('.')[2]}" for other in method.against]
+    for other, table in zip(method.against, others, strict=True):
+        _number(other, table, f"{name}.number{suffix}_{other.partition('.')[2]}", at, planner)
+    repeated, template = f"{name}_repeated{suffix}", "lines_repeated"
+    counted = sql.union([exp.select("lines").from_(sql.table(table)) for table in others] or [_NO_LINES])
+    relations: dict[str, sql.Relation] = {"numbered": numbered, "gone": gone(made.gone), "others": counted}
+    planner.select(
+        f"{name}.repeated{suffix}",
+        sql.fill(template, relations, at_least=method.at_least),
+        repeated,
+        REPEATED,
+        at=at,
+        reads=(numbered, *made.gone, *others),
+        purpose=sql.purpose(template),
+    )
+    before = planner.steps[planner.owners[made.documents].rpartition(":")[0]]
+    columns = before.outputs[planner.owners[made.documents].rpartition(":")[2]].columns
+    documents, emptied = f"{name}_lines{suffix}", f"{name}_emptied{suffix}"
     planner.add(
         f"{name}.dedup{suffix}",
-        DedupLines(at_least=method.at_least),
-        at=_place(corpus, suffix),
-        inputs=inputs,
+        DedupLines(),
+        at=at,
+        inputs={"documents": planner.owners[made.documents], "repeated": planner.owners[repeated]},
         outputs={
-            "documents": Output(
-                table=f"{name}_lines{suffix}",
-                columns=documents.outputs[output].columns,
-                doc="The documents without the lines that many of them repeat.",
-            ),
-            "counts": Output(
-                table=f"{name}_recounts{suffix}",
-                columns=columns("doc_id VARCHAR, n_tokens BIGINT"),
-                doc="Tokens of each document, as it is now.",
-            ),
+            "documents": Output(table=documents, columns=columns, doc="The documents without the lines of `repeated`."),
+            "cut": Output(table=f"{name}_cut_lines{suffix}", columns=CUT_LINES, doc="The lines that were cut out."),
+            "emptied": Output(table=f"{emptied}_all", columns=DROPPED, doc="Documents of which nothing is left."),
         },
     )
-    made.documents, made.counts = f"{name}_lines{suffix}", f"{name}_recounts{suffix}"
+    relations = {"emptied": f"{emptied}_all", "gone": gone(made.gone)}
+    planner.select(
+        f"{name}.emptied{suffix}",
+        sql.fill("emptied", relations),
+        emptied,
+        DROPPED,
+        at=at,
+        reads=(f"{emptied}_all", *made.gone),
+        purpose=sql.purpose("emptied"),
+    )
+    made.gone.append(emptied)
+    made.dropped.append(emptied)
+    made.documents, made.counts = documents, f"{name}_recounts{suffix}"
+    _recount(f"{name}.recount{suffix}", made, at, tokenizer, planner)
+
+
+def _number(documents: str, table: str, address: str, at: Span, planner: Planner) -> None:
+    planner.add(
+        address,
+        NumberLines(),
+        at=at,
+        inputs={"documents": planner.owners[documents]},
+        outputs={"lines": Output(table=table, columns=LINES, doc="The lines of each document, as numbers.")},
+    )
+
+
+def _recount(address: str, made: Progress, at: Span, tokenizer: str | None, planner: Planner) -> None:
+    if tokenizer is None:
+        planner.query(address, "estimates", made.counts, COUNTS, at=at, tables={"documents": made.documents})
+        return
+    planner.add(
+        address,
+        CountTokens(),
+        at=at,
+        inputs={"documents": planner.owners[made.documents], "tokenizer": tokenizer},
+        outputs={"counts": Output(table=made.counts, columns=COUNTS, doc="Tokens of each document, as it is now.")},
+    )

@@ -15,7 +15,7 @@ from structdsl.passes.patterns import wrong_pattern
 from structdsl.passes.places import call_span, item_span, key_span, taken_out
 from structdsl.promised import MESSAGES, PROMISED, converses, maker_of, signals_of
 from structdsl.schema.chunking import Chunking, Tokens
-from structdsl.schema.cleaning import Minhash, Quality
+from structdsl.schema.cleaning import Lines, Minhash, Quality
 from structdsl.schema.corpus import Corpus, Derived
 from structdsl.schema.model import Bpe
 from structdsl.signals import rules
@@ -129,6 +129,15 @@ def numbers_fit_together(unit: Unit) -> Iterator[Finding]:
         if isinstance(chunk, Tokens) and chunk.overlap >= chunk.max:
             message = f"`overlap` must be smaller than `max`: {chunk.overlap} and {chunk.max}"
             yield Finding("E0303", message, block.span_of("chunk"), "no window would move on")
+
+
+def lines_are_cut_out_of_prose(unit: Unit) -> Iterator[Finding]:
+    for corpus in unit.of_kind("corpus"):
+        for index, method in enumerate(corpus.values.dedup):
+            if isinstance(method, Lines) and corpus.values.role not in TEXT_ROLES:
+                message = f"`lines` changes texts, and a row of role {corpus.values.role} is more than its text"
+                helps = ("`exact` and `minhash` take whole rows out",)
+                yield Finding("E0403", message, call_span(corpus, "dedup", index), "has no use here", helps=helps)
 
 
 def against_is_something_else(unit: Unit) -> Iterator[Finding]:

@@ -74,7 +74,10 @@ class Exact(Schema):
 
 
 class Minhash(Schema):
-    """`minhash(ngram = 5, threshold = 80%)`: documents that share most of their word n-grams."""
+    """`minhash(ngram = 5, threshold = 80%)`: documents that share most of their word n-grams.
+
+    Words are runs of letters, marks and digits, in lower case; in scripts without spaces, characters.
+    """
 
     ngram: Annotated[int, Integer(minimum=1, maximum=100)] = Field(default=5, description="Words in a shingle.")
     threshold: Annotated[Decimal, Ratio()] = Field(
@@ -82,10 +85,11 @@ class Minhash(Schema):
         description="The least Jaccard similarity of two duplicates, which is verified.",
     )
     permutations: Annotated[int, Integer(minimum=8, maximum=4096)] = Field(
-        default=128, description="Hashes in a signature: more of them miss fewer pairs."
+        default=112, description="Hashes in a signature."
     )
     bands: Annotated[int, Integer(minimum=1, maximum=512)] = Field(
-        default=32, description="Bands of the signature, which they divide evenly; a pair that shares one is verified."
+        default=16,
+        description="Bands that a signature has; a pair that shares one is verified, so that more of them miss fewer.",
     )
     against: Annotated[tuple[str, ...], ListOf(RefTo(("corpus",)))] = Field(
         default=(), description="Other corpora whose documents count as well, and stay."

@@ -1,6 +1,6 @@
 -- Documents with the same text, in clusters that are called by the document that stays: the smallest id.
 WITH staying AS (
-  SELECT doc_id, md5(text) AS digest
+  SELECT doc_id, md5_number(text) AS digest
   FROM documents
   ANTI JOIN gone USING (doc_id)
 ), repeated AS (

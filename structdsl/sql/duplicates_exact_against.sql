@@ -1,10 +1,10 @@
 -- Documents with the same text, among themselves and in other corpora; what another corpus has leaves altogether.
 WITH staying AS (
-  SELECT doc_id, md5(text) AS digest
+  SELECT doc_id, md5_number(text) AS digest
   FROM documents
   ANTI JOIN gone USING (doc_id)
 ), elsewhere AS (
-  SELECT md5(text) AS digest, min(corpus || '/' || doc_id) AS cluster_id
+  SELECT md5_number(text) AS digest, min(corpus || '/' || doc_id) AS cluster_id
   FROM others
   GROUP BY digest
 ), repeated AS (

@@ -6,6 +6,8 @@ from structdsl_runtime.operations.cache_teacher import cache_teacher
 from structdsl_runtime.operations.chunk import chunk
 from structdsl_runtime.operations.count_tokens import count_tokens
 from structdsl_runtime.operations.decontaminate import decontaminate
+from structdsl_runtime.operations.dedup_documents import cluster_documents, compare_documents, sign_documents
+from structdsl_runtime.operations.dedup_lines import dedup_lines, number_lines
 from structdsl_runtime.operations.evaluate import closed_book, divergence, perplexity
 from structdsl_runtime.operations.fixture import fixture
 from structdsl_runtime.operations.measure_signals import measure_signals
@@ -40,6 +42,11 @@ OPERATIONS: dict[str, Function] = {
     "split_conversations": split_conversations,
     "measure_signals": measure_signals,
     "chunk": chunk,
+    "sign_documents": sign_documents,
+    "compare_documents": compare_documents,
+    "cluster_documents": cluster_documents,
+    "number_lines": number_lines,
+    "dedup_lines": dedup_lines,
     "decontaminate": decontaminate,
     "build_outline": build_outline,
     "fixture": fixture,

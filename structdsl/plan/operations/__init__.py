@@ -12,10 +12,11 @@ from structdsl.plan.operations.data import (
     Chunk,
     ChunkSections,
     ChunkTokens,
+    ClusterDocuments,
+    CompareDocuments,
     CountTokens,
     Decontaminate,
     DedupLines,
-    DedupMinhash,
     DedupSemantic,
     EmbedChunks,
     Fixture,
@@ -23,6 +24,7 @@ from structdsl.plan.operations.data import (
     IdentifyLanguage,
     MapPython,
     MeasureSignals,
+    NumberLines,
     Passes,
     Query,
     ReadDataset,
@@ -34,6 +36,7 @@ from structdsl.plan.operations.data import (
     Redact,
     Replacement,
     ScoreRows,
+    SignDocuments,
     SplitConversations,
     Structurise,
     Synthesise,
@@ -97,7 +100,10 @@ Operation = Annotated[
     | ChunkTokens
     | Decontaminate
     | DedupLines
-    | DedupMinhash
+    | NumberLines
+    | ClusterDocuments
+    | CompareDocuments
+    | SignDocuments
     | DedupSemantic
     | EmbedChunks
     | GroupByCohesion
@@ -144,10 +150,11 @@ __all__ = [
     "ChunkSections",
     "ChunkTokens",
     "ClosedBook",
+    "ClusterDocuments",
+    "CompareDocuments",
     "CountTokens",
     "Decontaminate",
     "DedupLines",
-    "DedupMinhash",
     "DedupSemantic",
     "Distill",
     "Divergence",
@@ -168,6 +175,7 @@ __all__ = [
     "MeasureSignals",
     "MergeModels",
     "MultipleChoice",
+    "NumberLines",
     "Operation",
     "Optimizer",
     "Pack",
@@ -191,6 +199,7 @@ __all__ = [
     "ScoreRows",
     "ScoreSamples",
     "ScratchModel",
+    "SignDocuments",
     "SplitConversations",
     "Structurise",
     "Swap",

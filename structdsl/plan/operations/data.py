@@ -102,15 +102,34 @@ class SplitConversations(Arguments):
     version: Literal[1] = 1
 
 
-class DedupMinhash(Arguments):
-    """Clusters of documents whose word n-grams overlap; candidates by MinHash bands, each pair verified."""
+class SignDocuments(Arguments):
+    """The MinHash signature of each document, over its runs of words."""
 
-    op: Literal["dedup_minhash"] = "dedup_minhash"
+    row_input: ClassVar[str | None] = "documents"
+
+    op: Literal["sign_documents"] = "sign_documents"
+    version: Literal[1] = 1
+    ngram: int  # words
+    permutations: int  # numbers of a signature
+
+
+class CompareDocuments(Arguments):
+    """Pairs of documents with their Jaccard similarity: of all runs of words that one or both have, the share that
+    both have.
+    """
+
+    op: Literal["compare_documents"] = "compare_documents"
     version: Literal[1] = 1
     ngram: int
-    threshold: float  # Jaccard similarity of the shingles
-    permutations: int
-    bands: int
+
+
+class ClusterDocuments(Arguments):
+    """Clusters of documents that pairs connect; the smallest id of each stays, unless another corpus has one of it."""
+
+    op: Literal["cluster_documents"] = "cluster_documents"
+    version: Literal[1] = 1
+    method: Literal["minhash", "semantic"]
+    threshold: float  # the least similarity that connects
 
 
 class DedupSemantic(Arguments):
@@ -121,12 +140,22 @@ class DedupSemantic(Arguments):
     above: float  # cosine similarity
 
 
+class NumberLines(Arguments):
+    """The lines of each document as numbers, each once; equal lines have equal numbers."""
+
+    row_input: ClassVar[str | None] = "documents"
+
+    op: Literal["number_lines"] = "number_lines"
+    version: Literal[1] = 1
+
+
 class DedupLines(Arguments):
-    """Documents without the lines that many of them repeat, counted again."""
+    """Documents without the lines of a list, and what was cut out of them."""
+
+    row_input: ClassVar[str | None] = "documents"
 
     op: Literal["dedup_lines"] = "dedup_lines"
     version: Literal[1] = 1
-    at_least: int  # documents
 
 
 class Decontaminate(Arguments):

@@ -21,6 +21,7 @@ ROLES = {
     role: ", ".join(f"{n} {t}" for n, t in columns.items() if n != "n_tokens") for role, columns in PROMISED.items()
 }
 COLUMNS = {
+    "documents": promised.columns("doc_id VARCHAR, text VARCHAR, source VARCHAR, n_chars BIGINT"),  # without a role
     "faults": promised.DROPPED,
     "verdicts": promised.DROPPED,
     "matches": promised.MATCHES,
@@ -32,6 +33,12 @@ COLUMNS = {
     "samples": promised.RENDERED,
     "tokens": promised.TOKENS,
     "packed": promised.PACKED,
+    "signatures": promised.SIGNATURES,
+    "similar": promised.SIMILAR,
+    "clusters": promised.CLUSTERS,
+    "lines": promised.LINES,
+    "cut": promised.CUT_LINES,
+    "emptied": promised.DROPPED,
 }
 
 Table = list[dict[str, Any]]
@@ -104,7 +111,7 @@ class FakeOutputs:
     def table(self, name: str) -> Iterator[FakeWriter]:
         wanted = (*COLUMNS["signals"][:1], *(c for c in COLUMNS["signals"] if c.name in self._signals))
         columns = ", ".join(f'"{c.name}" {c.type}' for c in (wanted if name == "signals" else COLUMNS.get(name, ())))
-        columns = ROLES[self._role] if name == "documents" else columns
+        columns = ROLES[self._role] if name == "documents" and self._role else columns
         connection = duckdb.connect()
         connection.execute(f"CREATE TABLE t ({columns})")
         schema = connection.table("t").to_arrow_table().schema

@@ -1,0 +1,91 @@
+"""Lines of texts, found and numbered over whole buffers, and cut out of them.
+
+A line that counts has a letter or a digit, and is no heading of Markdown: marks alone (fences, rules, brackets) and
+headings hold what is around them together. White space at its ends does not count.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from structdsl_runtime.text.hashed import Hashes, numbers_of
+from structdsl_runtime.text.words import Bytes, Numbers, Texts, offsets_of, strings
+
+Mask = npt.NDArray[np.bool_]
+
+_NEWLINE: Final = 10
+_HASH: Final = 35
+_SPACE: Final = np.isin(np.arange(256), [9, 10, 11, 12, 13, 32])
+_WORD: Final = np.array([byte >= 0x80 or chr(byte).isalnum() for byte in range(256)])
+_LEVELS: Final = 6  # of headings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lines:
+    """The lines of some texts, in order: line l is `data[begin[l]:end[l]]`, its newline included."""
+
+    data: Bytes
+    ends: Numbers  # of the texts in `data`; one more than there are texts
+    begin: Numbers
+    end: Numbers
+    text: Numbers  # of each line
+    numbers: Hashes
+    counts: Mask  # whether the line may be cut
+
+
+def lines(texts: Texts) -> Lines:
+    """All lines of texts; a missing text has none."""
+    ends, buffer = offsets_of(texts), texts.buffers()[2]
+    data = np.frombuffer(buffer, np.uint8)[int(ends[0]) : int(ends[-1])] if buffer else np.empty(0, np.uint8)
+    ends -= ends[0]
+    end = np.unique(np.concatenate((np.flatnonzero(data == _NEWLINE) + 1, ends[1:][np.diff(ends) > 0])))
+    begin = np.concatenate((np.zeros(min(len(end), 1), np.int64), end[:-1]))
+    first, last = _trimmed(data, begin, end)
+    words = np.concatenate((np.zeros(1, np.int64), np.cumsum(_WORD[data])))
+    counts = (words[end] > words[begin]) & ~_headings(data, first, last)
+    return Lines(
+        data=data,
+        ends=ends,
+        begin=begin,
+        end=end,
+        text=np.searchsorted(ends, begin, side="right") - 1,
+        numbers=numbers_of(data, first, last - first),
+        counts=counts,
+    )
+
+
+def cut(found: Lines, gone: Mask) -> Texts:
+    """The texts without these lines; with the last line of a text goes the newline before it."""
+    begin, end = found.begin[gone], found.end[gone]
+    at_end = (end == found.ends[found.text[gone] + 1]) & (begin > found.ends[found.text[gone]])
+    begin = begin - (at_end & (found.data[end - 1] != _NEWLINE))
+    change = np.zeros(len(found.data) + 1, np.int32)
+    np.add.at(change, begin, 1)
+    np.add.at(change, end, -1)
+    stays = np.cumsum(change[:-1]) == 0
+    left = np.concatenate((np.zeros(1, np.int64), np.cumsum(stays)))
+    return strings(found.data[stays], left[found.ends])
+
+
+def _trimmed(data: Bytes, begin: Numbers, end: Numbers) -> tuple[Numbers, Numbers]:
+    """Where each line begins and ends without the white space around it."""
+    there = np.flatnonzero(~_SPACE[data])
+    low, high = np.searchsorted(there, begin), np.searchsorted(there, end)
+    some = high > low
+    first, last = begin.copy(), begin.copy()
+    first[some] = there[low[some]]
+    last[some] = there[high[some] - 1] + 1
+    return first, last
+
+
+def _headings(data: Bytes, first: Numbers, last: Numbers) -> Mask:
+    other = np.flatnonzero(data != _HASH)
+    at = np.searchsorted(other, first)
+    after = np.where(at < len(other), other[np.minimum(at, len(other) - 1)] if len(other) else last, last)
+    level = after - first
+    blank = _SPACE[data[np.minimum(after, len(data) - 1)]] if len(data) else np.zeros(0, np.bool_)
+    return (level > 0) & (level <= _LEVELS) & (after < last) & blank

@@ -1,0 +1,24 @@
+"""Shingles of texts: the runs of n words that each has, as 64-bit numbers.
+
+A text with fewer than n words has one shingle, all its words; one without a word has none, and is like nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from structdsl_runtime.text.hashed import Hashes, all_words, hashed, runs
+from structdsl_runtime.text.words import Numbers, Texts
+
+
+def shingles(texts: Texts, n: int) -> tuple[Hashes, Numbers]:
+    """The shingles of all texts, with repetitions, and where those of each begin (one more than there are texts)."""
+    found = hashed(texts)
+    counts = np.where(found.lengths >= n, found.lengths - n + 1, np.minimum(found.lengths, 1))
+    starts = np.concatenate((np.zeros(1, np.int64), np.cumsum(counts)))
+    at = np.repeat(found.starts[:-1] - starts[:-1], counts) + np.arange(int(starts[-1]))
+    whole = runs(found.words, n)
+    made = whole[np.minimum(at, len(whole) - 1)] if len(whole) else np.zeros(len(at), np.uint64)
+    few = np.flatnonzero((found.lengths > 0) & (found.lengths < n))
+    made[starts[few]] = all_words(found, few)
+    return made, starts

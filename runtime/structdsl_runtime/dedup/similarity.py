@@ -1,0 +1,87 @@
+"""True Jaccard similarities of pairs of documents, over their sets of shingles.
+
+The sets lie in a file that is mapped: what is in memory of them is what the pairs at hand need. A set is compared with
+another by sorting both together, many pairs at a time, each pair under a number of its own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from structdsl_runtime.text.hashed import Hashes
+from structdsl_runtime.text.words import Numbers
+
+_TOGETHER: Final = 1 << 21  # shingles that are sorted together
+_PAIRS: Final = 1 << 16  # pairs that are: the upper 16 bits say which
+_BITS: Final = np.uint64(48)  # of a shingle: within two documents, no two are ever taken for the same
+_NOTHING: Final = np.zeros(0, np.int64)
+_LOWER: Final = np.uint64((1 << 48) - 1)
+
+
+class Sets:
+    """Sets of shingles in a file, numbered as they are added; all are added before any are compared."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = path.open("wb")
+        self._sizes: list[Numbers] = []
+        self._count = 0
+        self._starts: Numbers = np.zeros(1, np.int64)
+        self._all: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        self._all = None
+        self._path.unlink()
+
+    def add(self, shingles: Hashes, starts: Numbers) -> Numbers:
+        """The numbers of the sets of these texts, at most 65,536; what a text has twice counts once."""
+        counts = np.diff(starts)
+        owner = np.repeat(np.arange(len(counts), dtype=np.uint64), counts)
+        keys = np.sort(owner << _BITS | shingles >> np.uint64(16))
+        keys = keys[np.concatenate((np.ones(min(len(keys), 1), np.bool_), keys[1:] != keys[:-1]))]
+        (keys & _LOWER).tofile(self._file)
+        self._sizes.append(np.bincount((keys >> _BITS).astype(np.int64), minlength=len(counts)))
+        first, self._count = self._count, self._count + len(counts)
+        return np.arange(first, self._count)
+
+    def similarities(self, first: Numbers, second: Numbers) -> npt.NDArray[np.float64]:
+        """Of sets `first[i]` and `second[i]`, the share of what either has that both have; of nothing, 0."""
+        if self._all is None:
+            self._file.flush()
+            self._starts = np.concatenate((self._starts, np.cumsum(np.concatenate([_NOTHING, *self._sizes]))))
+            here = self._starts[-1] > 0
+            self._all = np.memmap(self._path, np.uint64, "r") if here else np.empty(0, np.uint64)
+        sizes = np.diff(self._starts)
+        either = sizes[first] + sizes[second]
+        shared = np.zeros(len(first), np.int64)
+        before = np.concatenate((np.zeros(1, np.int64), np.cumsum(either)))
+        at = 0
+        while at < len(first):
+            end = int(np.searchsorted(before, before[at] + _TOGETHER, side="right")) - 1
+            end = min(max(end, at + 1), at + _PAIRS, len(first))
+            shared[at:end] = self._shared(first[at:end], second[at:end])
+            at = end
+        return shared / np.maximum(either - shared, 1)
+
+    def _shared(self, first: Numbers, second: Numbers) -> Numbers:
+        keys = np.sort(np.concatenate((self._keyed(first), self._keyed(second))), kind="stable")  # merges sorted runs
+        twice = keys[1:][keys[1:] == keys[:-1]]
+        return np.bincount((twice >> _BITS).astype(np.int64), minlength=len(first))
+
+    def _keyed(self, sets: Numbers) -> Hashes:
+        """All members of the sets, each under the place of its set."""
+        begin, sizes = self._starts[sets], np.diff(self._starts)[sets]
+        at = np.repeat(begin - (np.cumsum(sizes) - sizes), sizes) + np.arange(int(sizes.sum()))
+        keyed: Hashes = self._all[at] | np.repeat(np.arange(len(sets), dtype=np.uint64), sizes) << _BITS
+        return keyed
