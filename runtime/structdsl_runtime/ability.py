@@ -72,7 +72,6 @@ WORDS = {
     "read_structure": "a rule of variant given",
     "read_table": "reading a table (`table`)",
     "recall": "the task `recall`",
-    "redact": "redaction (`redact`)",
     "score_rows": "a curriculum by a model (`curriculum`)",
     "score_samples": "choosing rows by a model (`easiest`, `fas`)",
     "structurise": "a rule of variant structurise",

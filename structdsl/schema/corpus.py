@@ -12,7 +12,16 @@ from pydantic import Field
 from structdsl.plan.operations import Role
 from structdsl.schema.block import Schema
 from structdsl.schema.chunking import CHUNKINGS, Chunking
-from structdsl.schema.cleaning import DEDUPLICATIONS, REDACTIONS, Deduplication, Ngrams, Quality, Redaction
+from structdsl.schema.cleaning import (
+    DEDUPLICATIONS,
+    NORMALISATIONS,
+    REDACTIONS,
+    Deduplication,
+    Ngrams,
+    Normalisation,
+    Quality,
+    Redaction,
+)
 from structdsl.schema.containers import CallOf, MapOf, OneOf, OneOrMany, RefTo
 from structdsl.schema.reader import ERROR, Reader, Type
 from structdsl.schema.scalars import Choice, Count, Integer, Literal, Predicate, Ratio, String
@@ -139,8 +148,11 @@ class Corpus(Documents):
     columns: Annotated[dict[str, str], MapOf(None, String())] = Field(
         default={}, description="Our name of a column and the name that it has in the source."
     )
+    normalise: Annotated[tuple[Normalisation, ...], NoneOr(CallOf(NORMALISATIONS))] = Field(
+        default=(), description="What every text is brought into the form of, before anything else sees it [line ends]."
+    )
     redact: Annotated[tuple[Redaction, ...], NoneOr(CallOf(REDACTIONS))] = Field(
-        default=(), description="What is replaced in every text before anything else sees it."
+        default=(), description="What is replaced in every text, so that it is stored nowhere."
     )
     limit: Annotated[int | None, Count("docs")] = Field(default=None, description="Read the first N documents.")
 

@@ -6,6 +6,8 @@ the spec and not the data is wrong. One portion after the other is read, a batch
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 from structdsl.plan import ReadFiles
 from structdsl_runtime.operation import Context, Inputs, Outputs
 from structdsl_runtime.reading.found import Found, check, together
@@ -23,12 +25,13 @@ def read_files(arguments: ReadFiles, inputs: Inputs, outputs: Outputs, context: 
     parts: list[Found] = []
     taken: set[str] = set()
     files = {name: number for number, name in enumerate(dict.fromkeys(portion.source.shown for portion in cut))}
-    with outputs.table("documents") as documents, outputs.table("faults") as faults:
+    with outputs.table("documents") as documents, outputs.table("faults") as faults, ExitStack() as stack:
+        redactions = stack.enter_context(outputs.table("redactions")) if arguments.redact else None
         for portion in cut:
             context.progress(files[portion.source.shown], len(files), "files")
             room = arguments.limit - len(taken) if arguments.limit is not None else None
             if room == 0:
                 break
-            parts.append(read_portion(arguments, portion, documents, faults, taken=taken, room=room))
+            parts.append(read_portion(arguments, portion, documents, faults, redactions, taken=taken, room=room))
     check(arguments, together(parts), len(files))
     context.progress(len(files), len(files), "files")

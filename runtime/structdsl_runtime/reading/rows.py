@@ -10,7 +10,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final, cast
 
 import pyarrow as pa
@@ -37,6 +37,8 @@ class Row:
     plain: bool = False  # of JSON: all of it can be written as UTF-8, and nothing of it needs a second look
     reason: str = ""
     evidence: str = ""
+    titled: Callable[[str], str] | None = None  # how its text gives it a title, where it has none
+    redacted: dict[str, int] = field(default_factory=dict)  # kind -> how often
 
 
 def rows_of(portion: Portion, most: int) -> Iterator[Row]:

@@ -23,15 +23,16 @@ from structdsl.plan.operations.data import (
     IdentifyLanguage,
     JudgeQuality,
     MapPython,
+    Normalisation,
     Passes,
     Query,
     ReadDataset,
     ReadFiles,
+    Reading,
     ReadObjects,
     ReadStructure,
     ReadTable,
     ReadTerms,
-    Redact,
     Replacement,
     ScoreRows,
     SplitConversations,
@@ -109,7 +110,6 @@ Operation = Annotated[
     | ReadStructure
     | ReadTable
     | ReadTerms
-    | Redact
     | ScoreRows
     | SplitConversations
     | Structurise
@@ -168,6 +168,7 @@ __all__ = [
     "MapPython",
     "MergeModels",
     "MultipleChoice",
+    "Normalisation",
     "Operation",
     "Optimizer",
     "Pack",
@@ -180,8 +181,8 @@ __all__ = [
     "ReadStructure",
     "ReadTable",
     "ReadTerms",
+    "Reading",
     "Recall",
-    "Redact",
     "RenderChat",
     "RenderScpt",
     "RenderSsft",

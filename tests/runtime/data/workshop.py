@@ -20,6 +20,7 @@ ROLES = {
 }
 COLUMNS = {
     "faults": promised.DROPPED,
+    "redactions": promised.REDACTIONS,
     "verdicts": promised.DROPPED,
     "matches": promised.MATCHES,
     "counts": promised.COUNTS,
