@@ -37,7 +37,7 @@ def read_corpus(corpus: Declaration, planner: Planner) -> None:
     values, name = corpus.values, corpus.address
     promised = tuple(column for column in promised_columns(corpus) if column.name != "n_tokens")
     own = own_columns(corpus, planner)
-    operation, sources = _reader(corpus)
+    operation, sources = _reader(corpus, planner)
     operation = operation.model_copy(
         update={
             "columns": dict(sorted(values.columns.items())),
@@ -70,12 +70,14 @@ def read_corpus(corpus: Declaration, planner: Planner) -> None:
     identify_language(corpus, planner)
 
 
-def _reader(corpus: Declaration) -> tuple[ReadFiles | ReadObjects | ReadDataset | ReadTable, tuple[str, ...]]:
+def _reader(
+    corpus: Declaration, planner: Planner
+) -> tuple[ReadFiles | ReadObjects | ReadDataset | ReadTable, tuple[str, ...]]:
     """The operation that reads the source, as far as the source decides it, and the files that decide its result."""
     name, role, source = corpus.name, corpus.values.role, corpus.values.source
     if isinstance(source, Files):
         if "://" in source.pattern:
-            return ReadObjects(corpus=name, role=role, pattern=source.pattern), ()
+            return ReadObjects(corpus=name, role=role, pattern=source.pattern), (source.pattern,)
         return ReadFiles(corpus=name, role=role, pattern=source.pattern), (source.pattern,)
     if isinstance(source, HfDataset):
         dataset = ReadDataset(
@@ -84,12 +86,12 @@ def _reader(corpus: Declaration) -> tuple[ReadFiles | ReadObjects | ReadDataset 
             id=source.id,
             name=source.name,
             split=source.split,
-            revision=source.revision,
+            revision=planner.locked(f"{corpus.address}.read", source.id, source.revision),
             token=source.token,
         )
         return dataset, ()
     table = ReadTable(corpus=name, role=role, uri=source.uri)
-    return table, () if "://" in source.uri else (source.uri,)
+    return table, (source.uri.partition("#")[0],)
 
 
 def _normalisation(entry: Unicode | Whitespace | Boilerplate) -> Normalisation:

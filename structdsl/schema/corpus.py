@@ -48,7 +48,7 @@ class NoneOr:
 
 
 class Files(Schema):
-    """`files("notes/*.md")`: Markdown and text files whole, JSON Lines row by row, from a folder or an object store."""
+    """`files("notes/*.md")`: texts whole, tables and JSON Lines row by row, from a folder or an object store."""
 
     pattern: Annotated[str, FilePath()] = Field(
         description="A glob, relative to the file that declares it; `**` crosses folders, `s3://…` names a bucket."
@@ -70,10 +70,11 @@ class HfDataset(Schema):
 
 
 class Table(Schema):
-    """`table("warehouse/articles.parquet")`: a table that is there already, Parquet files or a database's."""
+    """`table("warehouse/articles.parquet")`: a table that is there already, in files of rows or in a database."""
 
     uri: Annotated[str, FilePath()] = Field(
-        description="A path or glob relative to the file that declares it, or a URI such as `postgres://…`."
+        description="A path or glob relative to the file that declares it, or a URI; `lake.duckdb#articles` is a table"
+        " of a DuckDB file."
     )
 
 

@@ -23,7 +23,7 @@ from structdsl_runtime.reading.streams import MOST_BYTES
 from structdsl_runtime.text import records
 from structdsl_runtime.text.conversations import UnfitError
 from structdsl_runtime.text.normalise import UndecodableError, check_encodable
-from structdsl_runtime.text.sources import readable, stamp, unreadable
+from structdsl_runtime.text.sources import readable, unreadable
 
 BATCH_ROWS: Final = 512
 BATCH_CHARS: Final = 4 << 20
@@ -63,7 +63,7 @@ def read_portion(
                 sink.take(rows_of(portion, most))
         except _BROKEN as error:
             raise unreadable(shown, _first_line(error)) from None
-    if stamp(portion.source.path) != portion.source.stamp:
+    if portion.source.now() != portion.source.stamp:
         raise unreadable(shown, "it changed while it was read", "run again when nothing writes to it")
     return sink.close()
 
