@@ -25,6 +25,7 @@ from structdsl.plan import (
     Fixture,
     Graph,
     Guard,
+    Normalisation,
     Operation,
     Output,
     Plan,
@@ -33,6 +34,7 @@ from structdsl.plan import (
     ReadFiles,
     ReadObjects,
     ReadTable,
+    Replacement,
     Step,
     Structurise,
 )
@@ -47,7 +49,7 @@ ASKING = (EmbedChunks, Structurise)  # rules of a taxonomy
 BEFORE = "before_"  # opens the names of their inputs that are answers of earlier rules
 READERS = (ReadFiles, ReadObjects, ReadDataset, ReadTable)
 DOCUMENTS = ("source", "read")  # suffixes of the table that holds a corpus as it came, the first of them that is there
-ROWS = frozenset({".jsonl", ".ndjson"})  # files of which each line is a document
+ROWS = frozenset({".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow", ".feather"})  # a row is a document
 
 
 class Refused(Exception):  # noqa: N818 - a state of affairs
@@ -103,14 +105,25 @@ def plan_of_test(plan: Plan, name: str, given: Tables, expect: Tables, roles: Ma
 def _documents(step: Step, rows: Sequence[Row], corpus: str, role: Role) -> Step:
     """The step with documents in place of what it would read or make."""
     operation = step.operation
+    normalise: tuple[Normalisation, ...] = ()
+    redact: tuple[Replacement, ...] = ()
+    if isinstance(operation, (Fixture, *READERS)):
+        normalise, redact = operation.normalise, operation.redact
     if isinstance(operation, Fixture):
         whole = operation.whole  # an empty corpus that is now given
     else:
-        whole = isinstance(operation, ReadFiles | ReadObjects) and PurePosixPath(operation.pattern).suffix not in ROWS
+        whole = isinstance(operation, ReadFiles | ReadObjects) and not _has_rows(operation.pattern)
     name, output = next(iter(step.outputs.items()))
     extra = tuple(column.name for column in output.columns if column.name not in PROMISED[role])
     documents = {name: tuple(map(dict, rows))}
-    return _replaced(step, Fixture(corpus=corpus, role=role, whole=whole, extra=extra, rows=documents))
+    given = Fixture(
+        corpus=corpus, role=role, whole=whole, extra=extra, rows=documents, normalise=normalise, redact=redact
+    )
+    return _replaced(step, given)
+
+
+def _has_rows(pattern: str) -> bool:
+    return any(suffix in ROWS for suffix in PurePosixPath(pattern.lower()).suffixes[-2:])
 
 
 def _tables(step: Step, tables: Mapping[str, Sequence[Row]], *, test: str) -> Step:

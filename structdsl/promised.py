@@ -56,6 +56,7 @@ MESSAGES = "messages"
 """The column with the turns of a row that is a conversation, the answer or the better answer last."""
 
 DROPPED = columns("doc_id VARCHAR, source VARCHAR, step VARCHAR, reason VARCHAR, evidence VARCHAR")
+REDACTIONS = columns("doc_id VARCHAR, kind VARCHAR, n BIGINT")
 CHUNKS = columns(
     "chunk_id VARCHAR, doc_id VARCHAR, corpus VARCHAR, position BIGINT, text VARCHAR, n_tokens BIGINT,"
     "heading_path VARCHAR[], heading_id VARCHAR, start_byte BIGINT, end_byte BIGINT"
@@ -232,6 +233,8 @@ def _of_corpus(corpus: Declaration, unit: Unit) -> Iterator[tuple[str, tuple[Col
     yield name, documents
     yield f"{name}_dropped", DROPPED
     yield f"{name}_signals", (Column(name="doc_id", type="VARCHAR"), *SIGNALS)
+    if getattr(corpus.values, "redact", ()):
+        yield f"{name}_redactions", REDACTIONS
     if corpus.values.role in {"domain", "replay", "probe"}:
         yield f"{name}_chunks", CHUNKS
     if finds_clusters(corpus):

@@ -14,6 +14,7 @@ from structdsl.plan import (
     CacheTeacher,
     Place,
     Plan,
+    ReadTable,
     Step,
 )
 from structdsl_runtime.executor import selected
@@ -41,7 +42,10 @@ CARRIED_OUT = frozenset(
         "pack",
         "perplexity",
         "query",
+        "read_dataset",
         "read_files",
+        "read_objects",
+        "read_table",
         "read_terms",
         "render_chat",
         "render_scpt",
@@ -69,18 +73,18 @@ WORDS = {
     "lm_eval": "the task `lm_eval`",
     "map_python": "a corpus made in Python (`python`)",
     "multiple_choice": "the task `multiple_choice`",
-    "read_dataset": "a dataset of the Hub (`hf_dataset`)",
-    "read_objects": "reading from an object store",
     "read_structure": "a rule of variant given",
-    "read_table": "reading a table (`table`)",
     "recall": "the task `recall`",
-    "redact": "redaction (`redact`)",
     "score_rows": "a curriculum by a model (`curriculum`)",
     "score_samples": "choosing rows by a model (`easiest`, `fas`)",
     "structurise": "a rule of variant structurise",
     "synthesise": "a corpus of variant synthetic",
 }
 """Operations of the language that are not here, in the words of the language."""
+
+
+FILES_OF_ROWS = (".parquet", ".arrow", ".feather", ".csv", ".tsv", ".jsonl", ".ndjson", ".gz", ".zst")
+"""Ends of addresses behind which there are files, and no database."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +116,8 @@ def _passed_over(step: Step) -> Iterator[tuple[str, str]]:
     if step.placement is not None and step.placement.processes > 1:
         yield "cluster", "making data on several processes (`cluster`)"
     match step.operation:
+        case ReadTable(uri=uri) if "://" in uri and not uri.lower().endswith(FILES_OF_ROWS):
+            yield "source", f"reading a table of a database (`{uri.partition('://')[0]}://`)"
         case CacheTeacher(cache=cache) if cache.method != "hidden":
             yield "distill", f"`cache = {cache.method}`"
         case _:

@@ -53,7 +53,12 @@ class Sources:
         self._verified: set[str] = set()  # by this run
 
     def listing(self, pattern: str) -> Listing:
-        """What a glob matches now."""
+        """What a glob matches now; for objects of a store, what the store says of them stands for their content."""
+        if "://" in pattern:
+            from structdsl_runtime.reading.objects import listing  # noqa: PLC0415 - most plans read no store
+
+            found = listing(pattern)
+            return {pattern: UNREADABLE} if found is None else found
         base, files = match(pattern, self._root)
         return {path.relative_to(base).as_posix(): self._hash(path) for path in files}
 

@@ -7,16 +7,17 @@ from structdsl.lower.own_columns import add_own_columns, own_columns
 from structdsl.lower.planner import Planner
 from structdsl.plan import (
     Column,
-    Operation,
+    Normalisation,
     Output,
     ReadDataset,
     ReadFiles,
     ReadObjects,
     ReadTable,
-    Redact,
     Replacement,
 )
-from structdsl.promised import DROPPED, promised_columns
+from structdsl.promised import DROPPED, REDACTIONS, promised_columns
+from structdsl.schema.cleaning import REDACTIONS as REDACTIONS_BY_NAME
+from structdsl.schema.cleaning import Boilerplate, Redaction, Unicode, Whitespace
 from structdsl.schema.corpus import Files, HfDataset
 from structdsl.unit import Declaration
 
@@ -36,7 +37,20 @@ def read_corpus(corpus: Declaration, planner: Planner) -> None:
     values, name = corpus.values, corpus.address
     promised = tuple(column for column in promised_columns(corpus) if column.name != "n_tokens")
     own = own_columns(corpus, planner)
-    operation, sources = _reader(corpus)
+    operation, sources = _reader(corpus, planner)
+    operation = operation.model_copy(
+        update={
+            "columns": dict(sorted(values.columns.items())),
+            "limit": values.limit,
+            "normalise": tuple(_normalisation(entry) for entry in values.normalise),
+            "redact": tuple(_replacement(entry) for entry in values.redact),
+        }
+    )
+    redactions = {
+        "redactions": Output(
+            table=f"{name}_redactions", columns=REDACTIONS, doc="How often what was redacted, by document and kind."
+        )
+    }
     made = unidentified_table(corpus, planner)
     last = f"{name}_fields" if own else made
     planner.add(
@@ -45,58 +59,51 @@ def read_corpus(corpus: Declaration, planner: Planner) -> None:
         at=corpus.span_of("source"),
         sources=sources,
         outputs={
-            "documents": Output(
-                table=f"{name}_source" if values.redact else last,
-                columns=promised,
-                doc="Every document that could be read.",
-            ),
+            "documents": Output(table=last, columns=promised, doc="Every document that could be read."),
             "faults": Output(table=f"{name}_faults", columns=DROPPED, doc="What could not be read, and why."),
+            **(redactions if values.redact else {}),
         },
         doc=corpus.block.doc,
     )
-    if values.redact:
-        replacements = tuple(
-            Replacement(what=type(entry).__name__.lower(), pattern=getattr(entry, "pattern", None), put=entry.with_)
-            for entry in values.redact
-        )
-        planner.add(
-            f"{name}.redact",
-            Redact(replacements=replacements),
-            at=corpus.span_of("redact"),
-            inputs={"documents": planner.owners[f"{name}_source"]},
-            outputs={"documents": Output(table=last, columns=promised, doc="The documents, redacted.")},
-        )
     if own:
         add_own_columns(corpus, last, made, own, planner)
     identify_language(corpus, planner)
 
 
-def _reader(corpus: Declaration) -> tuple[Operation, tuple[str, ...]]:
-    """The operation that reads the source, and the files on disk that decide its result."""
-    values, source = corpus.values, corpus.values.source
-    mapped = dict(sorted(values.columns.items()))
+def _reader(
+    corpus: Declaration, planner: Planner
+) -> tuple[ReadFiles | ReadObjects | ReadDataset | ReadTable, tuple[str, ...]]:
+    """The operation that reads the source, as far as the source decides it, and the files that decide its result."""
+    name, role, source = corpus.name, corpus.values.role, corpus.values.source
     if isinstance(source, Files):
         if "://" in source.pattern:
-            operation: Operation = ReadObjects(
-                corpus=corpus.name, role=values.role, pattern=source.pattern, columns=mapped, limit=values.limit
-            )
-            return operation, ()
-        operation = ReadFiles(
-            corpus=corpus.name, role=values.role, pattern=source.pattern, columns=mapped, limit=values.limit
-        )
-        return operation, (source.pattern,)
+            return ReadObjects(corpus=name, role=role, pattern=source.pattern), (source.pattern,)
+        return ReadFiles(corpus=name, role=role, pattern=source.pattern), (source.pattern,)
     if isinstance(source, HfDataset):
         dataset = ReadDataset(
-            corpus=corpus.name,
-            role=values.role,
+            corpus=name,
+            role=role,
             id=source.id,
             name=source.name,
             split=source.split,
-            revision=source.revision,
-            columns=mapped,
-            limit=values.limit,
+            revision=planner.locked(f"{corpus.address}.read", source.id, source.revision),
             token=source.token,
         )
         return dataset, ()
-    table = ReadTable(corpus=corpus.name, role=values.role, uri=source.uri, columns=mapped, limit=values.limit)
-    return table, () if "://" in source.uri else (source.uri,)
+    table = ReadTable(corpus=name, role=role, uri=source.uri)
+    return table, (source.uri.partition("#")[0],)
+
+
+def _normalisation(entry: Unicode | Whitespace | Boilerplate) -> Normalisation:
+    match entry:
+        case Unicode(form=form):
+            return Normalisation(what="unicode", form=form)
+        case Whitespace():
+            return Normalisation(what="whitespace")
+        case Boilerplate(max_words=words, phrases=phrases):
+            return Normalisation(what="boilerplate", max_words=words, phrases=phrases)
+
+
+def _replacement(entry: Redaction) -> Replacement:
+    what = next(name for name, schema in REDACTIONS_BY_NAME.items() if isinstance(entry, schema))
+    return Replacement.model_validate({"what": what, "pattern": getattr(entry, "pattern", None), "put": entry.with_})

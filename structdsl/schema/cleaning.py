@@ -14,6 +14,52 @@ from structdsl.schema.texts import Pattern
 from structdsl.signals import BUNDLES, SPLITTERS, Bundle, Splitter
 
 
+class Unicode(Schema):
+    """`unicode`: one spelling of each character, and no characters that nobody sees."""
+
+    form: Annotated[Literal["nfc", "nfkc"], Choice(("nfc", "nfkc"))] = Field(
+        default="nfc", description="The normal form of Unicode; `nfkc` also makes `ﬁ` two letters and `²` a 2."
+    )
+
+
+class Whitespace(Schema):
+    """`whitespace`: one kind of space, none at the end of a line, at most one blank line in a row."""
+
+
+PHRASES = (
+    "accept all cookies",
+    "accept cookies",
+    "all rights reserved",
+    "cookie policy",
+    "enable javascript",
+    "privacy policy",
+    "skip to content",
+    "skip to main content",
+    "subscribe to our newsletter",
+    "terms of service",
+    "terms of use",
+    "this site uses cookies",
+    "this website uses cookies",
+    "we use cookies",
+)
+
+
+class Boilerplate(Schema):
+    """`boilerplate(max_words = 12)`: short lines with a phrase of banners and menus in them leave the text."""
+
+    max_words: Annotated[int, Integer(minimum=1, maximum=1000)] = Field(
+        default=20, description="Words that a line has at most to be taken for boilerplate."
+    )
+    phrases: Annotated[tuple[str, ...], ListOf(String(minimum=1))] = Field(
+        default=PHRASES, description="What stands in such a line, in capital letters or small ones."
+    )
+
+
+NORMALISATIONS = {"unicode": Unicode, "whitespace": Whitespace, "boilerplate": Boilerplate}
+
+Normalisation = Unicode | Whitespace | Boilerplate
+
+
 class Quality(Schema):
     """`quality(gopher, words = whitespace)`: a published bundle of rules about words and lines, under one name."""
 

@@ -12,7 +12,16 @@ from pydantic import Field
 from structdsl.plan.operations import Role
 from structdsl.schema.block import Schema
 from structdsl.schema.chunking import CHUNKINGS, Chunking
-from structdsl.schema.cleaning import DEDUPLICATIONS, REDACTIONS, Deduplication, Ngrams, Quality, Redaction
+from structdsl.schema.cleaning import (
+    DEDUPLICATIONS,
+    NORMALISATIONS,
+    REDACTIONS,
+    Deduplication,
+    Ngrams,
+    Normalisation,
+    Quality,
+    Redaction,
+)
 from structdsl.schema.containers import CallOf, MapOf, OneOf, OneOrMany, RefTo
 from structdsl.schema.reader import ERROR, Reader, Type
 from structdsl.schema.scalars import Choice, Count, Integer, Literal, Predicate, Ratio, String
@@ -39,7 +48,7 @@ class NoneOr:
 
 
 class Files(Schema):
-    """`files("notes/*.md")`: Markdown and text files whole, JSON Lines row by row, from a folder or an object store."""
+    """`files("notes/*.md")`: texts whole, tables and JSON Lines row by row, from a folder or an object store."""
 
     pattern: Annotated[str, FilePath()] = Field(
         description="A glob, relative to the file that declares it; `**` crosses folders, `s3://…` names a bucket."
@@ -61,10 +70,11 @@ class HfDataset(Schema):
 
 
 class Table(Schema):
-    """`table("warehouse/articles.parquet")`: a table that is there already, Parquet files or a database's."""
+    """`table("warehouse/articles.parquet")`: a table that is there already, in files of rows or in a database."""
 
     uri: Annotated[str, FilePath()] = Field(
-        description="A path or glob relative to the file that declares it, or a URI such as `postgres://…`."
+        description="A path or glob relative to the file that declares it, or a URI; `lake.duckdb#articles` is a table"
+        " of a DuckDB file."
     )
 
 
@@ -139,8 +149,11 @@ class Corpus(Documents):
     columns: Annotated[dict[str, str], MapOf(None, String())] = Field(
         default={}, description="Our name of a column and the name that it has in the source."
     )
+    normalise: Annotated[tuple[Normalisation, ...], NoneOr(CallOf(NORMALISATIONS))] = Field(
+        default=(), description="What every text is brought into the form of, before anything else sees it [line ends]."
+    )
     redact: Annotated[tuple[Redaction, ...], NoneOr(CallOf(REDACTIONS))] = Field(
-        default=(), description="What is replaced in every text before anything else sees it."
+        default=(), description="What is replaced in every text, so that it is stored nowhere."
     )
     limit: Annotated[int | None, Count("docs")] = Field(default=None, description="Read the first N documents.")
 

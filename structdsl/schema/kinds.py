@@ -52,6 +52,7 @@ _MEASURED = frozenset({"exam", "probe"})
 _ROWS = frozenset({"instruction", "preference"})
 USELESS: dict[tuple[str, str], frozenset[str | None]] = {
     ("corpus", "keep"): _MEASURED,
+    ("corpus", "normalise"): _MEASURED,
     ("corpus", "redact"): _MEASURED,
     ("corpus", "dedup"): _MEASURED,
     ("corpus", "decontaminate"): _MEASURED,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 PROMISED_TABLES: Mapping[str, tuple[str, ...]] = {
-    "corpus": ("dropped", "chunks", "clusters", "matches", "heldout", "signals"),
+    "corpus": ("dropped", "redactions", "chunks", "clusters", "matches", "heldout", "signals"),
     "taxonomy": ("links", "titles", "attempts"),
     "mixture": ("summary",),
     "stage": ("samples", "packed", "log", "loss", "checkpoints"),
@@ -22,7 +22,7 @@ RECORDS = ("llm", "meta")
 """Schemas of what runs write beside the work: `meta.steps` and the like, which no block may read."""
 
 INNER_TABLES: Mapping[str, tuple[str, ...]] = {
-    "corpus": ("read", "faults", "counts", "verdicts", "headings", "redacted", "kept", "cut", "screened"),
+    "corpus": ("read", "faults", "counts", "verdicts", "headings", "kept", "cut", "screened"),
     "taxonomy": ("nodes", "trees", "named", "outlined"),
     "mixture": ("pool", "quotas", "drawn", "scores"),
     "stage": ("rows", "rendered", "tokens", "difficulty", "chosen"),

@@ -15,7 +15,9 @@ from structdsl_runtime.operations.merge_models import merge_models
 from structdsl_runtime.operations.models import fetch_model, load_model, scratch_model
 from structdsl_runtime.operations.pack import pack
 from structdsl_runtime.operations.query import query
-from structdsl_runtime.operations.read_files import read_files
+from structdsl_runtime.operations.read_dataset import read_dataset
+from structdsl_runtime.operations.read_files import read_files, read_objects
+from structdsl_runtime.operations.read_table import read_table
 from structdsl_runtime.operations.read_terms import read_terms
 from structdsl_runtime.operations.render_chat import render_chat
 from structdsl_runtime.operations.render_scpt import render_scpt
@@ -29,6 +31,9 @@ from structdsl_runtime.reading.in_parts import READING
 
 OPERATIONS: dict[str, Function] = {
     "read_files": read_files,
+    "read_objects": read_objects,
+    "read_dataset": read_dataset,
+    "read_table": read_table,
     "read_terms": read_terms,
     "train_tokenizer": train_tokenizer,
     "load_tokenizer": load_tokenizer,

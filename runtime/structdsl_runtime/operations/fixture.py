@@ -9,6 +9,8 @@ from typing import Any
 
 from structdsl.plan import Fixture, ReadFiles
 from structdsl_runtime.operation import Context, Fault, Inputs, Outputs, TableWriter
+from structdsl_runtime.reading.cleaning import Cleaner
+from structdsl_runtime.reading.rows import Row
 from structdsl_runtime.text import records
 from structdsl_runtime.text.conversations import UnfitError
 from structdsl_runtime.text.markdown import first_title
@@ -48,8 +50,16 @@ def _document(
 ) -> None:
     assert arguments.corpus is not None, "these are documents"
     assert arguments.role is not None, "a corpus has a role"
-    as_read = ReadFiles(corpus=arguments.corpus, role=arguments.role, pattern=SOURCE)
+    as_read = ReadFiles(
+        corpus=arguments.corpus,
+        role=arguments.role,
+        pattern=SOURCE,
+        normalise=arguments.normalise,
+        redact=arguments.redact,
+    )
     record = {name: value for name, value in row.items() if name not in ("meta", "source", "lang", *arguments.extra)}
+    if (cleaner := Cleaner.of(as_read)) is not None:
+        cleaner.clean([Row("L", number, record)])
     doc_id = records.identity(record, as_read) or str(number)
     source = str(row.get("source") or f"{SOURCE}#L{number}")
     try:

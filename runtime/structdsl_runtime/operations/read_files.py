@@ -1,4 +1,4 @@
-"""Files into documents: every row that does not become one becomes a fault with its reason.
+"""Files and objects into documents: every row that does not become one becomes a fault with its reason.
 
 A fault of one row never stops a run; a fault of the source does (no file, an absent column, nothing left), since then
 the spec and not the data is wrong. One portion after the other is read, a batch of rows of it in memory at a time.
@@ -6,11 +6,14 @@ the spec and not the data is wrong. One portion after the other is read, a batch
 
 from __future__ import annotations
 
-from structdsl.plan import ReadFiles
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from structdsl.plan import ReadFiles, Reading, ReadObjects
 from structdsl_runtime.operation import Context, Inputs, Outputs
 from structdsl_runtime.reading.found import Found, check, together
 from structdsl_runtime.reading.part import read_portion
-from structdsl_runtime.reading.portions import portions
+from structdsl_runtime.reading.portions import Portion, portions
 
 
 def read_files(arguments: ReadFiles, inputs: Inputs, outputs: Outputs, context: Context) -> None:
@@ -19,16 +22,27 @@ def read_files(arguments: ReadFiles, inputs: Inputs, outputs: Outputs, context: 
     Raises Fault E0513 (no file), E0514 (a column that no row has), E0515 (cannot be read), E0516 (nothing is left).
     """
     del inputs
-    cut = portions(arguments.pattern, context.root)
+    read_portions(arguments, portions(arguments.pattern, context.root), outputs, context)
+
+
+def read_objects(arguments: ReadObjects, inputs: Inputs, outputs: Outputs, context: Context) -> None:
+    """Read every object of the pattern in order, up to `limit` documents; raises the faults of `read_files`."""
+    del inputs
+    read_portions(arguments, portions(arguments.pattern, context.root), outputs, context)
+
+
+def read_portions(arguments: Reading, cut: Sequence[Portion], outputs: Outputs, context: Context) -> None:
+    """Read portions one after the other into the outputs; raises Fault E0514, E0515 and E0516."""
     parts: list[Found] = []
     taken: set[str] = set()
     files = {name: number for number, name in enumerate(dict.fromkeys(portion.source.shown for portion in cut))}
-    with outputs.table("documents") as documents, outputs.table("faults") as faults:
+    with outputs.table("documents") as documents, outputs.table("faults") as faults, ExitStack() as stack:
+        redactions = stack.enter_context(outputs.table("redactions")) if arguments.redact else None
         for portion in cut:
             context.progress(files[portion.source.shown], len(files), "files")
             room = arguments.limit - len(taken) if arguments.limit is not None else None
             if room == 0:
                 break
-            parts.append(read_portion(arguments, portion, documents, faults, taken=taken, room=room))
+            parts.append(read_portion(arguments, portion, documents, faults, redactions, taken=taken, room=room))
     check(arguments, together(parts), len(files))
     context.progress(len(files), len(files), "files")

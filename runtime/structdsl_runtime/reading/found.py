@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from structdsl.plan import ReadFiles
+from structdsl.plan import Reading
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.text import records, shapes
 
@@ -63,7 +63,7 @@ def without_duplicates(found: Found, count: int) -> Found:
     return replace(found, documents=found.documents - count, reasons=reasons) if count else found
 
 
-def check(arguments: ReadFiles, found: Found, files: int) -> None:
+def check(arguments: Reading, found: Found, files: int) -> None:
     """Raise Fault E0514 for a column that is nowhere, E0516 for a corpus with nothing in it."""
     known = shapes.KNOWN.get(arguments.role)
     for name in dict.fromkeys((*records.required(arguments), *arguments.columns)):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
 import pyarrow as pa
 
-from structdsl.plan import ReadFiles
+from structdsl.plan import Reading
 from structdsl_runtime.operation import TableWriter
+from structdsl_runtime.reading.cleaning import Cleaner
 from structdsl_runtime.reading.files import file_row, title_of
 from structdsl_runtime.reading.found import DUPLICATE, EARLIER, Found
 from structdsl_runtime.reading.plain import PlainText
@@ -21,7 +23,7 @@ from structdsl_runtime.reading.streams import MOST_BYTES
 from structdsl_runtime.text import records
 from structdsl_runtime.text.conversations import UnfitError
 from structdsl_runtime.text.normalise import UndecodableError, check_encodable
-from structdsl_runtime.text.sources import readable, stamp, unreadable
+from structdsl_runtime.text.sources import readable, unreadable
 
 BATCH_ROWS: Final = 512
 BATCH_CHARS: Final = 4 << 20
@@ -35,23 +37,24 @@ _TYPES: Final = {
 
 
 def read_portion(
-    arguments: ReadFiles,
+    arguments: Reading,
     portion: Portion,
     documents: TableWriter,
     faults: TableWriter,
+    redactions: TableWriter | None = None,
     *,
     taken: set[str] | None = None,
     room: int | None = None,
     most: int = MOST_BYTES,
 ) -> Found:
-    """Read a portion into `documents` and `faults`, and say what was found in it.
+    """Read a portion into `documents` and `faults`, and say what was found in it; `redactions` where there are any.
 
     `taken` are ids that may not be used again, to which those of this portion are added; `room` is how many documents
     are still wanted; `most` the bytes that one of them may have. Raises Fault E0515 where the file cannot be read, or
     is another when its end is reached.
     """
-    sink = Sink(arguments, portion.source.name, portion.source.shown, documents, faults, taken, room)
     shown = portion.source.shown
+    sink = Sink(arguments, portion.source.name, shown, documents, faults, redactions, taken, room)
     with readable(shown):
         try:
             if portion.format.whole:
@@ -60,7 +63,7 @@ def read_portion(
                 sink.take(rows_of(portion, most))
         except _BROKEN as error:
             raise unreadable(shown, _first_line(error)) from None
-    if stamp(portion.source.path) != portion.source.stamp:
+    if portion.source.now() != portion.source.stamp:
         raise unreadable(shown, "it changed while it was read", "run again when nothing writes to it")
     return sink.close()
 
@@ -71,8 +74,7 @@ def _whole(portion: Portion, sink: Sink, most: int) -> None:
         row = Row("", 1, None, reason="missing column", evidence="such a file has only `text` and `title`")
     else:
         row = file_row(portion, most)
-        if row.record is not None and row.record["title"] is None:
-            row.record["title"] = title_of(row.record["text"], portion)
+        row.titled = partial(title_of, portion=portion)
     sink.take([row])
 
 
@@ -85,11 +87,12 @@ def _first_line(error: BaseException) -> str:
 class Sink:
     """Rows on their way into the tables, column by column, and what was seen of them."""
 
-    arguments: ReadFiles
+    arguments: Reading
     name: str  # of the source: opens the ids of rows that have none
     shown: str
     documents: TableWriter
     faults: TableWriter
+    redactions: TableWriter | None
     taken: set[str] | None
     room: int | None
     seen: records.Seen = field(default_factory=records.Seen)
@@ -100,10 +103,12 @@ class Sink:
     columns: dict[str, list[Any]] = field(default_factory=dict)
     chars: int = 0
     quick: PlainText | None = field(init=False)
+    cleaner: Cleaner | None = field(init=False)
 
     def __post_init__(self) -> None:
         self.ids = self.taken if self.taken is not None else set()
         self.quick = PlainText.of(self.arguments, self.seen)
+        self.cleaner = Cleaner.of(self.arguments)
 
     def see(self, *names: str) -> None:
         """Columns that are there whatever the rows say."""
@@ -114,6 +119,8 @@ class Sink:
     def take(self, rows: Iterable[Row]) -> None:
         """Keep or drop each row, until there is no more room."""
         for batch in _batched(rows):
+            if self.cleaner is not None:
+                self.cleaner.clean(batch)
             for row in batch:
                 if self.full:
                     return
@@ -140,11 +147,13 @@ class Sink:
         if row.record is None:
             self._drop(doc_id, shown, row.reason, row.evidence)
             return
+        if row.titled is not None and row.record["title"] is None:
+            row.record["title"] = row.titled(row.record["text"])
         values: dict[str, Any] | None = None
         if row.plain and self.quick is not None:
             own, values = self.quick.values(row.record)
             if values is not None:
-                self._keep(own or doc_id, shown, values)
+                self._keep(own or doc_id, shown, values, row.redacted)
                 return
         try:
             own = records.identity(row.record, self.arguments)
@@ -157,14 +166,17 @@ class Sink:
         except UnfitError as unfit:
             self._drop(doc_id, shown, unfit.reason, unfit.evidence)
         else:
-            self._keep(doc_id, shown, values)
+            self._keep(doc_id, shown, values, row.redacted)
 
-    def _keep(self, doc_id: str, shown: str, values: dict[str, Any]) -> None:
+    def _keep(self, doc_id: str, shown: str, values: dict[str, Any], redacted: Mapping[str, int]) -> None:
         if doc_id in self.ids:
             self._drop(doc_id, shown, DUPLICATE, EARLIER)
             return
         self.ids.add(doc_id)
         self.count += 1
+        if redacted and self.redactions is not None:
+            for kind, count in redacted.items():
+                self.redactions.row(doc_id=doc_id, kind=kind, n=count)
         columns = self.columns
         if not columns:
             columns.update((name, []) for name in ("doc_id", "n_chars", "source", *values))

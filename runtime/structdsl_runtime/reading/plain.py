@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from structdsl.plan import ReadFiles
+from structdsl.plan import Reading
 from structdsl_runtime.text.records import Seen, required
 
 _FIELDS: Final = frozenset({"text", "title", "doc_id", "id"})
@@ -31,7 +31,7 @@ class PlainText:
     known: set[tuple[str, ...]]  # names of rows that were seen already
 
     @classmethod
-    def of(cls, arguments: ReadFiles, seen: Seen) -> PlainText | None:
+    def of(cls, arguments: Reading, seen: Seen) -> PlainText | None:
         """None where a row of this corpus has more to it than text, title and id at its top."""
         columns = arguments.columns
         names = {name: columns.get(name, name) for name in ("text", "title", "doc_id", "id")}

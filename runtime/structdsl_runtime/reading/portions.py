@@ -7,13 +7,14 @@ the files made of them are the same however many read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from structdsl_runtime.reading.formats import Format, format_of
-from structdsl_runtime.text.sources import Source, find, readable
+from structdsl_runtime.reading.objects import find_objects
+from structdsl_runtime.text.sources import Readable, find, readable
 
 PORTION_BYTES: Final = 32 << 20
 """About how much of a file is read at once."""
@@ -25,7 +26,7 @@ _BLOCK: Final = 1 << 20
 class Portion:
     """What is read at once; it can be pickled, and says all that its reader has to know of the file."""
 
-    source: Source
+    source: Readable
     format: Format
     start: int = 0  # bytes of JSON Lines, row groups of Parquet
     end: int | None = None  # none for the end of the file
@@ -40,33 +41,29 @@ class Portion:
 
 
 def portions(pattern: str, root: Path, size: int = PORTION_BYTES) -> list[Portion]:
-    """The portions of all files of a pattern, in the order of the source.
+    """The portions of all files, or objects of a store, of a pattern, in the order of the source.
 
     Raises Fault E0513 where no file matches, E0515 for a file of another kind and for one that cannot be read.
     """
-    sources = find(pattern, root)
+    sources: Sequence[Readable] = find_objects(pattern) if "://" in pattern else find(pattern, root)
     formats = [format_of(source.name, source.shown) for source in sources]  # all are known before one is read
     return [
         portion for source, found in zip(sources, formats, strict=True) for portion in _divided(source, found, size)
     ]
 
 
-def _divided(source: Source, found: Format, size: int) -> Iterator[Portion]:
+def _divided(source: Readable, found: Format, size: int) -> Iterator[Portion]:
     whole = Portion(source, found)
-    if found.codec is not None or found.name not in {"json lines", "parquet"} or _size(source) <= size:
+    if found.codec is not None or found.name not in {"json lines", "parquet"} or source.size <= size:
         yield whole
         return
     with readable(source.shown):
         yield from _lines(whole, size) if found.name == "json lines" else _row_groups(whole, size)
 
 
-def _size(source: Source) -> int:
-    return int(source.stamp.partition(" ")[0] or 0)
-
-
 def _lines(whole: Portion, size: int) -> Iterator[Portion]:
     """Cuts behind the first end of a line after each `size` bytes; a file in another encoding stays whole."""
-    with whole.source.path.open("rb") as file:
+    with whole.source.open() as file:
         if file.read(2) in {b"\xff\xfe", b"\xfe\xff", b"\x00\x00"}:
             yield whole
             return
@@ -90,7 +87,7 @@ def _row_groups(whole: Portion, size: int) -> Iterator[Portion]:
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     try:
-        with pq.ParquetFile(whole.source.path) as file:
+        with whole.source.open() as data, pq.ParquetFile(data) as file:
             groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
             measured = [(group.num_rows, group.total_byte_size) for group in groups]
     except pa.ArrowException:

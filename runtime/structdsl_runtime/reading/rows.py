@@ -6,11 +6,12 @@ spells no surrogate, is what that way would have made of it, and is marked as `p
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final, cast
 
 import pyarrow as pa
@@ -37,6 +38,8 @@ class Row:
     plain: bool = False  # of JSON: all of it can be written as UTF-8, and nothing of it needs a second look
     reason: str = ""
     evidence: str = ""
+    titled: Callable[[str], str] | None = None  # how its text gives it a title, where it has none
+    redacted: dict[str, int] = field(default_factory=dict)  # kind -> how often
 
 
 def rows_of(portion: Portion, most: int) -> Iterator[Row]:
@@ -55,7 +58,8 @@ def rows_of(portion: Portion, most: int) -> Iterator[Row]:
 
 
 def _json_lines(portion: Portion, most: int) -> Iterator[Row]:
-    with _utf8(portion)[0] as file:
+    file, encoding = _utf8(portion)
+    with file:
         number = portion.first - 1
         if portion.start:
             file.seek(portion.start)
@@ -68,7 +72,7 @@ def _json_lines(portion: Portion, most: int) -> Iterator[Row]:
             else:
                 left -= len(line)
                 if (row := _object(line, number)) is not None:
-                    yield row
+                    yield _told(row, encoding)
             if left == 0:
                 return
 
@@ -111,12 +115,17 @@ def _csv(portion: Portion, delimiter: str, most: int) -> Iterator[Row]:
             before = reader.line_num
             for fields in reader:
                 number, before = before + 1, reader.line_num
-                if fields and (row := _fields(names, fields, number)):
-                    if row.record is not None and encoding is not None:
-                        row.record["encoding"] = encoding
-                    yield row
+                if fields:
+                    yield _told(_fields(names, fields, number), encoding)
         except csv.Error as error:
             raise unreadable(shown, f"line {reader.line_num}: {error}") from None
+
+
+def _told(row: Row, encoding: str | None) -> Row:
+    """The row with the encoding that it was in, as a field beside the others."""
+    if encoding is not None and row.record is not None:
+        row.record.setdefault("encoding", codecs.lookup(encoding).name)
+    return row
 
 
 def _check_names(names: Sequence[str], shown: str) -> None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from structdsl_runtime.reading.formats import Format
 from structdsl_runtime.text.encodings import incremental
-from structdsl_runtime.text.sources import Source
+from structdsl_runtime.text.sources import Readable
 
 MOST_BYTES: Final = 64 << 20
 """Of one document: what is longer is left out, so that memory is bounded by what is sane and not by what is there."""
@@ -18,14 +18,13 @@ MOST_BYTES: Final = 64 << 20
 _BUFFER: Final = 1 << 20
 
 
-def opened(source: Source, found: Format) -> BinaryIO:
+def opened(source: Readable, found: Format) -> BinaryIO:
     """The bytes of a file without the compression around them; raises OSError, also where they end too early."""
-    file = source.path.open("rb")
+    file = source.open()
     if found.codec is None:
         return file
-    return cast(
-        "BinaryIO", io.BufferedReader(cast("io.RawIOBase", pa.CompressedInputStream(file, found.codec)), _BUFFER)
-    )
+    stream = pa.CompressedInputStream(cast("io.IOBase", file), found.codec)
+    return cast("BinaryIO", io.BufferedReader(cast("io.RawIOBase", stream), _BUFFER))
 
 
 def lines(file: BinaryIO, most: int = MOST_BYTES) -> Iterator[bytes | int]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
-from structdsl.plan import ReadFiles
+from structdsl.plan import Reading
 from structdsl_runtime.text import shapes
 from structdsl_runtime.text.conversations import UnfitError
 from structdsl_runtime.text.normalise import check_encodable, normalise
@@ -56,7 +56,7 @@ def parse(line: str) -> dict[str, Any]:
     return value
 
 
-def identity(record: Mapping[str, Any], arguments: ReadFiles) -> str | None:
+def identity(record: Mapping[str, Any], arguments: Reading) -> str | None:
     """The row's own `doc_id` or `id`."""
     for name in ("doc_id", "id"):
         value = look_up(record, arguments.columns.get(name, name))
@@ -65,7 +65,7 @@ def identity(record: Mapping[str, Any], arguments: ReadFiles) -> str | None:
     return None
 
 
-def document(record: Mapping[str, Any], arguments: ReadFiles, seen: Seen) -> dict[str, Any]:
+def document(record: Mapping[str, Any], arguments: Reading, seen: Seen) -> dict[str, Any]:
     """Fields of a document without its id, place and origin; raises `UnfitError`."""
     role, columns = arguments.role, arguments.columns
     optional = ("title", "lang", *OPTIONAL.get(role, ()))
@@ -93,14 +93,14 @@ def document(record: Mapping[str, Any], arguments: ReadFiles, seen: Seen) -> dic
     return values
 
 
-def required(arguments: ReadFiles) -> tuple[str, ...]:
+def required(arguments: Reading) -> tuple[str, ...]:
     """Our columns that some row of a corpus must have."""
     if arguments.role in shapes.SHAPES:
         return shapes.required(arguments.role, arguments.columns)
     return REQUIRED[arguments.role]
 
 
-def _content(record: Mapping[str, Any], arguments: ReadFiles, seen: Seen) -> tuple[dict[str, Any], str, frozenset[str]]:
+def _content(record: Mapping[str, Any], arguments: Reading, seen: Seen) -> tuple[dict[str, Any], str, frozenset[str]]:
     """What a row is for: its fields, its text, and the names that it had for them."""
     role, columns = arguments.role, arguments.columns
     shape = None

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, Protocol
 
 from structdsl_runtime.files import resolve
 from structdsl_runtime.operation import Fault
@@ -22,6 +23,33 @@ class Source:
     name: str  # "01-intro.md"
     shown: str  # relative to the folder of the spec where it lies below it
     stamp: str  # size, time and inode when it was found: another stamp is another file
+
+    def open(self) -> BinaryIO:
+        return self.path.open("rb")
+
+    def now(self) -> str:
+        """The stamp that it has by now."""
+        return stamp(self.path)
+
+    @property
+    def size(self) -> int:
+        """Bytes, when it was found."""
+        return int(self.stamp.partition(" ")[0] or 0)
+
+
+class Readable(Protocol):
+    """A file, or an object of a store."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def shown(self) -> str: ...
+    @property
+    def stamp(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    def open(self) -> BinaryIO: ...
+    def now(self) -> str: ...
 
 
 def find(pattern: str, root: Path) -> list[Source]:

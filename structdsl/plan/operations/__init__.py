@@ -24,16 +24,17 @@ from structdsl.plan.operations.data import (
     IdentifyLanguage,
     MapPython,
     MeasureSignals,
+    Normalisation,
     NumberLines,
     Passes,
     Query,
     ReadDataset,
     ReadFiles,
+    Reading,
     ReadObjects,
     ReadStructure,
     ReadTable,
     ReadTerms,
-    Redact,
     Replacement,
     ScoreRows,
     SignDocuments,
@@ -115,7 +116,6 @@ Operation = Annotated[
     | ReadStructure
     | ReadTable
     | ReadTerms
-    | Redact
     | ScoreRows
     | SplitConversations
     | Structurise
@@ -175,6 +175,7 @@ __all__ = [
     "MeasureSignals",
     "MergeModels",
     "MultipleChoice",
+    "Normalisation",
     "NumberLines",
     "Operation",
     "Optimizer",
@@ -188,8 +189,8 @@ __all__ = [
     "ReadStructure",
     "ReadTable",
     "ReadTerms",
+    "Reading",
     "Recall",
-    "Redact",
     "RenderChat",
     "RenderScpt",
     "RenderSsft",

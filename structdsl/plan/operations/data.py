@@ -10,58 +10,6 @@ from structdsl.identity import Effect
 from structdsl.plan.operations.base import Arguments, Role
 
 
-class ReadFiles(Arguments):
-    """Files matching a glob, as documents: Markdown and text whole, JSON Lines row by row, each in the shape it has."""
-
-    op: Literal["read_files"] = "read_files"
-    version: Literal[3] = 3
-    corpus: str
-    role: Role
-    pattern: str  # POSIX glob, relative to the folder of the spec unless absolute
-    columns: dict[str, str] = Field(default_factory=dict)  # our name -> the name in the file
-    limit: int | None = None  # first N documents
-
-
-class ReadObjects(Arguments):
-    """Objects of a store that match a glob, as documents: what `read_files` does on disk."""
-
-    op: Literal["read_objects"] = "read_objects"
-    version: Literal[1] = 1
-    corpus: str
-    role: Role
-    pattern: str  # "s3://bucket/folder/*.md"
-    columns: dict[str, str] = Field(default_factory=dict)
-    limit: int | None = None
-
-
-class ReadDataset(Arguments):
-    """A split of a dataset of the Hugging Face hub, as documents."""
-
-    op: Literal["read_dataset"] = "read_dataset"
-    version: Literal[1] = 1
-    corpus: str
-    role: Role
-    id: str
-    name: str | None
-    split: str
-    revision: str | None  # none where the lock has to say it
-    columns: dict[str, str] = Field(default_factory=dict)
-    limit: int | None = None
-    token: Annotated[str | None, Effect.COST] = None  # name of an environment variable
-
-
-class ReadTable(Arguments):
-    """A table that is there already, a row a document."""
-
-    op: Literal["read_table"] = "read_table"
-    version: Literal[1] = 1
-    corpus: str
-    role: Role
-    uri: str
-    columns: dict[str, str] = Field(default_factory=dict)
-    limit: int | None = None
-
-
 class Replacement(Arguments):
     """One kind of redaction: what is looked for, and what stands in its place."""
 
@@ -70,12 +18,62 @@ class Replacement(Arguments):
     put: str
 
 
-class Redact(Arguments):
-    """Documents with what must not be learnt replaced, one replacement after the other."""
+class Normalisation(Arguments):
+    """One form that texts are brought into."""
 
-    op: Literal["redact"] = "redact"
+    what: Literal["unicode", "whitespace", "boilerplate"]
+    form: Literal["nfc", "nfkc"] = "nfc"  # of `unicode`
+    max_words: int = 0  # of `boilerplate`: of a line that leaves
+    phrases: tuple[str, ...] = ()  # of `boilerplate`: such a line has one of them in it
+
+
+class Reading(Arguments):
+    """What every reader of a corpus is told, wherever the documents come from."""
+
+    op: str
+    version: int
+    corpus: str
+    role: Role
+    columns: dict[str, str] = Field(default_factory=dict)  # our name -> the name in the source
+    limit: int | None = None  # first N documents
+    normalise: tuple[Normalisation, ...] = ()  # one after the other, and before `redact`
+    redact: tuple[Replacement, ...] = ()  # one after the other, before anything is stored
+
+
+class ReadFiles(Reading):
+    """Files matching a glob, as documents: whole files and files of rows, each in the shape it has."""
+
+    op: Literal["read_files"] = "read_files"
+    version: Literal[3] = 3
+    pattern: str  # POSIX glob, relative to the folder of the spec unless absolute
+
+
+class ReadObjects(Reading):
+    """Objects of a store that match a glob, as documents: what `read_files` does on disk."""
+
+    op: Literal["read_objects"] = "read_objects"
     version: Literal[1] = 1
-    replacements: tuple[Replacement, ...]
+    pattern: str  # "s3://bucket/folder/*.md"
+
+
+class ReadDataset(Reading):
+    """A split of a dataset of the Hugging Face hub, as documents."""
+
+    op: Literal["read_dataset"] = "read_dataset"
+    version: Literal[1] = 1
+    id: str
+    name: str | None
+    split: str
+    revision: str | None  # none where the lock has to say it
+    token: Annotated[str | None, Effect.COST] = None  # name of an environment variable
+
+
+class ReadTable(Reading):
+    """A table that is there already, a row a document."""
+
+    op: Literal["read_table"] = "read_table"
+    version: Literal[1] = 1
+    uri: str
 
 
 class MeasureSignals(Arguments):
@@ -323,3 +321,5 @@ class Fixture(Arguments):
     whole: bool = False  # whether each document stands for a file, so that its first heading is its title
     extra: tuple[str, ...] = ()  # columns beyond those that the role promises
     rows: dict[str, tuple[dict[str, Any], ...]] = Field(default_factory=dict)  # by output
+    normalise: tuple[Normalisation, ...] = ()
+    redact: tuple[Replacement, ...] = ()

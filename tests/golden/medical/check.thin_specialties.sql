@@ -1,6 +1,6 @@
 -- checks.thin_specialties · table of step check.thin_specialties
 -- The rows that fail.
--- medical.adapt:210 · recipe d84c49e09f76
+-- medical.adapt:210 · recipe ad6ff4336c87
 SELECT
   specialty,
   COUNT(*) AS n

@@ -144,16 +144,16 @@ def test_it_asks_nothing_heavy() -> None:
 @pytest.mark.parametrize("command", ["plan", "run"])
 def test_the_command_line_refuses_every_place_at_once(command: str, tmp_path: Path) -> None:
     lines = [
-        'corpus mail { source = files("m/*.md"), role = domain, redact = email }',
-        'corpus table { source = table("t.parquet"), role = domain }',
+        'corpus made: derived { over = corpus.web, role = replay, python = "house.clean:shorten", version = 1 }',
+        "stage s: dpo { from = model.base, data = corpus.rated, optimizer = adamw(lr = 5e-7) }",
     ]
     (tmp_path / "spec.adapt").write_text(SPEC + "\n".join(lines), encoding="utf-8")
     asked = [sys.executable, "-m", "structdsl", command, "spec.adapt", "--diagnostics", "concise"]
     done = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        "spec.adapt:13:65: error[E0801]: redaction (`redact`) is not built yet",
-        "spec.adapt:14:25: error[E0801]: reading a table (`table`) is not built yet",
+        "spec.adapt:13:67: error[E0801]: a corpus made in Python (`python`) is not built yet",
+        "spec.adapt:14:1: error[E0801]: a stage of variant dpo is not built yet",
         "error: 2 errors",
     ]
     assert not (tmp_path / ".structdsl").exists()

@@ -1,0 +1,82 @@
+"""Tables that are there already: files of rows, or a table of a DuckDB file (`lake.duckdb#articles`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path, PurePath
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+
+from structdsl.plan import ReadTable
+from structdsl_runtime.operation import Context, Fault, Inputs, Outputs
+from structdsl_runtime.operations.read_files import read_portions
+from structdsl_runtime.reading.found import check
+from structdsl_runtime.reading.part import Sink
+from structdsl_runtime.reading.portions import portions
+from structdsl_runtime.reading.rows import rows_of_batches
+from structdsl_runtime.relations import identifier
+from structdsl_runtime.text.sources import Source, find, unreadable
+
+DUCKDB: Final = frozenset({".duckdb", ".ddb", ".db"})
+BATCH: Final = 512
+
+
+def read_table(arguments: ReadTable, inputs: Inputs, outputs: Outputs, context: Context) -> None:
+    """A document for each row, up to `limit`.
+
+    Raises Fault E0513 (no file), E0514 (a column that no row has), E0515 (cannot be read), E0516 (nothing is left).
+    """
+    del inputs
+    place, _, table = arguments.uri.partition("#")
+    if PurePath(place).suffix.lower() in DUCKDB and "://" not in place:
+        _read_database(arguments, find(place, context.root), table, outputs)
+        return
+    cut = portions(arguments.uri, context.root)
+    for portion in cut:
+        if portion.format.whole:
+            help_ = f'write `files("{arguments.uri}")` for files that are a document each'
+            raise unreadable(portion.source.shown, "it is no table", help_)
+    read_portions(arguments, cut, outputs, context)
+
+
+def _read_database(arguments: ReadTable, sources: list[Source], table: str, outputs: Outputs) -> None:
+    if len(sources) != 1:
+        raise unreadable(arguments.uri, f"{len(sources)} databases match, and a table is of one")
+    source = sources[0]
+    with outputs.table("documents") as documents, outputs.table("faults") as faults, ExitStack() as stack:
+        redactions = stack.enter_context(outputs.table("redactions")) if arguments.redact else None
+        shown = f"{source.shown}#{table}" if table else source.shown
+        sink = Sink(arguments, table or source.name, shown, documents, faults, redactions, None, arguments.limit)
+        try:
+            sink.take(rows_of_batches(_batches(source.path, table, shown)))
+        except duckdb.Error as error:
+            raise unreadable(source.shown, str(error).partition("\n")[0]) from None
+        found = sink.close()
+    if source.now() != source.stamp:
+        raise unreadable(source.shown, "it changed while it was read", "run again when nothing writes to it")
+    check(arguments, found, 1)
+
+
+def _batches(path: Path, table: str, shown: str) -> Iterator[pa.RecordBatch]:
+    """The rows of a table in the order in which they were put into it."""
+    with duckdb.connect(path, read_only=True) as connection:
+        known = connection.execute(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'main' ORDER BY table_name"
+        ).fetchall()
+        names = [str(row[0]) for row in known]
+        if not table and len(names) != 1:
+            raise _which(shown, names)
+        schema, _, name = (table or names[0]).rpartition(".")
+        if not schema and name not in names:
+            raise _which(shown, names)
+        connection.execute("SET threads = 1")
+        query = f"FROM {identifier(schema or 'main')}.{identifier(name)}"
+        yield from connection.sql(query).to_arrow_reader(BATCH)
+
+
+def _which(shown: str, names: list[str]) -> Fault:
+    help_ = f"its tables: {', '.join(f'`{name}`' for name in names)}" if names else None
+    return unreadable(shown, "name one of its tables behind a `#`" if names else "it has no table", help_)

@@ -1,0 +1,376 @@
+"""Formats, encodings, stores, tables and data sets: what comes out of each, and what is said of those that are bad."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+import io
+import json
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import fsspec  # type: ignore[import-untyped]
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyarrow import feather
+
+from structdsl.plan import ReadDataset, ReadFiles, ReadObjects, ReadTable
+from structdsl_runtime.operation import Fault
+from structdsl_runtime.operations.read_dataset import read_dataset
+from structdsl_runtime.operations.read_files import read_files, read_objects
+from structdsl_runtime.operations.read_table import read_table
+from structdsl_runtime.reading.part import read_portion
+from structdsl_runtime.reading.portions import portions
+from structdsl_runtime.sources import UNREADABLE, Sources
+from tests.runtime.data.test_reading import Written
+from tests.runtime.data.test_reading import read as read_cut
+
+if TYPE_CHECKING:
+    from tests.runtime.data.workshop import Table, Workshop
+
+
+def read(run: Workshop, pattern: str, **more: Any) -> tuple[Table, Table]:
+    made = run(read_files, ReadFiles(corpus="c", pattern=pattern, **{"role": "domain", **more}))
+    return made["documents"].to_pylist(), made["faults"].to_pylist()
+
+
+def fault(run: Workshop, function: Any, arguments: Any) -> Fault:
+    with pytest.raises(Fault) as caught:
+        run(function, arguments)
+    return caught.value
+
+
+def unread(run: Workshop, pattern: str) -> Fault:
+    caught = fault(run, read_files, ReadFiles(corpus="c", role="domain", pattern=pattern))
+    assert caught.code == "E0515"
+    return caught
+
+
+def parquet(table: pa.Table, **more: Any) -> bytes:
+    file = io.BytesIO()
+    pq.write_table(table, file, **more)
+    return file.getvalue()
+
+
+def arrow(table: pa.Table) -> bytes:
+    file = io.BytesIO()
+    feather.write_feather(table, file)
+    return file.getvalue()
+
+
+def zstd(data: bytes) -> bytes:
+    return bytes(pa.compress(data, codec="zstd", asbytes=True))
+
+
+PAGE = """<!doctype html><html><head><title>On  fish</title><script>var x = "no";</script></head><body>
+<nav><a href="/">Home</a></nav><article><h1>Fish</h1><p>Fish &amp; chips are a dish of the sea.</p></article></body>
+</html>"""
+
+
+def pdf(text: str) -> bytes:
+    """The smallest file with one line on one page."""
+    drawn = f"BT /F1 12 Tf 10 100 Td ({text}) Tj ET"
+    objects = [
+        "<</Type/Catalog/Pages 2 0 R>>",
+        "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 200]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>",
+        f"<</Length {len(drawn)}>>stream\n{drawn}\nendstream",
+        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    ]
+    body, places = "%PDF-1.4\n", []
+    for number, content in enumerate(objects, 1):
+        places.append(len(body))
+        body += f"{number} 0 obj{content}endobj\n"
+    table = "".join(f"{place:010d} 00000 n \n" for place in places)
+    size = len(objects) + 1
+    end = (
+        f"xref\n0 {size}\n0000000000 65535 f \n{table}trailer<</Size {size}/Root 1 0 R>>\nstartxref\n{len(body)}\n%%EOF"
+    )
+    return (body + end).encode()
+
+
+PDF = pdf("Hello fish")
+ROWS = pa.table({"text": ["one", "two"], "day": [dt.date(2024, 5, 1), None], "n": [1.5, float("nan")]})
+FILES: dict[str, tuple[bytes, list[tuple[str, str, str | None]]]] = {
+    "a.html": (PAGE.encode(), [("a.html", "Fish\n\nFish & chips are a dish of the sea.", "On fish")]),
+    "a.rst": (b"====\nFish\n====\n\nText\n", [("a.rst", "====\nFish\n====\n\nText\n", "Fish")]),
+    "a.adoc": (b"= Fish tank\n\nText", [("a.adoc", "= Fish tank\n\nText", "Fish tank")]),
+    "a.py": (b"# Fish\nprint(1)\n", [("a.py", "# Fish\nprint(1)\n", "a.py")]),
+    "a.pdf": (PDF, [("a.pdf", "Hello fish", "a")]),
+    "a.md.gz": (gzip.compress(b"# Fish\n"), [("a.md.gz", "# Fish\n", "Fish")]),
+    "b.txt.gz": (gzip.compress(b"x") + gzip.compress(b"y"), [("b.txt.gz", "xy", "b")]),
+    "a.jsonl.gz": (
+        gzip.compress(b'{"text": "one"}\n{"text": "two"}'),
+        [("a.jsonl.gz:1", "one", None), ("a.jsonl.gz:2", "two", None)],
+    ),
+    "a.ndjson.zst": (zstd(b'{"text": "one"}\n'), [("a.ndjson.zst:1", "one", None)]),
+    "a.csv": (
+        b'id,text,title\r\n7,"a ""b""\nc",\r\n2024-05-01,007,T\r\n',
+        [("7", 'a "b"\nc', None), ("2024-05-01", "007", "T")],
+    ),
+    "a.tsv": (b"\xef\xbb\xbftext\ttitle\nx, y\tT\n\n", [("a.tsv:2", "x, y", "T")]),
+    "a.parquet": (parquet(ROWS), [("a.parquet:1", "one", None), ("a.parquet:2", "two", None)]),
+    "a.feather": (arrow(ROWS), [("a.feather:1", "one", None), ("a.feather:2", "two", None)]),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_formats(run: Workshop, name: str) -> None:
+    data, expected = FILES[name]
+    (run.root / name).write_bytes(data)
+    documents, faults = read(run, name)
+    assert not faults
+    assert [(row["doc_id"], row["text"], row["title"]) for row in documents] == expected
+
+
+def test_values_of_tables(run: Workshop) -> None:
+    values: dict[str, Any] = {
+        "t": [dt.datetime(2024, 5, 1, 2, 3, tzinfo=dt.UTC)],
+        "d": [Decimal("1.10")],
+        "b": [b"\xff"],
+        "m": [{"k": [1]}],
+    }
+    run.files(a_parquet=parquet(pa.table({"text": ["x"]} | values)), b_parquet=parquet(ROWS))
+    documents, _ = read(run, "*.parquet")
+    assert [json.loads(row["meta"]) for row in documents] == [
+        {"t": "2024-05-01T02:03:00+00:00", "d": "1.10", "b": "ff", "m": {"k": [1]}},
+        {"day": "2024-05-01", "n": 1.5},
+        {"day": None, "n": None},
+    ]
+    assert [row["source"] for row in documents] == ["a.parquet#R1", "b.parquet#R1", "b.parquet#R2"]
+
+
+GERMAN = "Größe und Maß: schöne Grüße aus Köln, überall hört man Möwen schreien."
+
+
+def test_encodings_are_guessed_and_told(run: Workshop) -> None:
+    run.files(
+        a_txt=GERMAN.encode("cp1252"),
+        b_txt=GERMAN.encode("utf-16"),
+        c_txt=b"\xff" * 3,
+        d_html=f"<meta charset=iso-8859-2><p>{'Łódź ma łabędzie i gęsi. ' * 3}".encode("iso-8859-2"),
+        e_csv=f'text\n"{GERMAN}"\n'.encode("cp1252"),
+        f_jsonl=(json.dumps({"text": GERMAN}, ensure_ascii=False) + "\n").encode("utf-16"),
+        g_txt=GERMAN.encode(),
+    )
+    documents, faults = read(run, "*.*")
+    told = {row["doc_id"]: json.loads(row["meta"]).get("encoding") for row in documents}
+    assert [row["text"] for row in documents if row["doc_id"] != "d.html"] == [GERMAN] * 5
+    assert told.pop("a.txt") == told["e.csv:2"]
+    assert told.pop("e.csv:2") in {"cp1250", "cp1252", "iso8859-1", "latin_1"}
+    assert told == {"b.txt": "utf-16", "d.html": "iso8859-2", "f.jsonl:1": "utf-16", "g.txt": None}
+    assert "Łódź" in next(row["text"] for row in documents if row["doc_id"] == "d.html")
+    assert [(row["doc_id"], row["reason"]) for row in faults] == [("c.txt", "undecodable")]
+
+
+BROKEN: dict[str, tuple[bytes, str]] = {
+    "a.jsonl.gz": (gzip.compress(b'{"text": "one"}\n' * 5000)[:-20], "truncated"),
+    "b.md.gz": (b"no gzip", ""),
+    "a.ndjson.zst": (zstd(b'{"text": "one"}\n' * 5000)[:-3], "truncated"),
+    "a.parquet": (parquet(ROWS)[:-9], "footer"),
+    "b.parquet": (b"PAR1", ""),
+    "a.arrow": (b"ARROW1 and no more", ""),
+    "a.csv": (b'text\n"never closed\n', "line"),
+    "b.csv": (b"text,text\n1,2\n", "two columns are called `text`"),
+    "a.md.docx": (b"PK", "not a kind of file"),
+    "a.pdf.gz": (gzip.compress(PDF), "not a kind of file"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_file_stops_the_run(run: Workshop, name: str) -> None:
+    data, says = BROKEN[name]
+    run.files(good_md="good")
+    (run.root / name).write_bytes(data)
+    message = unread(run, "*").message
+    assert message.startswith(f"`{name}` cannot be read: ")
+    assert says in message.lower()
+
+
+def test_a_broken_pdf_is_left_out(run: Workshop) -> None:
+    run.files(a_pdf=PDF[:60], b_pdf=PDF, c_pdf=b"")
+    documents, faults = read(run, "*.pdf")
+    assert [row["doc_id"] for row in documents] == ["b.pdf"]
+    assert [(row["doc_id"], row["reason"]) for row in faults] == [("a.pdf", "broken"), ("c.pdf", "broken")]
+
+
+def test_without_the_extra_for_pdf(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pypdf", None)
+    run.files(a_pdf=PDF)
+    assert "structdsl[pdf]" in unread(run, "*.pdf").helps[0]
+
+
+def test_bad_rows_of_csv(run: Workshop) -> None:
+    run.files(a_csv="text,n\nx\n,1\ny,2,3\n\u0000\u00e9,4\n")
+    documents, faults = read(run, "a.csv")
+    assert [(row["text"], row["source"]) for row in documents] == [("\u0000é", "a.csv#L5")]
+    assert [(row["source"], row["reason"]) for row in faults] == [
+        ("a.csv#L2", "not a row"), ("a.csv#L3", "missing column"), ("a.csv#L4", "not a row"),
+    ]  # fmt: skip
+
+
+def test_a_column_of_another_type_in_one_file(run: Workshop) -> None:
+    run.files(a_parquet=parquet(ROWS), b_parquet=parquet(pa.table({"text": [1, 2]})))
+    documents, faults = read(run, "*.parquet")
+    assert len(documents) == 2
+    assert [(row["source"], row["reason"]) for row in faults] == [(f"b.parquet#R{n}", "wrong type") for n in (1, 2)]
+
+
+def test_too_long_is_left_out_unread(run: Workshop) -> None:
+    long = json.dumps({"text": "x" * 3_000_000}) + "\n"
+    run.files(a_jsonl=long + '{"text": "short"}\n' + long, b_md="y" * 3_000_000, c_jsonl='{"text": "also"}')
+    documents, faults, found = read_cut(portions("*.*", run.root, 1 << 20), most=1 << 20)
+    assert [row["text"] for row in documents] == ["short", "also"]
+    assert [(row["source"], row["reason"], row["evidence"]) for row in faults] == [
+        ("a.jsonl#L1", "too long", "3000013 bytes, and 1048576 are the most"),
+        ("a.jsonl#L3", "too long", "3000013 bytes, and 1048576 are the most"),
+        ("b.md", "too long", "3000000 bytes, and 1048576 are the most"),
+    ]
+    assert found.documents == 2
+
+
+def test_many_empty_documents(run: Workshop) -> None:
+    run.files(a_jsonl='{"text": ""}\n' * 100_000 + '{"text": "x"}')
+    documents, faults = read(run, "a.jsonl")
+    assert (len(documents), len(faults)) == (1, 100_000)
+    assert {row["reason"] for row in faults} == {"empty"}
+
+
+def test_a_source_that_changes_while_it_is_read(run: Workshop) -> None:
+    run.files(a_jsonl='{"text": "one"}\n' * 2)
+    (cut,) = portions("a.jsonl", run.root)
+    with (run.root / "a.jsonl").open("a") as file:
+        file.write('{"text": "more"}\n')
+    arguments = ReadFiles(corpus="c", role="domain", pattern="")
+    with pytest.raises(Fault) as caught:
+        read_portion(arguments, cut, Written(), Written())
+    assert (caught.value.code, "changed" in caught.value.message) == ("E0515", True)
+
+
+def test_parquet_is_cut_at_row_groups(run: Workshop) -> None:
+    table = pa.table({"text": [f"row {n}" for n in range(1000)]})
+    run.files(a_parquet=parquet(table, row_group_size=100))
+    cut = portions("a.parquet", run.root, 2000)
+    assert len(cut) > 3
+    documents, _, _ = read_cut(cut)
+    assert [(row["text"], row["source"]) for row in documents] == [
+        (f"row {n}", f"a.parquet#R{n + 1}") for n in range(1000)
+    ]
+
+
+# stores, tables, data sets
+
+
+@pytest.fixture
+def bucket() -> str:
+    files = fsspec.filesystem("memory")
+    files.store.clear()
+    files.pipe({"/b/x/a.md": b"# A", "/b/x/d/e.md": b"E", "/b/x/c.jsonl.gz": gzip.compress(b'{"text": "C"}\n')})
+    return "memory://b/x"
+
+
+def test_objects_of_a_store(run: Workshop, bucket: str) -> None:
+    made = run(read_objects, ReadObjects(corpus="c", role="domain", pattern=f"{bucket}/**"))
+    assert [(row["doc_id"], row["source"], row["text"]) for row in made["documents"].to_pylist()] == [
+        ("a.md", f"{bucket}/a.md", "# A"),
+        ("c.jsonl.gz:1", f"{bucket}/c.jsonl.gz#L1", "C"),
+        ("d/e.md", f"{bucket}/d/e.md", "E"),
+    ]
+    for pattern, code in ((f"{bucket}/*.txt", "E0513"), ("nowhere://b/*.md", "E0515")):
+        assert fault(run, read_objects, ReadObjects(corpus="c", role="domain", pattern=pattern)).code == code
+
+
+def test_what_an_object_is_by(run: Workshop, bucket: str) -> None:
+    sources = Sources(run.root, run.root)
+    before = sources.listing(f"{bucket}/*.md")
+    assert list(before) == ["a.md"]
+    fsspec.filesystem("memory").pipe("/b/x/a.md", b"# B")
+    assert sources.listing(f"{bucket}/*.md") != before
+    assert list(sources.listing("nowhere://b/*.md").values()) == [UNREADABLE]
+
+
+def table(run: Workshop, uri: str, **more: Any) -> Table:
+    made = run(read_table, ReadTable(corpus="c", role="domain", uri=uri, **more))
+    documents: Table = made["documents"].to_pylist()
+    return documents
+
+
+def test_tables(run: Workshop) -> None:
+    run.files(t__a_parquet=parquet(ROWS), t__b_csv="text\nthree\n", u_md="x")
+    with duckdb.connect(run.root / "lake.duckdb") as connection:
+        connection.execute("CREATE TABLE articles AS SELECT i AS id, 'text ' || i AS text FROM range(3000) AS t(i)")
+        connection.execute("CREATE SCHEMA s; CREATE TABLE s.other AS SELECT 'o' AS text")
+    assert [row["doc_id"] for row in table(run, "t/*")] == ["a.parquet:1", "a.parquet:2", "b.csv:2"]
+    found = table(run, "lake.duckdb", limit=2000)
+    assert [(row["doc_id"], row["text"]) for row in found] == [(str(n), f"text {n}") for n in range(2000)]
+    assert [row["source"] for row in table(run, "lake.duckdb#s.other")] == ["lake.duckdb#s.other#R1"]
+    for uri in ("u.md", "lake.duckdb#nothing", "lake.duckdb#no.schema"):
+        assert fault(run, read_table, ReadTable(corpus="c", role="domain", uri=uri)).code == "E0515"
+    (run.root / "bad.duckdb").write_bytes(b"no database")
+    assert fault(run, read_table, ReadTable(corpus="c", role="domain", uri="bad.duckdb")).code == "E0515"
+    assert fault(run, read_table, ReadTable(corpus="c", role="domain", uri="none.duckdb")).code == "E0513"
+
+
+def test_data_sets(run: Workshop) -> None:
+    run.files(d__train_jsonl='{"text": "one", "n": 1}\n{"text": "two", "n": 2}\n', d__test_jsonl='{"text": "three"}\n')
+    arguments = {"corpus": "c", "role": "domain", "id": str(run.root / "d"), "name": None, "revision": None}
+    made = run(read_dataset, ReadDataset.model_validate({**arguments, "split": "train"}))
+    assert [(row["doc_id"], row["text"], row["meta"]) for row in made["documents"].to_pylist()] == [
+        ("train:1", "one", '{"n": 1}'),
+        ("train:2", "two", '{"n": 2}'),
+    ]
+    made = run(read_dataset, ReadDataset.model_validate({**arguments, "split": "train", "limit": 1}))
+    assert made["documents"].num_rows == 1
+    for more in ({"split": "dev"}, {"split": "train", "name": "other"}, {"split": "train", "id": str(run.root / "e")}):
+        assert fault(run, read_dataset, ReadDataset.model_validate({**arguments, **more})).code == "E0830"
+
+
+# whatever the bytes are, there are rows or a fault
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> tuple[str, bytes]:
+    name = draw(st.sampled_from(sorted(FILES)))
+    data = bytearray(FILES[name][0])
+    if draw(st.booleans()):
+        return name, draw(st.binary(max_size=200))
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(data)))
+        match draw(st.sampled_from(["cut", "put", "flip", "twice"])):
+            case "cut":
+                del data[at : at + draw(st.integers(1, 20))]
+            case "put":
+                data[at:at] = draw(st.binary(max_size=8))
+            case "flip":
+                if at < len(data):
+                    data[at] ^= 1 << draw(st.integers(0, 7))
+            case _:
+                data += data[at:]
+    return name, bytes(data)
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(files=st.lists(mutated(), min_size=1, max_size=2))
+def test_every_outcome_is_rows_or_a_fault(
+    files: list[tuple[str, bytes]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder: Path = tmp_path_factory.mktemp("fuzz")
+    for name, data in files:
+        (folder / name).write_bytes(data)
+    try:
+        documents, faults, found = read_cut(portions("*", folder))
+    except Fault as caught:
+        if caught.code != "E0515":
+            raise
+        return
+    assert len(documents) == found.documents
+    assert len(faults) == sum(found.reasons.values())
+    for row in documents:
+        assert json.loads(row["meta"]) is not None
+        assert row["text"].strip()
