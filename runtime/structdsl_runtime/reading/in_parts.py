@@ -8,6 +8,7 @@ looked at afterwards, over ids alone: documents whose id an earlier one has leav
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -58,9 +59,10 @@ def read_part(arguments: ReadFiles, given: Group | Without, outputs: Outputs) ->
         return _write_without(given, outputs)
     found = {}
     taken: set[str] = set()
-    with outputs.table("documents") as documents, outputs.table("faults") as faults:
+    with outputs.table("documents") as documents, outputs.table("faults") as faults, ExitStack() as stack:
+        redactions = stack.enter_context(outputs.table("redactions")) if arguments.redact else None
         for mark, portion in given.portions:
-            found[mark] = asdict(read_portion(arguments, portion, documents, faults, taken=taken))
+            found[mark] = asdict(read_portion(arguments, portion, documents, faults, redactions, taken=taken))
     return {"reader": given.reader, "portions": found}
 
 
@@ -154,13 +156,17 @@ def _write_without(given: Without, outputs: Outputs) -> dict[str, Any]:
     import pyarrow.compute as pc  # noqa: PLC0415
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    gone = pa.array([source for _, source in given.leaving], pa.string())
+    ids, sources = (pa.array(column, pa.string()) for column in zip(*given.leaving, strict=True))
+    gone = {"documents": ("source", sources), "redactions": ("doc_id", ids)}
     for name, part in given.manifest.outputs.items():
         with outputs.table(name) as table:
             for file in part.files:
                 for batch in pq.ParquetFile(given.folder / file).iter_batches():
-                    stays = pc.invert(pc.is_in(batch.column("source"), gone)) if name == "documents" else None
-                    table.write(batch if stays is None else batch.filter(stays))
+                    if name in gone:
+                        column, values = gone[name]
+                        table.write(batch.filter(pc.invert(pc.is_in(batch.column(column), values))))
+                    else:
+                        table.write(batch)
             if name == "faults":
                 for doc_id, source in given.leaving:
                     table.row(**duplicate_fault(doc_id, source))

@@ -36,7 +36,7 @@ class Portion:
     def size(self) -> int:
         """About how many bytes of the file it is."""
         if self.start == 0 and self.end is None:
-            return _size(self.source)
+            return self.source.size
         return self.end - self.start if self.end is not None and self.format.name == "json lines" else PORTION_BYTES
 
 

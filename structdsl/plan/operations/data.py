@@ -79,6 +79,8 @@ class ReadTable(Reading):
 class MeasureSignals(Arguments):
     """What the words and the lines of each document are like, in numbers; see `structdsl.signals`."""
 
+    row_input: ClassVar[str | None] = "documents"
+
     op: Literal["measure_signals"] = "measure_signals"
     version: Literal[1] = 1
     signals: tuple[str, ...]  # names of columns, in the order of all
@@ -86,6 +88,8 @@ class MeasureSignals(Arguments):
 
 class IdentifyLanguage(Arguments):
     """The language of each document that does not say it, as a code of ISO 639."""
+
+    row_input: ClassVar[str | None] = "documents"
 
     op: Literal["identify_language"] = "identify_language"
     version: Literal[1] = 1

@@ -1,6 +1,6 @@
 -- evaluation.board_scores · table of step evaluation.board.scores
 -- One row a model, task and metric, with an interval at 95%.
--- quickstart.adapt:53 · recipe c417213e629b
+-- quickstart.adapt:53 · recipe b95ffdc7d108
 SELECT
   *
 FROM (

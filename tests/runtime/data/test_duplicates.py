@@ -64,7 +64,9 @@ STEPS = tuple(
     f"corpus.web.{step}"
     for step in ("sign", "candidates", "compare", "dedup", "duplicates", "clusters", "number", "repeated", "emptied")
 )
-KINDS = pa.schema([("doc_id", pa.string()), ("text", pa.string()), ("source", pa.string()), ("n_chars", pa.int64())])
+KINDS = pa.schema(
+    [pa.field("n_chars", pa.int64()), *(pa.field(name, pa.string()) for name in ("doc_id", "text", "source"))]
+)
 
 
 @cache
