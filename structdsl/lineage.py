@@ -68,6 +68,12 @@ def structure_of(stage: Declaration, unit: Unit) -> str | None:
     return stated
 
 
+def asked_in(block: Declaration, unit: Unit) -> Any:
+    """The chat template that a model or stage last learned to answer questions in; none where that was a line each."""
+    stages = (at for at in ancestry(block, unit) if at.kind == "stage")
+    return next((at.values.template for at in stages if hasattr(at.values, "template")), None)
+
+
 def scorer(stage: Declaration, unit: Unit) -> str:
     """The address of who says how hard a row is: the nearest cpt or scpt before a stage, else what it starts from."""
     chosen = selection(stage)

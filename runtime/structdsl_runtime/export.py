@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import duckdb
 
-from structdsl.plan import FetchModel, Plan, ReadDataset, RenderChat, Step
+from structdsl.plan import FetchModel, Plan, ReadDataset, RenderChat, RenderSsft, Step
 from structdsl_runtime.engine import connect, define
 from structdsl_runtime.executor import selected
 from structdsl_runtime.pretrained import SOURCE, TOKENIZER_FILES
@@ -80,7 +80,8 @@ def _write_template(
     render = taught_by(step, plan)
     if render is None:
         return
-    assert isinstance(render.operation, RenderChat)
+    assert isinstance(render.operation, RenderChat | RenderSsft)
+    assert render.operation.template is not None, "it taught by one"
     steps = {found.address: found for found in plan.steps}
     folders: dict[str, Path] = {}
     for name in ("tokenizer", "template"):
@@ -99,7 +100,8 @@ def taught_by(step: Step, plan: Plan) -> Step | None:
         if "samples" in at.inputs:
             samples = steps[at.inputs["samples"].rpartition(":")[0]]
             for address in samples.upstream:
-                if isinstance(steps[address].operation, RenderChat):
+                render = steps[address].operation
+                if isinstance(render, RenderChat | RenderSsft) and render.template is not None:
                     return steps[address]
         before = at.inputs.get("tuned") or at.inputs.get("model")
         at = steps[before.rpartition(":")[0]] if before is not None else None

@@ -12,12 +12,14 @@ import sqlglot
 from sqlglot import exp
 
 from structdsl import sql
-from structdsl.lower.model import seed_of
+from structdsl.lineage import asked_in, root_model
+from structdsl.lower.model import seed_of, tokenizer_of
 from structdsl.lower.planner import Planner
-from structdsl.lower.samples import model_reference
+from structdsl.lower.samples import model_reference, template_of
 from structdsl.lower.settings import cluster_of
 from structdsl.passes.places import task_span
 from structdsl.plan import ClosedBook, Divergence, LmEval, MultipleChoice, Operation, Output, Perplexity, Recall
+from structdsl.plan.operations import Template
 from structdsl.promised import ITEMS, SCORES, columns
 from structdsl.retention import all_tasks, models_of
 from structdsl.schema import evaluation as schema
@@ -42,12 +44,13 @@ def lower_evaluation(evaluation: Declaration, planner: Planner) -> None:
             short = model.replace(".", "_")
             table = f"{name}_{task}_{short}"
             tables.setdefault(task, []).append(table)
-            operation, inputs = _asked(evaluation, task, tasks[task], model, planner)
+            operation, inputs, sources = _asked(evaluation, task, tasks[task], model, planner)
             planner.add(
                 f"{name}.{task}.{short}",
                 operation,
                 at=task_span(evaluation, task),
                 inputs=inputs,
+                sources=sources,
                 outputs={"items": Output(table=table, columns=ITEMS, doc=f"What {model} did in {task}, item by item.")},
                 places={key: evaluation.span_of(key) for key in ("shots", "cluster") if evaluation.attribute(key)},
             )
@@ -70,18 +73,26 @@ def lower_evaluation(evaluation: Declaration, planner: Planner) -> None:
 
 def _asked(
     evaluation: Declaration, task: str, settings: schema.AnyTask, model: str, planner: Planner
-) -> tuple[Operation, dict[str, str]]:
-    """The operation that one model does one task by, and what it reads."""
+) -> tuple[Operation, dict[str, str], tuple[str, ...]]:
+    """The operation that one model does one task by, what it reads, and the files on disk that decide it."""
     values = evaluation.values
     seed, processes = seed_of(planner), cluster_of(evaluation, planner).world
     inputs = {"model": model_reference(model, planner)}
+    sources: tuple[str, ...] = ()
     operation: Operation
     match settings:
         case schema.ClosedBook(corpus=corpus, max=most):
+            template, more, sources = _chat(model, planner)
             operation = ClosedBook(
-                model=model, task=task, shots=values.shots, max_tokens=most, seed=seed, processes=processes
+                model=model,
+                task=task,
+                shots=values.shots,
+                max_tokens=most,
+                seed=seed,
+                template=template,
+                processes=processes,
             )
-            inputs["exam"] = planner.owners[corpus]
+            inputs |= {"exam": planner.owners[corpus], **more}
         case schema.MultipleChoice(corpus=corpus):
             operation = MultipleChoice(model=model, task=task, shots=values.shots, seed=seed, processes=processes)
             inputs["exam"] = planner.owners[corpus]
@@ -115,7 +126,17 @@ def _asked(
             )
         case _:
             raise AssertionError(settings)
-    return operation, inputs
+    return operation, inputs, sources
+
+
+def _chat(model: str, planner: Planner) -> tuple[Template | None, dict[str, str], tuple[str, ...]]:
+    """The chat template that a model was trained to answer in, what it is read from, and the files that decide it."""
+    block = planner.unit.blocks[model]
+    written, root = asked_in(block, planner.unit), root_model(block, planner.unit)
+    if written is None or root is None:
+        return None, {}, ()
+    template, inputs, sources = template_of(written, root, planner)
+    return template, {"tokenizer": tokenizer_of(root, planner), **inputs}, sources
 
 
 def _harness_metric(evaluation: Declaration, task: str) -> str:

@@ -99,7 +99,7 @@ def _asked(stage: Declaration, root: Declaration, tokenizer: str, planner: Plann
     )
     if not chat:
         return
-    template, inputs, sources = _template(stage.values.template, root, planner)
+    template, inputs, sources = template_of(stage.values.template, root, planner)
     planner.add(
         f"{name}.render",
         RenderChat(template=template),
@@ -127,7 +127,7 @@ def _ssft(stage: Declaration, root: Declaration, tokenizer: str, planner: Planne
     inputs: dict[str, str] = {}
     sources: tuple[str, ...] = ()
     if stage.values.template is not None:
-        template, inputs, sources = _template(stage.values.template, root, planner)
+        template, inputs, sources = template_of(stage.values.template, root, planner)
     operation = RenderSsft(
         length=stage.values.length,
         reveal=stage.values.reveal,
@@ -148,7 +148,7 @@ def _chosen(stage: Declaration, root: Declaration, tokenizer: str, planner: Plan
     inputs: dict[str, str] = {}
     sources: tuple[str, ...] = ()
     if not isinstance(chosen, Easiest):
-        template, inputs, sources = _template(stage.values.template, root, planner)
+        template, inputs, sources = template_of(stage.values.template, root, planner)
     planner.add(
         f"{name}.difficulty",
         ScoreSamples(role=planner.unit.blocks[corpus].values.role, length=stage.values.length, template=template),
@@ -187,7 +187,7 @@ def model_reference(address: str, planner: Planner) -> str:
     return f"{address}.{step}:model"
 
 
-def _template(
+def template_of(
     written: schema.Template, root: Declaration, planner: Planner
 ) -> tuple[Template, dict[str, str], tuple[str, ...]]:
     """A chat template, the inputs that it adds to a step, and the files on disk that decide it."""

@@ -13,6 +13,7 @@ from structdsl.compile import compile_text
 from structdsl.emit.build import artefacts
 from structdsl.plan import (
     CacheTeacher,
+    ClosedBook,
     Divergence,
     Dpo,
     MergeModels,
@@ -25,7 +26,7 @@ from structdsl.plan import (
     Train,
     View,
 )
-from structdsl.plan.operations import Cache, Distill, Lora, Swap
+from structdsl.plan.operations import Cache, Distill, Lora, Swap, Template
 from structdsl.promised import ITEMS
 
 SPEC = """\
@@ -276,6 +277,48 @@ def test_an_evaluation_measures_unasked_what_was_forgotten() -> None:
         "tasks = {", "tasks = { x: perplexity(corpus.prose), y: divergence(corpus.prose, from = model.base), "
     )
     assert measured(written + PROBE) == [row for row in every if "prose" in row]
+
+
+@pytest.mark.parametrize(
+    ("written", "template"),
+    [
+        ("", None),
+        ("template = chatml", {"kind": "chatml"}),
+        ('template = file("chat.jinja")', {"kind": "file", "path": "chat.jinja"}),
+        ("template = of(model.other)", {"kind": "tokenizer"}),
+        ("template = own", {"kind": "file", "path": "own.jinja"}),
+    ],
+)
+def test_a_model_is_asked_in_the_template_of_the_stage_that_taught_it_to_answer(
+    written: str, template: dict[str, str] | None
+) -> None:
+    """Whatever came after; before that, or where there was none, a question is a line of its own."""
+    spec = (
+        RETENTION.replace('path("models/base") }', 'path("models/base"), template = file("own.jinja") }').replace(
+            "stage learn: cpt { from = model.base,", "stage learn: cpt { from = stage.soft,"
+        )
+        + f"""
+corpus asked {{ source = files("q.jsonl"), role = instruction }}
+stage style: sft {{ from = model.base, data = corpus.asked, {written} }}
+stage soft: merge {{ base = model.base, tuned = stage.style, weight = 70% }}
+"""
+    )
+    plan, sink = compile_text(spec, Path("spec.adapt"))
+    assert plan is not None, sink.diagnostics
+    before, after = (step(plan, f"evaluation.board.exam.{name}") for name in ("model_base", "stage_learn"))
+    assert isinstance(before.operation, ClosedBook)
+    assert isinstance(after.operation, ClosedBook)
+    assert before.operation.template is None
+    if template is None:
+        assert (after.operation.template, set(after.inputs)) == (None, {"model", "exam"})
+        return
+    taught = step(plan, "stage.style.render")
+    assert isinstance(taught.operation, RenderChat)
+    assert after.operation.template == taught.operation.template == Template.model_validate(template)
+    assert after.sources == taught.sources
+    assert {name: after.inputs[name] for name in after.inputs if name not in ("model", "exam")} == {
+        name: taught.inputs[name] for name in taught.inputs if name != "samples"
+    }
 
 
 def test_models_of_other_tokens_are_measured_each_for_itself() -> None:

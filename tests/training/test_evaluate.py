@@ -14,11 +14,12 @@ import torch
 from torch.nn import functional
 
 from structdsl.plan import ClosedBook, Divergence, Perplexity
-from structdsl_runtime.evaluation import generate, likelihood
+from structdsl.plan.operations import Template
+from structdsl_runtime.evaluation import generate, likelihood, tasks
 from structdsl_runtime.evaluation.questions import Item, prompts
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.operations.evaluate import closed_book, divergence, perplexity
-from structdsl_runtime.text import tokens
+from structdsl_runtime.text import chat, tokens
 from structdsl_runtime.training.objective import PredictingHead
 from tests.training.stage_fakes import FakeInputs, FakeOutputs, context, loaded
 
@@ -106,7 +107,7 @@ def test_an_exam_without_questions_starts_nothing(base: Path, tmp_path: Path) ->
 
 def test_an_answer_does_not_depend_on_its_company(model: Any, base: Path) -> None:
     tokenizer = tokens.load(base)
-    asked = [question + "\n" for question in QUESTIONS]
+    asked = tokenizer.encode_batch([question + "\n" for question in QUESTIONS])
     ask: dict[str, Any] = {"max_tokens": 12, "ends": frozenset({tokenizer.eos_id})}
     together = sorted(generate.answers(model, tokenizer, asked, **ask))
     alone = [next(generate.answers(model, tokenizer, [prompt], **ask)) for prompt in asked]
@@ -118,25 +119,27 @@ def test_greedy_is_what_transformers_generates(model: Any, base: Path) -> None:
     tokenizer = tokens.load(base)
     ids = torch.tensor(tokenizer.encode_batch(["What does she play?\n"]))
     theirs = model.generate(ids, max_new_tokens=8, do_sample=False, pad_token_id=256)[0, ids.shape[1] :].tolist()
-    ours = generate._greedy(model, tokenizer, ids.tolist(), 8, frozenset())
+    ours = generate._greedy(model, tokenizer, ids.tolist(), 8, frozenset(), "")
     assert theirs[: len(ours[0])] == ours[0]
 
 
 @pytest.mark.parametrize(
-    ("said", "kept"),
+    ("said", "kept", "stop"),
     [
-        ("ham\neggs", "ham\n"),
-        ("\n\nham\neggs", "\n\nham\n"),
-        ("ham<|endoftext|>eggs", "ham"),
-        ("hammer", "hamme"),
+        ("ham\neggs", "ham\n", ""),
+        ("\n\nham\neggs", "\n\nham\n", ""),
+        ("ham<|endoftext|>eggs", "ham", ""),
+        ("hammer", "hamme", ""),
+        ("é[end]eggs", "é[end]", "[end]"),
+        ("[é]eggs", "[é]", "[é]"),
     ],
 )
-def test_an_answer_ends_with_its_line_or_its_text(said: str, kept: str, base: Path) -> None:
+def test_an_answer_ends_with_its_line_or_its_text(said: str, kept: str, stop: str, base: Path) -> None:
     tokenizer = tokens.load(base)
-    ids = [256 if piece is None else tokenizer.encode_batch([piece])[0][0] for piece in _letters(said)]
+    ids = [id_ for piece in _letters(said) for id_ in ([256] if piece is None else tokenizer.encode_batch([piece])[0])]
     answer: list[int] = []
     for token in ids[: 5 if said == "hammer" else None]:
-        if not generate._goes_on(answer, token, tokenizer, frozenset({256})):
+        if not generate._goes_on(answer, token, tokenizer, frozenset({256}), stop):
             break
     assert tokenizer.decode(answer) == kept
 
@@ -160,6 +163,45 @@ def test_worked_examples_come_from_the_other_items() -> None:
     assert asked != prompts(items, shots=2, seed=2)
     assert prompts(items[:2], shots=4, seed=1)[0] == "Q1?\nA1\n\nQ0?\n"
     assert prompts(items, shots=0, seed=1)[3] == "Q3?\n"
+
+
+TALKATIVE = """\
+{%- for m in messages %}[{{ m.role }}]{{ '<!>' if m.role == 'assistant' and loop.last }}{{ m.content }}[end]
+{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"""
+
+
+def test_a_model_is_asked_in_the_template_that_it_was_trained_in(base: Path, tokenizer: Path, tmp_path: Path) -> None:
+    """Token for token, with examples as earlier turns; what ends every turn is no part of an answer."""
+    (tmp_path / "chat.jinja").write_text(TALKATIVE)
+    template = Template(kind="file", path="chat.jinja")
+    asking = ClosedBook(model="stage.a", task="exam", shots=1, max_tokens=5, seed=0, template=template)
+    inputs, outputs = FakeInputs({"exam": exam(3)}, {"model": base, "tokenizer": tokenizer}), FakeOutputs(tmp_path)
+    where = context(tmp_path / "asked", root=tmp_path)
+    closed_book(asking, inputs, outputs, where)
+    rows = outputs.tables["items"]
+    assert {row["prompt"].count("[assistant]dumplings[end]\n[user]") for row in rows} == {1}
+    assert all(
+        row["prompt"].endswith(f"\n[user]{question}[end]\n[assistant]<!>")
+        for row, question in zip(rows, QUESTIONS, strict=False)
+    )
+    known = tokens.load(tokenizer)
+    renderer = chat.load(template, known, {"tokenizer": tokenizer}, tmp_path)
+    told = [json.loads(line) for line in (where.scratch / "items.jsonl").read_text().splitlines()]
+    for number, (question, row) in enumerate(zip(told, rows, strict=True)):
+        example = row["prompt"].removeprefix("[user]").partition("[end]")[0]
+        turns = [("user", example), ("assistant", "dumplings"), ("user", QUESTIONS[number])]
+        made = renderer.render([{"role": role, "content": said} for role, said in turns], "ham", "")
+        asked, said = known.encode_rendered(made.prompt, made.response, made.marks)
+        ending = len(b"ham[end]\n") + 1
+        assert tasks._ids_of([chat.Asked(**question)], known) == [[*asked, *said[:-ending]]]
+        assert question["stop"] == "[end]"
+
+
+def test_what_ends_a_turn_is_no_part_of_an_answer(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = tokens.load(base)
+    monkeypatch.setattr(generate, "_greedy", lambda *_: [known.encode_batch(["ham<|im_end|>"])[0]])
+    found = generate.answers(loaded(base), known, [[1]], max_tokens=20, ends=frozenset(), stop="<|im_end|>")
+    assert [text for _, text, _ in found] == ["ham"]
 
 
 def test_perplexity(base: Path, tmp_path: Path) -> None:

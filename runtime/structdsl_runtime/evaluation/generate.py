@@ -23,25 +23,33 @@ BATCH_TOKENS: Final = 16_384  # prompt tokens of a batch, padding included
 def answers(
     model: Any,
     tokenizer: Tokenizer,
-    prompts: Sequence[str],
+    prompts: Sequence[list[int]],
     *,
     max_tokens: int,
     ends: frozenset[int],
+    stop: str = "",
 ) -> Iterator[tuple[int, str, int]]:
     """Number of a prompt, what the model says to it, and in how many tokens; in the order in which they are done.
 
-    An answer ends before a token of `ends`, at the end of its first line with any text, or at `max_tokens`.
+    Prompts are ids, from the tokenizer's prefix on where they have it; of one that is too long the end is kept.
+    An answer ends before a token of `ends`, before the text `stop` where that is given (its tokens are counted), at the
+    end of its first line with any text, or at `max_tokens`.
     """
     room = max(1, getattr(model.config, "max_position_embeddings", 1 << 30) - max_tokens)
-    encoded = [[*tokenizer.prefix, *ids] for ids in tokenizer.encode_batch(prompts)]
-    encoded = [
-        ids if len(ids) <= room else [*tokenizer.prefix, *ids[-(room - len(tokenizer.prefix)) :]] for ids in encoded
-    ]
-    order = sorted(range(len(encoded)), key=lambda number: len(encoded[number]))
-    for batch in batches(order, [len(ids) for ids in encoded]):
-        found = _greedy(model, tokenizer, [encoded[number] for number in batch], max_tokens, ends)
+    fitting = [_fitting(ids, room, list(tokenizer.prefix)) for ids in prompts]
+    order = sorted(range(len(fitting)), key=lambda number: len(fitting[number]))
+    for batch in batches(order, [len(ids) for ids in fitting]):
+        found = _greedy(model, tokenizer, [fitting[number] for number in batch], max_tokens, ends, stop)
         for number, ids in zip(batch, found, strict=True):
-            yield number, tokenizer.decode(ids), len(ids)
+            text = tokenizer.decode(ids)
+            yield number, text.split(stop, 1)[0] if stop else text, len(ids)
+
+
+def _fitting(ids: list[int], room: int, prefix: list[int]) -> list[int]:
+    if len(ids) <= room:
+        return ids
+    kept = prefix if ids[: len(prefix)] == prefix else []
+    return [*kept, *ids[-(room - len(kept)) :]]
 
 
 def batches(order: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
@@ -62,6 +70,7 @@ def _greedy(
     prompts: list[list[int]],
     max_tokens: int,
     ends: frozenset[int],
+    stop: str,
 ) -> list[list[int]]:
     longest = max(map(len, prompts))
     padding = [longest - len(ids) for ids in prompts]
@@ -84,7 +93,7 @@ def _greedy(
         cache = output.past_key_values
         input_BT = output.logits[:, -1].argmax(-1, keepdim=True)
         for number, token in enumerate(input_BT[:, 0].tolist()):
-            if number in open_ and not _goes_on(answers[number], token, tokenizer, ends):
+            if number in open_ and not _goes_on(answers[number], token, tokenizer, ends, stop):
                 open_.remove(number)
         if not open_:
             break
@@ -93,9 +102,11 @@ def _greedy(
     return answers
 
 
-def _goes_on(answer: list[int], token: int, tokenizer: Tokenizer, ends: frozenset[int]) -> bool:
+def _goes_on(answer: list[int], token: int, tokenizer: Tokenizer, ends: frozenset[int], stop: str) -> bool:
     """Add a token to an answer; False where that ends it."""
     if token in ends:
         return False
     answer.append(token)
+    if stop and stop in tokenizer.decode(answer[-len(stop.encode()) :]):  # a token is one byte or more
+        return False
     return "\n" not in tokenizer.decode([token]) or "\n" not in tokenizer.decode(answer).lstrip()

@@ -1,12 +1,17 @@
-"""Exam items as prompts: the form that training used, after worked examples from the same exam where asked for."""
+"""Exam items as prompts: the form that training used, after worked examples from the same exam where asked for.
+
+A model that was trained in a chat template is asked in it, and examples are earlier turns of the conversation.
+"""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from structdsl_runtime.text.chat import Asked, Chat
+from structdsl_runtime.text.conversations import Turn
 from structdsl_runtime.text.prompts import question_prompt
 
 
@@ -40,6 +45,22 @@ def prompts(items: Sequence[Item], *, shots: int, seed: int) -> list[str]:
         "".join((*map(_worked, _others(items, place, shots, seed)), question_prompt(item.question)))
         for place, item in enumerate(items)
     ]
+
+
+def chats(items: Sequence[Item], template: Chat, *, shots: int, seed: int) -> list[Asked]:
+    """What `prompts` asks, in a chat template; raises Fault E0731 where that refuses an item."""
+    return [
+        template.ask(
+            [*_turns(_others(items, place, shots, seed)), {"role": "user", "content": item.question}], item.item
+        )
+        for place, item in enumerate(items)
+    ]
+
+
+def _turns(examples: Sequence[Item]) -> Iterator[Turn]:
+    for item in examples:
+        yield {"role": "user", "content": item.question}
+        yield {"role": "assistant", "content": item.answer}
 
 
 def _others(items: Sequence[Item], place: int, shots: int, seed: int) -> list[Item]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,7 @@ from structdsl.plan import ClosedBook
 from structdsl_runtime.evaluation import generate, likelihood
 from structdsl_runtime.pretrained import code_files
 from structdsl_runtime.text import tokens
+from structdsl_runtime.text.chat import Asked
 from structdsl_runtime.training.events import Reporter
 from structdsl_runtime.training.job import EvaluateJob
 from structdsl_runtime.training.objective import PredictingHead
@@ -58,11 +59,25 @@ def evaluate(job: EvaluateJob, reporter: Share) -> None:
 
 def answer(arguments: ClosedBook, model: Any, tokenizer: tokens.Tokenizer, items: Items, reporter: Share) -> None:
     """Events `item`: number, output, tokens."""
-    prompts = [item["prompt"] for item in items]
+    asked = [Asked(**item) for item in items]
+    stop = asked[0].stop if asked else ""  # one template is around them all
     ends = frozenset({tokenizer.eos_id, *_ids(model.config.eos_token_id), *_ids(model.generation_config.eos_token_id)})
-    found = generate.answers(model, tokenizer, prompts, max_tokens=arguments.max_tokens, ends=ends)
+    found = generate.answers(
+        model, tokenizer, _ids_of(asked, tokenizer), max_tokens=arguments.max_tokens, ends=ends, stop=stop
+    )
     for number, output, count in found:
         reporter.emit("item", number=number, output=output, tokens=count)
+
+
+def _ids_of(asked: Sequence[Asked], tokenizer: tokens.Tokenizer) -> list[list[int]]:
+    """What training made of such prompts."""
+    plain = iter(tokenizer.encode_batch([question.prompt for question in asked if question.marks is None]))
+    return [
+        [*tokenizer.prefix, *next(plain)]
+        if question.marks is None
+        else [*itertools.chain(*tokenizer.encode_parts(question.prompt, question.lead, question.marks))]
+        for question in asked
+    ]
 
 
 def score(model: Any, reference: Any | None, tokenizer: tokens.Tokenizer, items: Items, reporter: Share) -> None:

@@ -8,16 +8,17 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 from structdsl.plan import ClosedBook, Divergence, Perplexity
-from structdsl_runtime.evaluation.questions import item_of, prompts
+from structdsl_runtime.evaluation.questions import Item, chats, item_of, prompts
 from structdsl_runtime.evaluation.scoring import exact_match, parse
 from structdsl_runtime.machine import gpus, processors
 from structdsl_runtime.operation import Context, Fault, Inputs, Outputs, TableWriter
 from structdsl_runtime.pretrained import read_json
-from structdsl_runtime.text import tokens
+from structdsl_runtime.text import chat, tokens
 from structdsl_runtime.training.job import EvaluateJob
 from structdsl_runtime.training.launch import launch
 
@@ -27,19 +28,20 @@ WORKER: Final = "structdsl_runtime.evaluation.worker"
 def closed_book(arguments: ClosedBook, inputs: Inputs, outputs: Outputs, context: Context) -> None:
     """Ask the folder `model` each question of the table `exam`; score 1 where it says an accepted answer, else 0.
 
-    `prompt`, `output`, `parsed` (its first line with text) and `answer` are kept as they are; `n_tokens` and `n_bytes`
-    are those of the output. Raises Fault E0805 where the worker died.
+    It is asked in the chat template that it was trained in, where there is one. `prompt`, `output`, `parsed` (its first
+    line with text) and `answer` are kept as they are; `n_tokens` and `n_bytes` are those of the output. Raises Fault
+    E0805 where the worker died, and those of a chat template.
     """
     columns = "doc_id, question, answer, aliases, path"
     items = [item_of(row) for row in inputs.rows("exam", columns=columns, order="doc_id")]
-    asked = prompts(items, shots=arguments.shots, seed=arguments.seed)
+    asked = _asked(items, arguments, inputs, context)
     found: dict[int, tuple[str, int]] = {}
 
     def record(event: dict[str, Any]) -> None:
         found[event["number"]] = event["output"], event["tokens"]
         context.progress(len(found), len(items), "questions")
 
-    _run(arguments, inputs, context, ({"prompt": prompt} for prompt in asked), record)
+    _run(arguments, inputs, context, (asdict(question) for question in asked), record)
     with outputs.table("items") as table:
         for number, item in enumerate(items):
             output, count = found[number]
@@ -48,7 +50,7 @@ def closed_book(arguments: ClosedBook, inputs: Inputs, outputs: Outputs, context
                 model=arguments.model,
                 task=arguments.task,
                 item=item.item,
-                prompt=asked[number],
+                prompt=asked[number].prompt + asked[number].lead,
                 output=output,
                 parsed=parsed,
                 answer=item.answer,
@@ -57,6 +59,15 @@ def closed_book(arguments: ClosedBook, inputs: Inputs, outputs: Outputs, context
                 n_tokens=count,
                 n_bytes=len(output.encode()),
             )
+
+
+def _asked(items: list[Item], arguments: ClosedBook, inputs: Inputs, context: Context) -> list[chat.Asked]:
+    """Each item as the model was trained to be asked."""
+    if arguments.template is None:
+        plain = prompts(items, shots=arguments.shots, seed=arguments.seed)
+        return [chat.Asked(prompt) for prompt in plain]
+    template = chat.of_step(arguments.template, tokens.load(inputs.folder("tokenizer")), inputs, context)
+    return chats(items, template, shots=arguments.shots, seed=arguments.seed)
 
 
 def perplexity(arguments: Perplexity, inputs: Inputs, outputs: Outputs, context: Context) -> None:

@@ -47,6 +47,19 @@ class Rendered:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A prompt, and what a template writes before (`lead`) and behind (`stop`) every answer to it.
+
+    `marks` are the places in `prompt + lead` at which a special token stands, none where no template is around it.
+    """
+
+    prompt: str
+    lead: str = ""
+    stop: str = ""
+    marks: list[int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Chat:
     """A template and the tokenizer that reads what it writes."""
 
@@ -78,6 +91,18 @@ class Chat:
         self._check(whole, shown[0], asked[0], sample_id)
         response, marks = self._ended(*asked)
         return Rendered(shown[0], response, [*shown[1], *(len(shown[0]) + place for place in marks)])
+
+    def ask(self, turns: Sequence[Turn], item: str) -> Asked:
+        """How a model is asked that was trained on what `render` makes of such turns; raises what that raises.
+
+        `stop` has no white space around it, and is empty where nothing but the end of text stands behind an answer.
+        """
+        answer = next(mark for mark in map(chr, PRIVATE) if not any(mark in turn["content"] for turn in turns))
+        made = self.render(turns, answer, item)
+        lead, _, after = made.response.partition(answer)
+        stop = after.removesuffix(self.tokenizer.text_of(self.tokenizer.eos_id)).strip()
+        begin = len(made.prompt) + len(lead)
+        return Asked(made.prompt, lead, stop, [mark for mark in made.marks if mark < begin])
 
     def sample(self, row: Mapping[str, Any], turns: Sequence[Turn]) -> dict[str, Any]:
         """The columns of a sample that a template changes; raises what `render` raises."""

@@ -48,9 +48,13 @@ class Tokenizer:
 
         `marks` are the places in `prompt + response` at which a special token stands.
         """
-        asked = self._encode_marked(prompt, [mark for mark in marks if mark < len(prompt)])
-        said = self._encode_marked(response, [mark - len(prompt) for mark in marks if mark >= len(prompt)])
+        asked, said = self.encode_parts(prompt, response, marks)
         return asked, said if said[-1:] == [self.eos_id] else [*said, self.eos_id]
+
+    def encode_parts(self, prompt: str, response: str, marks: Sequence[int]) -> tuple[list[int], list[int]]:
+        """As `encode_rendered`, of a response that goes on: nothing is added to it."""
+        asked = self._encode_marked(prompt, [mark for mark in marks if mark < len(prompt)])
+        return asked, self._encode_marked(response, [mark - len(prompt) for mark in marks if mark >= len(prompt)])
 
     def _encode_marked(self, text: str, marks: list[int]) -> list[int]:
         found = dict(self.find_specials(text))

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from structdsl.identity import Effect
 from structdsl.plan.operations.base import Arguments
+from structdsl.plan.operations.training import Template
 
 
 class Asked(Arguments):
@@ -17,13 +18,17 @@ class Asked(Arguments):
 
 
 class ClosedBook(Asked):
-    """Answers to the questions of an exam, greedily generated with no passage at hand."""
+    """Answers to the questions of an exam, greedily generated with no passage at hand.
+
+    `template` is the chat template that the model was trained to answer in.
+    """
 
     op: Literal["closed_book"] = "closed_book"
     version: Literal[1] = 1
     shots: int
     max_tokens: int
     seed: int
+    template: Template | None = None
 
 
 class MultipleChoice(Asked):

@@ -11,6 +11,7 @@ STAGES = """
 stage talk: sft { from = stage.learn, data = corpus.asked, template = chatml, adapter = lora() }
 stage plain: cpt { from = stage.talk, data = mixture.m }
 stage soft: merge { base = stage.learn, tuned = stage.talk }
+stage place: ssft { from = stage.talk, data = corpus.asked, structure = taxonomy.t, template = own }
 stage more: sft { from = stage.soft, data = corpus.asked, template = own }
 """
 
@@ -22,6 +23,7 @@ stage more: sft { from = stage.soft, data = corpus.asked, template = own }
         ("stage.talk.train", "stage.talk.render"),
         ("stage.plain.train", "stage.talk.render"),
         ("stage.soft.merge", "stage.talk.render"),
+        ("stage.place.train", "stage.place.render"),
         ("stage.more.train", "stage.more.render"),
     ],
 )
