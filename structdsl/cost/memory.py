@@ -1,9 +1,10 @@
 """Bytes that a process of a training stage needs, by what holds them.
 
-Training in 16 bits with Adam keeps weights (2 bytes a parameter), gradients (2), and in the optimizer a 32-bit copy,
-momentum and variance (12); in 32 bits 4, 4 and 8. ZeRO shares these out over P processes: from stage 1 on the
-optimizer, from 2 the gradients, from 3 the weights (Rajbhandari et al. 2020, ZeRO, section 3). Activations are those
-of one row, counted as the runtime counts them when it chooses how many rows go through at once.
+Training in 16 bits with Adam keeps weights (2 bytes a parameter), gradients (2; in bf16 their sum over the passes of a
+step in 4 more), and in the optimizer a 32-bit copy, momentum and variance (12); in 32 bits 4, 4 and 8. ZeRO shares
+these out over P processes: from stage 1 on the optimizer, from 2 the gradients, of which the sum is then all that
+stays, from 3 the weights (Rajbhandari et al. 2020, ZeRO, section 3). Activations are those of one row, counted as the
+runtime counts them when it chooses how many rows go through at once.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from structdsl.cost.figure import ZERO, Figure, derive, total
 from structdsl.cost.model import Model, adapted
 from structdsl.plan import CacheTeacher, Dpo, Train
 from structdsl.plan.operations import Training
-from structdsl.plan.zero import zero_stage
+from structdsl.plan.zero import accumulates_in_32_bits, zero_stage
 
 HALF, SINGLE = 2, 4  # bytes of an element
 
@@ -49,6 +50,13 @@ def memory(
     stage, processes = zero_stage(operation.deepspeed, half=element == HALF), operation.processes
     trained = model.parameters if rank is None else adapted(model, rank)
 
+    precision = "bf16" if operation.precision == "auto" and gpu else operation.precision
+    gradient = element
+    if element == HALF and accumulates_in_32_bits(operation.deepspeed, precision=precision):
+        gradient = (
+            SINGLE if stage > 1 else HALF + SINGLE
+        )  # where they are shared out, those of 16 bits are gone at once
+
     def shared(parameters: Figure, each: int, since: int) -> Figure:
         parts = processes if stage >= since else 1
         return derive(lambda number: each * number / parts, parameters)
@@ -62,7 +70,7 @@ def memory(
     second = _second(operation, model, teacher)
     return Memory(
         weights=ZERO if weights in away else weights,
-        gradients=shared(trained, element, 2),
+        gradients=shared(trained, gradient, 2),
         optimizer=ZERO if optimizer in away else optimizer,
         second=ZERO if second is None else shared(second.parameters, element, 3),
         activations=_activations(model, operation, element),

@@ -13,7 +13,7 @@ from structdsl.plan import Dpo, GraphNode, Plan, Train
 from structdsl.plan.batch import realised
 from structdsl.plan.launching import Start, shown
 from structdsl.plan.operations import Training
-from structdsl.plan.zero import planned_stage
+from structdsl.plan.zero import ACCUMULATED, TYPES, accumulates_in_32_bits, planned_stage
 
 
 def training_files(plan: Plan) -> dict[str, str]:
@@ -40,6 +40,8 @@ def deepspeed_json(train: Training) -> dict[str, Any]:
     }
     if train.precision == "fp16":
         settings["fp16"] = {"enabled": True}
+    if accumulates_in_32_bits(train.deepspeed, precision=train.precision):
+        settings[TYPES] = {ACCUMULATED: "fp32"}
     for name, value in train.deepspeed.items():
         known = settings.get(name)
         settings[name] = {**value, **known} if isinstance(known, dict) and isinstance(value, dict) else value

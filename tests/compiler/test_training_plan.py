@@ -170,6 +170,7 @@ def test_deepspeed_is_told_what_the_cluster_says(plan: Plan) -> None:
         "gradient_clipping": 1.0,
         "bf16": {"enabled": True},
         "fp16": {"loss_scale": 0},
+        "data_types": {"grad_accum_dtype": "fp32"},
         "zero_optimization": {
             "stage": 3,
             "offload_optimizer": device,

@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import MistralConfig, MistralForCausalLM
+from transformers import Gemma2Config, Gemma2ForCausalLM, MistralConfig, MistralForCausalLM
 
+from structdsl_runtime.evaluation import tasks
 from structdsl_runtime.operation import Fault
-from structdsl_runtime.training import isolation, rows
+from structdsl_runtime.training import isolation, rows, stage
 from structdsl_runtime.training.batches import PackedRows
 from structdsl_runtime.training.objective import NextToken, PredictingHead
 from tests.training.stage_fakes import FakeInputs, loaded, packed
@@ -75,6 +76,23 @@ def test_padding_that_brings_forth_nan_is_found(model: Any) -> None:
     with pytest.raises(Fault) as caught:
         isolation.check(poisoned, vocabulary=258, device=CPU, dtype=torch.float32)
     assert caught.value.code == "E0712"
+
+
+def test_an_architecture_that_caps_its_attention_is_measured_and_not_trained(tmp_path: Path) -> None:
+    sizes: dict[str, Any] = {
+        "vocab_size": 32,
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_hidden_layers": 2,
+        "head_dim": 8,
+    }
+    config = Gemma2Config(**sizes, num_attention_heads=2, num_key_value_heads=1, pad_token_id=0)
+    Gemma2ForCausalLM(config).save_pretrained(tmp_path)
+    with pytest.raises(Fault, match="cannot share a row in a model of type `gemma2`") as caught:
+        stage.load(tmp_path, config, "fp32", gpu=False)
+    assert caught.value.code == "E0712"
+    assert "caps the scores" in caught.value.notes[0]
+    assert tasks.load(tmp_path).config._attn_implementation == "eager"
 
 
 def test_a_broken_model_is_no_leak(model: Any) -> None:

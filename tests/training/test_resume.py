@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -16,7 +17,8 @@ from structdsl.plan.operations import Checkpoint
 from structdsl_runtime import unfinished
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.operations.train import train
-from structdsl_runtime.training import orders
+from structdsl_runtime.training import checkpoint, orders
+from structdsl_runtime.training.batches import Layout
 from tests.training.stage_fakes import FakeInputs, FakeOutputs, context, packed, samples, train_arguments
 
 STEPS = 6  # of four rows, in two passes
@@ -255,6 +257,43 @@ def test_steps_that_overflow_in_fp16_are_left_out_and_said(
     assert [(row["skipped"], row["loss_scale"]) for row in found.tables["log"]] == [
         (row["skipped"], row["loss_scale"]) for row in log
     ]
+
+
+@pytest.mark.slow
+def test_a_loss_scale_at_its_minimum_names_the_cause(
+    forgetful: Path, table: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FP16", "1")
+    stage = Stage(tmp_path, forgetful, table, precision="fp16", checkpoint=None)
+    scaling = {"fp16": {"initial_scale_power": 19, "min_loss_scale": 2**19, "hysteresis": 1}}
+    stage.arguments = stage.arguments.model_copy(update={"deepspeed": {**stage.arguments.deepspeed, **scaling}})
+    fault = stage.fails("", 0)
+    assert (fault.code, fault.message[:50]) == ("E0714", "the gradient of step 1 does not fit fp16 however s")
+    assert fault.notes[0].startswith("rows 0 to 3 of `stage.learn_packed`")
+    assert "its minimum, 524288," in fault.notes[-1]
+    assert "`precision = bf16`" in fault.helps[0]
+
+
+def test_saves_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the time is over since the last save had ended; never after the last step, whose weights follow."""
+    now, saved = [0.0], list[int]()
+
+    def save(self: checkpoint.Saving, step: int) -> None:
+        assert self._policy is not None
+        saved.append(step)
+        now[0] += 50
+
+    monkeypatch.setattr(checkpoint, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(checkpoint.Saving, "save", save)
+    quiet: Any = SimpleNamespace(moved=lambda: None, stop_asked=lambda: False)
+    trainer: Any = SimpleNamespace(steps=10, layout=Layout(micro=1, accumulation=1, processes=1))
+    policy = Checkpoint(seconds=60, keep=2)
+    saving = checkpoint.Saving(trainer, tmp_path, policy=policy, decides={}, orders=quiet, reporter=quiet)
+    for step in range(1, 11):
+        now[0] += 25
+        done: Any = SimpleNamespace(global_step=step, device=None)
+        saving.on_step_end(done, done, done)
+    assert saved == [3, 6, 9]
 
 
 def test_patience_is_half_an_hour_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from structdsl_runtime.training.batches import PackedRows
 from tests.training.stage_fakes import FakeInputs, Trained, loaded, packed, run_stage, train_arguments
 
 ROWS = 22  # six steps of four, the last half padding
+PASSES = 512  # a power of two: the share of each in the loss is exact
 FILES = {
     "README.md",
     "config.json",
@@ -149,6 +150,23 @@ def test_half_precision_on_a_cpu(base: Path, table: pa.Table, single: Trained, t
     found = run_stage(tmp_path, base, table, precision="bf16", deepspeed={"zero_optimization": {"stage": 0}})
     assert [step["loss"] for step in found.log] == pytest.approx([step["loss"] for step in single.log], rel=1e-3)
     assert {weight.dtype for weight in weights(found.model).values()} == {torch.bfloat16}
+
+
+@pytest.mark.slow
+def test_passes_in_bf16_add_up_in_32_bits(base: Path, tmp_path: Path) -> None:
+    """The gradient of many passes over one row is that of the row; a sum in bf16 stops growing on the way."""
+    (row,) = packed(1, 64).to_pylist()
+    rows = pa.Table.from_pylist([row | {"row": number} for number in range(PASSES)])
+
+    def norm(name: str, table: pa.Table, **more: Any) -> float:
+        settings = {"zero_optimization": {"stage": 2}, "train_micro_batch_size_per_gpu": 1, **more}
+        trained = run_stage(tmp_path / name, base, table, batch=len(table), precision="bf16", deepspeed=settings)
+        (step,) = trained.log
+        return float(step["grad_norm"])
+
+    alone = norm("alone", rows.slice(0, 1))
+    assert norm("many", rows) == pytest.approx(alone, rel=1e-5)
+    assert norm("told", rows, data_types={"grad_accum_dtype": "bf16"}) < 0.95 * alone
 
 
 CPU = {"device": "cpu", "pin_memory": True}

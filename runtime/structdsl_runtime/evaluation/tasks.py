@@ -98,12 +98,14 @@ def score(model: Any, reference: Any | None, tokenizer: tokens.Tokenizer, items:
 
 
 def load(folder: Path) -> Any:
-    """The model on the GPU in bf16 where there is one, else on the CPU in fp32."""
+    """The model on the GPU in bf16 where there is one, else on the CPU in fp32.
+
+    Attention is SDPA where the architecture has it, else plain (eager), as transformers chooses: here texts are alone.
+    """
     gpu = torch.cuda.is_available()
     model: Any = AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=torch.bfloat16 if gpu else torch.float32,
-        attn_implementation="sdpa",
         trust_remote_code=bool(code_files(folder)),
         use_safetensors=True,
     )

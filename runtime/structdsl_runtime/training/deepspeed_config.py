@@ -6,7 +6,7 @@ import copy
 from typing import Any, Final, Literal
 
 from structdsl.plan import Train
-from structdsl.plan.zero import zero_stage
+from structdsl.plan.zero import ACCUMULATED, TYPES, accumulates_in_32_bits, zero_stage
 from structdsl_runtime.training.batches import Layout
 
 BUCKET: Final = 500_000_000  # elements: DeepSpeed's own default
@@ -50,6 +50,8 @@ def configuration(
     }
     if kind != "fp32":
         config[kind] = {**config.get(kind, {}), "enabled": True}
+    if layout.accumulation > 1 and accumulates_in_32_bits(config, precision=kind):
+        config[TYPES] = {**config.get(TYPES, {}), ACCUMULATED: "fp32"}
     config["gradient_clipping"] = 0.0 if clips_itself(config) else arguments.optimizer.clip
     return config
 

@@ -40,6 +40,7 @@ from structdsl_runtime.training.trainer import StageTrainer, training_arguments
 from structdsl_runtime.unfinished import STATE, State
 
 PROCESSES, MICRO_ROWS = "processes", "rows per forward pass"
+NO_ATTENTION = ("scaled_dot_product_attention", "Flash Attention 2")  # in words of transformers, of what is missing
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -173,15 +174,41 @@ def configuration_of(folder: Path, length: int) -> Any:
 
 
 def load(folder: Path, config: Any, kind: Precision, *, gpu: bool) -> Any:
-    """The model with an attention that can isolate segments: varlen flash attention where it is installed."""
+    """The model with an attention that can isolate segments: varlen flash attention where it is installed.
+
+    Raises Fault E0712 where the architecture has none of them (transformers raises ValueError).
+    """
     flash = gpu and kind != "fp32" and is_flash_attn_2_available()
-    return AutoModelForCausalLM.from_pretrained(
-        folder,
-        config=config,
-        dtype=TYPES[kind],
-        attn_implementation="flash_attention_2" if flash else "sdpa",
-        trust_remote_code=bool(code_files(folder)),
-        use_safetensors=True,
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            folder,
+            config=config,
+            dtype=TYPES[kind],
+            attn_implementation="flash_attention_2" if flash else "sdpa",
+            trust_remote_code=bool(code_files(folder)),
+            use_safetensors=True,
+        )
+    except ValueError as error:
+        if not any(words in str(error) for words in NO_ATTENTION):
+            raise
+        raise _no_attention(config, flash=flash) from error
+
+
+def _no_attention(config: Any, *, flash: bool) -> Fault:
+    """That an architecture cannot be told which positions of a row belong together."""
+    name = "flash attention 2" if flash else "PyTorch's attention with a mask (SDPA)"
+    capped = getattr(config, "attn_logit_softcapping", None) is not None
+    return Fault(
+        "E0712",
+        f"samples cannot share a row in a model of type `{config.model_type}`",
+        notes=(
+            f"transformers has no {name} for it" + (", which caps the scores of attention" if capped else ""),
+            "nothing else keeps the samples of a row apart",
+        ),
+        helps=(
+            *(() if flash else ("on a GPU with flash attention 2 installed it may be trained in `bf16`",)),
+            "choose a model whose attention is a plain decoder's",
+        ),
     )
 
 

@@ -20,7 +20,8 @@ from transformers.trainer_callback import PrinterCallback, TrainerCallback
 from transformers.training_args import TrainingArguments
 
 from structdsl.plan import Train
-from structdsl_runtime.training import isolation, schedule
+from structdsl_runtime.operation import Fault
+from structdsl_runtime.training import broken, isolation, schedule
 from structdsl_runtime.training.batches import Layout, MicroBatches, PackedRows, as_is, to_device
 from structdsl_runtime.training.deepspeed_config import clips_itself
 from structdsl_runtime.training.log import StageLog, Telling
@@ -29,6 +30,7 @@ from structdsl_runtime.training.rows import Rows
 
 BETAS: Final = (0.9, 0.95)
 EPSILON: Final = 1e-8
+EXHAUSTED: Final = "loss scale already at minimum"  # DeepSpeed's words, in a bare Exception
 
 
 def training_arguments(
@@ -140,9 +142,27 @@ class StageTrainer(Trainer):
     ) -> Tensor:
         del num_items_in_batch
         loss = self.objective(model, self.network.config, to_device(inputs, self.args.device))
-        self.accelerator.backward(loss.total, scale_wrt_gas=False)
         self.passes.append((inputs, replace(loss, total=loss.total.detach())))
+        try:
+            self.accelerator.backward(loss.total, scale_wrt_gas=False)
+        except Exception as error:
+            if EXHAUSTED not in str(error):
+                raise
+            raise self._exhausted() from error
         return self.passes[-1][1].total
+
+    def _exhausted(self) -> Fault:
+        """That fp16 cannot hold the gradient of a step; every rank is here, and writes down what was in it."""
+        broken.report(self.telling.reporter.folder, self, everything=True)
+        if self.layout.processes > 1:
+            torch.distributed.barrier()
+        scale = float(self.engine.optimizer.loss_scale)
+        return Fault(
+            "E0714",
+            f"the gradient of step {self.state.global_step + 1} does not fit fp16 however small the loss is scaled",
+            notes=(f"the scale went down to its minimum, {scale:g}, and steps were left out on the way",),
+            helps=("write `precision = bf16`, which has the range of 32 bits", "or lower the learning rate"),
+        )
 
     def _clip(self, *_: object) -> None:
         """Clip, and keep the norm, which DeepSpeed throws away here; gradients are those of all ranks already."""

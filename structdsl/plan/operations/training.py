@@ -184,7 +184,7 @@ class Train(Training):
     """One stage: packed rows and a model in; a model, its log and the loss of each corpus out."""
 
     op: Literal["train"] = "train"
-    version: Literal[3] = 3
+    version: Literal[4] = 4
     distill: Distill | None = None
 
 
