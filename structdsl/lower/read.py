@@ -36,7 +36,7 @@ def read_corpus(corpus: Declaration, planner: Planner) -> None:
     values, name = corpus.values, corpus.address
     promised = tuple(column for column in promised_columns(corpus) if column.name != "n_tokens")
     own = own_columns(corpus, planner)
-    operation, sources = _reader(corpus)
+    operation, sources = _reader(corpus, planner)
     made = unidentified_table(corpus, planner)
     last = f"{name}_fields" if own else made
     planner.add(
@@ -71,7 +71,7 @@ def read_corpus(corpus: Declaration, planner: Planner) -> None:
     identify_language(corpus, planner)
 
 
-def _reader(corpus: Declaration) -> tuple[Operation, tuple[str, ...]]:
+def _reader(corpus: Declaration, planner: Planner) -> tuple[Operation, tuple[str, ...]]:
     """The operation that reads the source, and the files on disk that decide its result."""
     values, source = corpus.values, corpus.values.source
     mapped = dict(sorted(values.columns.items()))
@@ -92,7 +92,7 @@ def _reader(corpus: Declaration) -> tuple[Operation, tuple[str, ...]]:
             id=source.id,
             name=source.name,
             split=source.split,
-            revision=source.revision,
+            revision=planner.locked(f"{corpus.address}.read", source.id, source.revision),
             columns=mapped,
             limit=values.limit,
             token=source.token,
