@@ -62,6 +62,7 @@ class StepProgress:
     done: int
     total: int | None
     unit: str
+    said: tuple[str, ...] = ()  # the same in fewer and fewer words: the first for which there is room is shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,6 +89,12 @@ class Outputs(Protocol):
         ...
 
 
+class Progress(Protocol):
+    """Told how far a step is: done, total if known, unit ("documents", "steps"); see `StepProgress.said`."""
+
+    def __call__(self, done: int, total: int | None, unit: str, said: tuple[str, ...] = (), /) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """Where a step runs."""
@@ -97,7 +103,7 @@ class Context:
     root: Path  # folder of the spec: relative patterns and paths start here
     scratch: Path  # an empty folder, removed after the step
     log: Path  # a file for what subprocesses print
-    progress: Callable[[int, int | None, str], None]  # done, total if known, unit ("documents", "steps")
+    progress: Progress
     warn: Callable[[str], None]  # what the user should know, and what does not fail the step
     run: Path  # the folder of the run, for what is kept beside its logs
     kept: Path  # survives a run that is killed, until the step is committed; made by the operation: see `unfinished`

@@ -23,6 +23,9 @@ from structdsl_runtime.events import (
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+BAR = 24  # columns
+AROUND = BAR + 14  # columns of a live line beside address and count: spinner, bar, time, gaps
+PLAIN = 160  # columns of a line in a log, which is not wrapped
 SILENCE = 30.0  # seconds after which a step in plain output says how far it is
 
 
@@ -43,7 +46,7 @@ class Plain:
         if isinstance(event, StepProgress):
             if time.monotonic() - self._spoke < SILENCE:
                 return
-            text: str | None = f"… {event.address}  {_progress(event)}"
+            text: str | None = f"… {event.address}  {_progress(event, PLAIN)}"
         else:
             text = line(event)
         if text is not None:
@@ -66,7 +69,7 @@ class Live:
                 self._begin(event)
             case StepProgress():
                 if self._progress is not None and self._task is not None:
-                    self._progress.update(self._task, completed=event.done, total=event.total, count=_progress(event))
+                    self._progress.update(self._task, completed=event.done, total=event.total, count=self._count(event))
                 return
             case StepFinished() | StepFailed():
                 self._clear()
@@ -85,6 +88,10 @@ class Live:
             style = {"✓": "green", "✗": "bold red", "!": "yellow"}.get(text[0], "")
             self._progress.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
+    def _count(self, event: StepProgress) -> str:
+        assert self._progress is not None
+        return _progress(event, self._progress.console.width - len(event.address) - AROUND)
+
     def _begin(self, event: StepStarted) -> None:
         if self._progress is None:
             from rich.console import Console  # noqa: PLC0415 - a run with nothing to do draws nothing
@@ -93,7 +100,7 @@ class Live:
             self._progress = Progress(
                 SpinnerColumn(),
                 TextColumn("{task.description}", markup=False),
-                BarColumn(bar_width=24),
+                BarColumn(bar_width=BAR),
                 TextColumn("{task.fields[count]}", markup=False),
                 TimeElapsedColumn(),
                 console=Console(file=self._stream),
@@ -149,8 +156,11 @@ def _summary(event: RunFinished) -> str:
     return f"{event.status}: {', '.join(parts)}  {duration(event.seconds)}"
 
 
-def _progress(event: StepProgress) -> str:
-    return f"{event.done:,}{'' if event.total is None else f'/{event.total:,}'} {event.unit}"
+def _progress(event: StepProgress, room: int) -> str:
+    """How far a step is, and the most of what it says beside that for which there are columns."""
+    count = f"{event.done:,}{'' if event.total is None else f'/{event.total:,}'} {event.unit}"
+    longer = (f"{count}  {said}" for said in event.said)
+    return next((text for text in longer if len(text) <= room), count)
 
 
 def _bytes(size: float) -> str:

@@ -135,7 +135,7 @@ def perform(task: Task, operations: Mapping[str, Function], memory: int | None =
     said: dict[str, None] = {}
     unit = "rows"
 
-    def progress(_done: int, _total: int | None, counted: str) -> None:
+    def progress(_done: int, _total: int | None, counted: str, _said: tuple[str, ...] = (), /) -> None:
         nonlocal unit
         unit = counted
 

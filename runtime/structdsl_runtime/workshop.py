@@ -180,8 +180,8 @@ class Workshop:
     ) -> dict[str, Produced]:
         outputs = StepOutputs(self.engine, folder, step.outputs)
 
-        def progress(done: int, total: int | None, unit: str) -> None:
-            self._observer(StepProgress(address=step.address, done=done, total=total, unit=unit))
+        def progress(done: int, total: int | None, unit: str, said: tuple[str, ...] = (), /) -> None:
+            self._observer(StepProgress(address=step.address, done=done, total=total, unit=unit, said=said))
 
         def warn(message: str) -> None:
             self._observer(Warned(address=step.address, message=f"{step.address}: {message}"))

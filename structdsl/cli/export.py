@@ -28,6 +28,9 @@ def export_command(request: Request, address: str, out: Path | None, adapter: bo
     Beside the weights and the tokenizer stands a model card with the spec, the lock, a summary of the data and the
     scores of every evaluation of the stage.
     """
+    if out is None and request.spec is not None and not request.spec.is_file() and request.spec.suffix != ".adapt":
+        message = f"`{shown(request.spec)}` is no spec; name the folder to write with `--out {shown(request.spec)}`"
+        raise click.UsageError(message)
     place = find_spec(request)
     unit, plan = compile_spec(place, single(request, "export"))
     step = _step(address, unit, plan)

@@ -11,8 +11,14 @@ WITH asked AS (
     task,
     'exact_match' AS metric,
     p AS value,
-    (p + 1.9208 / n - 1.96 * sqrt(p * (1 - p) / n + 0.9604 / (n * n))) / (1 + 3.8416 / n) AS low,
-    (p + 1.9208 / n + 1.96 * sqrt(p * (1 - p) / n + 0.9604 / (n * n))) / (1 + 3.8416 / n) AS high,
+    CASE
+      WHEN p = 0 THEN 0
+      ELSE (p + 1.9208 / n - 1.96 * sqrt(p * (1 - p) / n + 0.9604 / (n * n))) / (1 + 3.8416 / n)
+    END AS low,
+    CASE
+      WHEN p = 1 THEN 1
+      ELSE (p + 1.9208 / n + 1.96 * sqrt(p * (1 - p) / n + 0.9604 / (n * n))) / (1 + 3.8416 / n)
+    END AS high,
     n
   FROM asked
 ), texts AS (

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from structdsl.compile import compile_unit
 from structdsl.diagnostics import Sink
 from structdsl.lock import BadLock, Files, Folder, HubDataset, HubModel, Lock, Shape, changes, model_shapes, read, write
 from structdsl.passes.read_lock import read_lock
+from structdsl.plan import ReadDataset
 from structdsl.syntax.source import Source
 from structdsl.unit import Unit
 
@@ -65,6 +67,31 @@ def test_what_is_no_lock(text: str, says: str) -> None:
     (diagnostic,) = sink
     assert (diagnostic.code, unit.lock) == ("E0810", None)
     assert "`s.adapt.lock` is no lock" in diagnostic.message
+
+
+SPEC = """
+language 1
+model base { source = hf("acme/tiny", revision = "main") }
+corpus web { source = hf_dataset("acme/web", split = "train"), role = replay }
+mixture m { budget = 1k tokens, weights = { corpus.web: 100% } }
+stage s: cpt { from = model.base, data = mixture.m }
+"""
+
+
+@pytest.mark.parametrize(
+    ("spec", "revision"),
+    [
+        (SPEC, "b" * 40),
+        (SPEC.replace('split = "train"', 'split = "train", revision = "v2"'), "v2"),
+        (SPEC.replace("acme/web", "acme/other"), None),
+    ],
+    ids=["as asked", "another revision", "another dataset"],
+)
+def test_a_dataset_is_read_at_the_commit_that_is_pinned(spec: str, revision: str | None) -> None:
+    unit, sink = compile_unit(spec, Path("s.adapt"), lock=write(LOCK))
+    assert unit.plan is not None, [diagnostic.message for diagnostic in sink]
+    (found,) = [step.operation for step in unit.plan.steps if isinstance(step.operation, ReadDataset)]
+    assert found.revision == revision
 
 
 def test_the_pass_reads_it() -> None:

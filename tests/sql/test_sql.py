@@ -268,6 +268,20 @@ def test_exact_match_has_wilsons_interval(database: duckdb.DuckDBPyConnection, r
     centre, spread = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     expected = (p, (centre - spread) / (1 + z * z / n), (centre + spread) / (1 + z * z / n), n)
     assert (found["value"], found["low"], found["high"], found["n"]) == pytest.approx(expected, abs=1e-4)
+    assert (found["low"] == 0, found["high"] == 1) == (right == 0, right == n)
+
+
+@pytest.mark.parametrize("n", [1, 3, 7, 50, 1000])
+def test_all_and_nothing_reach_the_ends(database: duckdb.DuckDBPyConnection, n: int) -> None:
+    rows = [
+        {"model": model, "task": "t", "score": score} for model, score in (("0", 0.0), ("1", 1.0)) for _ in range(n)
+    ]
+    create(database, "evaluation.e", ITEMS, rows)
+    nothing, everything = ask(
+        database, fill("scores_shares", {"items": "evaluation.e"}, metric="accuracy") + " ORDER BY model"
+    )
+    assert (nothing["low"], everything["high"]) == (0.0, 1.0)
+    assert nothing["high"] == pytest.approx(1 - everything["low"])
 
 
 def test_perplexity_and_bits_per_byte(database: duckdb.DuckDBPyConnection) -> None:

@@ -27,6 +27,7 @@ from structdsl_runtime.training.tracking import Trackers
 
 WORKER: Final = "structdsl_runtime.training.worker"
 SHOWN_TOKENS: Final = 24
+MOST_SOURCES: Final = 4  # whose losses a line of progress tells
 TRAINED, FOLLOWED = "training", "followed"  # kinds of rows in the table `loss`
 
 
@@ -185,10 +186,11 @@ class Recorder:
     def _step(self, event: dict[str, Any]) -> None:
         step = event["step"]
         self.trackers.log(step, tracking.of_step(event, self.corpora))
-        for corpus, (nats, count) in zip(self.corpora, event.pop("sources"), strict=True):
+        sources = list(zip(self.corpora, event.pop("sources"), strict=True))
+        for corpus, (nats, count) in sources:
             self.loss.row(step=step, corpus=corpus, loss=nats, tokens=count, kind=TRAINED, bits_per_byte=None)
         self.log.row(**event)
-        self.context.progress(step, self.steps, "steps")
+        self.context.progress(step, self.steps, "steps", losses(event["loss"], sources))
 
     def _follow(self, step: int, losses: Mapping[str, float]) -> None:
         values: dict[str, float] = {}
@@ -199,6 +201,16 @@ class Recorder:
             values |= {} if bits is None else {f"followed/{name}/bits_per_byte": bits}
             self.loss.row(step=step, corpus=name, loss=mean, tokens=laid.tokens, kind=FOLLOWED, bits_per_byte=bits)
         self.trackers.log(step, values)
+
+
+def losses(whole: float, sources: Sequence[tuple[str, Sequence[float | None]]]) -> tuple[str, ...]:
+    """What a line on a step says of its loss, with that of each source where they are few; then in fewer words.
+
+    A source of which no token was in the step has none.
+    """
+    plain = f"loss {whole:.2f}"
+    each = [f"{corpus} {nats:.2f}" if nats is not None else f"{corpus} –" for corpus, (nats, _) in sources]
+    return (f"{plain} ({', '.join(each)})", plain) if 1 < len(each) <= MOST_SOURCES else (plain,)
 
 
 def _damaged(saved: Sequence[tuple[Path, unfinished.State]], damaged: tuple[str, ...]) -> Fault:

@@ -1,6 +1,6 @@
 -- evaluation.board_scores · table of step evaluation.board.scores
 -- One row a model, task and metric, with an interval at 95%.
--- quickstart.adapt:53 · recipe b95ffdc7d108
+-- quickstart.adapt:53 · recipe 800e0862ea71
 SELECT
   *
 FROM (
@@ -46,24 +46,32 @@ FROM (
       task,
       'exact_match' AS metric,
       p AS value,
-      (
-        p + 1.9208 / n - 1.96 * SQRT(p * (
-          1 - p
-        ) / n + 0.9604 / (
-          n * n
-        ))
-      ) / (
-        1 + 3.8416 / n
-      ) AS low,
-      (
-        p + 1.9208 / n + 1.96 * SQRT(p * (
-          1 - p
-        ) / n + 0.9604 / (
-          n * n
-        ))
-      ) / (
-        1 + 3.8416 / n
-      ) AS high,
+      CASE
+        WHEN p = 0
+        THEN 0
+        ELSE (
+          p + 1.9208 / n - 1.96 * SQRT(p * (
+            1 - p
+          ) / n + 0.9604 / (
+            n * n
+          ))
+        ) / (
+          1 + 3.8416 / n
+        )
+      END AS low,
+      CASE
+        WHEN p = 1
+        THEN 1
+        ELSE (
+          p + 1.9208 / n + 1.96 * SQRT(p * (
+            1 - p
+          ) / n + 0.9604 / (
+            n * n
+          ))
+        ) / (
+          1 + 3.8416 / n
+        )
+      END AS high,
       n
     FROM asked
   ), texts AS (

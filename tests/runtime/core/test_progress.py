@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pytest
 
-from structdsl_runtime.events import RunFinished, StepFailed, StepFinished
+from structdsl_runtime.events import RunFinished, StepFailed, StepFinished, StepProgress, StepStarted
 from structdsl_runtime.executor import run
+from structdsl_runtime.operations.train import losses
 from structdsl_runtime.progress import Live, Plain, duration, line, shown
 from tests.runtime.core.toy_plan import OPERATIONS, plan
 
@@ -49,6 +51,38 @@ def test_live_lines(root: Path, store: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "✓ corpus.x.read  2 rows" in text
     assert "done: 5 steps run" in text
     assert "\x1b[32m" not in text
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (100, "3/10 steps  loss 2.31 (isles 2.20, web 2.91)"),
+        (70, "3/10 steps  loss 2.31"),
+        (50, "3/10 steps"),
+    ],
+)
+def test_what_a_step_says_is_cut_to_the_terminal(columns: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    stream = Terminal()
+    live = Live(stream)
+    told = losses(2.314, [("isles", (2.2, 5)), ("web", (2.91, 2))])
+    event = StepProgress(address="stage.s", done=3, total=10, unit="steps", said=told)
+    live(StepStarted(address="stage.s", op="train"))
+    live(event)
+    assert live._progress is not None
+    live._progress.refresh()
+    live._progress.stop()
+    plain = re.sub(r"\x1b\[[^A-Za-z]*[A-Za-z]", "", stream.getvalue())
+    shown_lines = [text for text in re.split(r"[\r\n]", plain) if "3/10" in text]
+    assert re.sub(r"^.*(?=3/10)|\s+\d:\d\d:\d\d\s*$", "", shown_lines[-1]) == said
+    assert len(shown_lines[-1]) <= columns
+
+
+def test_the_losses_of_few_sources_are_told() -> None:
+    many = [(f"c{number}", (1.0, 1)) for number in range(5)]
+    assert losses(1.5, many) == losses(1.5, many[:1]) == ("loss 1.50",)
+    assert losses(1.5, [("a", (None, 0)), ("b", (1.5, 7))]) == ("loss 1.50 (a –, b 1.50)", "loss 1.50")
 
 
 def test_wording() -> None:

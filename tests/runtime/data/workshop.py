@@ -152,7 +152,7 @@ class Workshop:
             root=self.root,
             scratch=self.root,
             log=self.root / "log",
-            progress=lambda done, total, unit: self.messages.append((done, total, unit)),
+            progress=lambda done, total, unit, _=(): self.messages.append((done, total, unit)),
             warn=self.warnings.append,
             run=self.root,
             kept=self.root / ".kept",
