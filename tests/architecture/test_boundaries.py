@@ -87,7 +87,7 @@ COMMAND_LINE = {
     "lock": {"spec", "-p", "--profile", "--diagnostics", "--check", "--offline"},
     "plan": {"spec", "-p", "--profile", "--diagnostics", "--exit-code", "--all", "--format"},
     "query": {"sql", "--spec", "--run", "--format", "--limit"},
-    "run": {"spec", "-p", "--profile", "--diagnostics", "--select", "--locked"},
+    "run": {"spec", "-p", "--profile", "--diagnostics", "--select", "--locked", "--workers", "--verify"},
     "test": {"spec", "-p", "--profile", "--diagnostics", "--filter"},
 }
 

@@ -199,7 +199,7 @@ def test_rows_that_are_no_documents(connection: duckdb.DuckDBPyConnection, selec
         f'  SELECT {select}\n  FROM ${{corpus.web}}\n""" }}'.replace("--\n  FROM ${corpus.web}", ""),
         corpus__web_read=PAGES,
     )
-    assert made.failed == [message]
+    assert made.failed[0] == message  # a run ends there; later guards count what is no documents
 
 
 TAXONOMY = """

@@ -64,9 +64,8 @@ STEPS = tuple(
     f"corpus.web.{step}"
     for step in ("sign", "candidates", "compare", "dedup", "duplicates", "clusters", "number", "repeated", "emptied")
 )
-KINDS = pa.schema(
-    [pa.field("n_chars", pa.int64()), *(pa.field(name, pa.string()) for name in ("doc_id", "text", "source"))]
-)
+FIELDS: list[tuple[str, pa.DataType]] = [("doc_id", pa.string()), ("text", pa.string()), ("source", pa.string())]
+KINDS = pa.schema([*FIELDS, ("n_chars", pa.int64())])
 
 
 @cache
