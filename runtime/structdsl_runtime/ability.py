@@ -15,7 +15,6 @@ from structdsl.plan import (
     Place,
     Plan,
     Step,
-    Train,
 )
 from structdsl_runtime.executor import selected
 
@@ -110,14 +109,7 @@ def _passed_over(step: Step) -> Iterator[tuple[str, str]]:
     if step.placement is not None and step.placement.processes > 1:
         yield "cluster", "making data on several processes (`cluster`)"
     match step.operation:
-        case Train() as train:
-            yield from _training(train)
         case CacheTeacher(cache=cache) if cache.method != "hidden":
             yield "distill", f"`cache = {cache.method}`"
         case _:
             pass
-
-
-def _training(train: Train) -> Iterator[tuple[str, str]]:
-    if train.nodes > 1 and train.launcher is not None and train.launcher.name == "torchrun":
-        yield "launcher", "training on several nodes by `torchrun`"

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from structdsl.plan import Place
+from structdsl.plan import Place, Step
+from structdsl_runtime.operation import Fault
 
 Status = Literal["running", "done", "failed", "interrupted", "killed"]
 
@@ -33,6 +34,13 @@ class StepError(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
         self.failure = failure
+
+
+def blamed(step: Step, fault: Fault, place: Place) -> Failure:
+    """The failure of a step that met a fault."""
+    return Failure(
+        address=step.address, code=fault.code, message=fault.message, notes=fault.notes, helps=fault.helps, place=place
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,12 +33,15 @@ from structdsl_runtime.events import (
     StepProgress,
     StepSkipped,
     StepStarted,
+    Warned,
+    blamed,
     silent,
 )
 from structdsl_runtime.journal import Journal, bury
 from structdsl_runtime.keys import digests, identify
 from structdsl_runtime.lock import exclusive
 from structdsl_runtime.machine import memory_limit, processors
+from structdsl_runtime.operation import Fault
 from structdsl_runtime.relations import relations, stamp
 from structdsl_runtime.sources import Sources
 from structdsl_runtime.stop import Stop, stoppable
@@ -47,6 +50,8 @@ from structdsl_runtime.unfinished import sweep
 
 if TYPE_CHECKING:
     from structdsl_runtime.operation import Function
+    from structdsl_runtime.training.leading import Lead
+    from structdsl_runtime.training.torchrun import Node
     from structdsl_runtime.workshop import Workshop
 
 LONG = frozenset({"cache_teacher", "closed_book", "dpo", "perplexity", "train"})  # hours, where others take minutes
@@ -86,14 +91,16 @@ def run(  # noqa: PLR0913 - a run has that many sides
     prepare: Callable[[], object] | None = None,
     workers: int | None = None,
     verify: bool = False,
+    node: Node | None = None,
 ) -> RunResult:
     """Bring the store up to date with a plan.
 
     `root` is the folder of the spec, `store` its `.structdsl/<spec>`. `only` narrows to these addresses and what
     they are made from. `workers` is how many processes share the work of row-wise steps [as many as the machine has
     processors]; `verify` hashes every source again, whatever its size and times say. `prepare` is called first, once
-    the store is held: what a refused run must not touch. A fault of the user or of a source is in the result; a
-    mistake of ours is raised, with the step in its notes. Raises `StoreInUse`, `StoreUnusable` and `Interrupted`.
+    the store is held: what a refused run must not touch. `node` is this one, the first, of a run on several. A fault of
+    the user or of a source is in the result; a mistake of ours is raised, with the step in its notes. Raises
+    `StoreInUse`, `StoreUnusable` and `Interrupted`.
     """
     place = Store(root=store.absolute())
     with exclusive(place.root), stoppable() as stop:
@@ -115,8 +122,15 @@ def run(  # noqa: PLR0913 - a run has that many sides
             operations=operations,
             stop=stop,
             workers=workers,
+            lead=_lead(place.root, node, plan, journal) if node is not None else None,
         )
         return execution.run(plan)
+
+
+def _lead(store: Path, node: Node, plan: Plan, journal: Journal) -> Lead:
+    from structdsl_runtime.training import leading, torchrun  # noqa: PLC0415 - few runs have several nodes
+
+    return leading.Lead(store, node, torchrun.mark(plan), journal.state.run_id)
 
 
 def selected(plan: Plan, only: Collection[str] | None) -> tuple[Step, ...]:
@@ -161,6 +175,7 @@ class _Execution:
     operations: Mapping[str, Function] | None
     stop: Stop
     workers: int | None
+    lead: Lead | None
     results: dict[str, Result] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
     ran: list[str] = field(default_factory=list)
@@ -176,7 +191,7 @@ class _Execution:
         self._tell(RunStarted(run_id=run_id, spec=plan.spec, steps=len(self.steps)))
         status: Status = "failed"
         try:
-            self._steps()
+            self._steps(plan)
             status = "failed" if self.failure else "done"
         except KeyboardInterrupt:
             self.stop.heard()
@@ -200,7 +215,7 @@ class _Execution:
             seconds=self._seconds,
         )
 
-    def _steps(self) -> None:
+    def _steps(self, plan: Plan) -> None:
         """All steps up to the first failure; an interrupt is `KeyboardInterrupt`, whatever a library made of it.
 
         What is in the store is found first, so that its tables can be queried from the first moment, and after a
@@ -210,6 +225,9 @@ class _Execution:
             for step in self.steps:
                 if self.results.keys() >= set(step.upstream):
                     self._reuse(step)
+            self._gather(plan)
+            if self.failure is not None:
+                return
             for step in data_first(self.steps):
                 if step.address not in self.results and not self._reuse(step):
                     self._perform(step)
@@ -218,6 +236,22 @@ class _Execution:
         except Exception:
             self.stop.check()
             raise
+
+    def _gather(self, plan: Plan) -> None:
+        """Wait for the other nodes; where that fails, what needs them is to blame."""
+        if self.lead is None:
+            return
+        from structdsl_runtime.training.torchrun import spread  # noqa: PLC0415 - few runs have several nodes
+
+        (step, *_) = spread(plan)
+
+        def tell(message: str) -> None:
+            self._tell(Warned(address=step.address, message=message))
+
+        try:
+            self.lead.gather(tell)
+        except Fault as fault:
+            self.failure = blamed(step, fault, step.places.get("launcher", step.place))
 
     def _reuse(self, step: Step) -> bool:
         """Whether the store has the result of a step whose inputs are known; it is taken if so."""
@@ -289,6 +323,7 @@ class _Execution:
                 observer=self._tell,
                 divided=divided,
                 pool=pool,
+                lead=self.lead,
             )
             self.stop.interrupts.append(self.workshop.engine.interrupt)
         return self.workshop
@@ -320,6 +355,8 @@ class _Execution:
         )
         self._tell(finished)
         self.journal.finish(status)
+        if self.lead is not None:
+            self.lead.finish(status, self.failure)
 
     def _refresh(self, *, force: bool = False) -> None:
         """Rebuild the catalog if it would say something else, and not too often."""

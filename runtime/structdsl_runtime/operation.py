@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from structdsl_runtime.training.leading import Lead
+
 
 class Fault(Exception):  # noqa: N818 - worded as the message words it
     """A mistake of the user or of a source that only running could show; it keeps its diagnostic code.
@@ -96,6 +98,7 @@ class Context:
     run: Path  # the folder of the run, for what is kept beside its logs
     kept: Path  # survives a run that is killed, until the step is committed; made by the operation: see `unfinished`
     decides: Mapping[str, Any]  # all that decides the result, by name
+    lead: Lead | None = None  # of the other nodes, where the run has several
 
 
 Function = Callable[[Any, Inputs, Outputs, Context], None]

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from structdsl.plan import Place, Step, View
+from structdsl.plan import Step, View
 from structdsl_runtime import parts, tasks, unfinished
 from structdsl_runtime.engine import VALUES, Engine, columns, define, misfit
-from structdsl_runtime.events import Failure, Observer, StepError, StepProgress, Warned
+from structdsl_runtime.events import Observer, StepError, StepProgress, Warned, blamed
 from structdsl_runtime.keys import Identity
 from structdsl_runtime.machine import peak_memory, versions
 from structdsl_runtime.operation import Context, Fault, Function
@@ -24,6 +24,9 @@ from structdsl_runtime.progress import counted
 from structdsl_runtime.relations import identifier, relations
 from structdsl_runtime.store import PARTS, Manifest, Produced, Result, Store
 from structdsl_runtime.tables import StepInputs, StepOutputs
+
+if TYPE_CHECKING:
+    from structdsl_runtime.training.leading import Lead
 
 
 class Workshop:
@@ -39,6 +42,7 @@ class Workshop:
         observer: Observer,
         divided: Mapping[str, parts.Divided] | None = None,
         pool: tasks.Pool | None = None,
+        lead: Lead | None = None,
     ) -> None:
         """Parts go to the pool, or are worked on here where there is none; `divided` make parts of their own."""
         self._root = root
@@ -47,6 +51,7 @@ class Workshop:
         self._scratch = store.root / "scratch" / run.name
         self._operations = operations
         self._observer = observer
+        self._lead = lead
         self.engine = Engine(self._scratch / "duckdb")
         self._connection = self.engine.connection
         self._defined: set[str] = set()
@@ -135,11 +140,11 @@ class Workshop:
                     f"SELECT message FROM (\n{guard.sql.strip().removesuffix(';')}\n)"  # noqa: S608 - SQL of the plan
                 ).fetchall()
             except VALUES as error:
-                raise _failed(step, misfit(step.address, error), guard.place) from error
+                raise StepError(blamed(step, misfit(step.address, error), guard.place)) from error
             if rows:
                 message, *notes = (str(row[0]) for row in rows)
                 fault = Fault(guard.code, message, notes=tuple(notes), helps=guard.helps)
-                raise _failed(step, fault, guard.place)
+                raise StepError(blamed(step, fault, guard.place))
 
     def _view(self, step: Step, identity: Identity) -> dict[str, Produced]:
         """Nothing is computed: what a view holds follows from its SQL and its inputs, and so does its digest."""
@@ -166,7 +171,7 @@ class Workshop:
                 return self._operate_in_parts(step, identity, results, main, scratch)
             return self._operate_at_once(step, folder, identity, results, scratch)
         except Fault as fault:
-            raise _failed(step, fault, step.place) from fault
+            raise StepError(blamed(step, fault, step.place)) from fault
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
@@ -193,6 +198,7 @@ class Workshop:
             run=self._logs.parent,
             kept=unfinished.folder(self._store, step.address, identity.key),
             decides=decides,
+            lead=self._lead,
         )
         self._operations[step.operation.op](step.operation, self._inputs(step, results), outputs, context)
         return outputs.finish()
@@ -309,10 +315,3 @@ class Workshop:
                 schema, _, table = table.partition(".")
                 tables[name] = f"{identifier(schema)}.{identifier(table)}"
         return StepInputs(engine=self.engine, order=tuple(step.inputs), tables=tables, folders=folders)
-
-
-def _failed(step: Step, fault: Fault, place: Place) -> StepError:
-    failure = Failure(
-        address=step.address, code=fault.code, message=fault.message, notes=fault.notes, helps=fault.helps, place=place
-    )
-    return StepError(failure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import util
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from structdsl.unit import Unit
     from structdsl_runtime.events import Failure
     from structdsl_runtime.executor import RunResult
+    from structdsl_runtime.operation import Fault
+    from structdsl_runtime.training.torchrun import Node
 
 DATA_PACKAGES = ("numpy", "pyarrow", "tokenizers")  # of the `runtime` extra: what steps over tables import
 MODEL_PACKAGES = ("accelerate", "deepspeed", "safetensors", "torch", "transformers")
@@ -89,13 +92,18 @@ def run_command(
     finished = []
     for number, (combination, (unit, plan)) in enumerate(zip(asked, compiled, strict=True), 1):
         heading(combination, number, len(asked))
-        result = _execute(unit, plan, place, style, _addresses(plan, select), workers=workers, verify=verify)
+        node = _node(unit, plan, style)
+        if node is not None and node.rank > 0:
+            _take_part(unit, plan, place, style, node)
+            continue
+        chosen = _addresses(plan, select)
+        result = _execute(unit, plan, place, style, chosen, workers=workers, verify=verify, node=node)
         tables = _tables(plan, {*result.ran, *result.reused})
         reports = tuple(table for table in plan.reports if table in tables)
         finished.append(Finished(combination=combination, run_id=result.run_id, reports=reports))
         if result.ran and not combination.varied:
             _print_scores(plan, place, tables)
-    if asked[0].varied:
+    if asked[0].varied and finished:
         compare(place.store, finished)
 
 
@@ -108,6 +116,7 @@ def _execute(
     *,
     workers: int | None,
     verify: bool,
+    node: Node | None,
 ) -> RunResult:
     """Run a plan to its end, or end the process with what stopped it."""
     from structdsl.diagnostics import Diagnostic  # noqa: PLC0415
@@ -127,6 +136,7 @@ def _execute(
             prepare=lambda: build(unit, plan, place.build),
             workers=workers,
             verify=verify,
+            node=node,
         )
     except StoreUnusable as error:
         raise click.UsageError(str(error)) from None
@@ -141,6 +151,48 @@ def _execute(
             _print_scores(plan, place, tables)
         raise _blamed(result.failure, unit.source, style)
     return result
+
+
+def _node(unit: Unit, plan: Plan, style: str) -> Node | None:
+    """Which node of the plan this machine is, where torchrun's environment says so."""
+    from structdsl_runtime.operation import Fault  # noqa: PLC0415
+    from structdsl_runtime.training.torchrun import this_node  # noqa: PLC0415
+
+    try:
+        return this_node(plan, os.environ)
+    except Fault as fault:
+        raise _of_nodes(fault, unit, plan, style) from None
+
+
+def _take_part(unit: Unit, plan: Plan, place: Place, style: str, node: Node) -> None:
+    """Do the share of a node that is not the first, or end the process as node 0 has ended its run."""
+    from structdsl_runtime.lock import StoreUnusable  # noqa: PLC0415
+    from structdsl_runtime.operation import Fault  # noqa: PLC0415
+    from structdsl_runtime.training.joining import join  # noqa: PLC0415
+    from structdsl_runtime.training.torchrun import mark  # noqa: PLC0415
+
+    try:
+        end = join(place.store.absolute(), node, mark(plan), lambda text: click.echo(text, err=True))
+    except Fault as fault:
+        raise _of_nodes(fault, unit, plan, style) from None
+    except StoreUnusable as error:
+        raise click.UsageError(str(error)) from None
+    except KeyboardInterrupt:
+        raise click.exceptions.Exit(130) from None
+    click.echo(f"node 0 has ended the run: {end.said or end.state}", err=True)
+    if end.state == "interrupted":
+        raise click.exceptions.Exit(130)
+    if end.state != "done":
+        raise click.exceptions.Exit(EXIT_GATE if end.code in GATES else EXIT_STEP)
+
+
+def _of_nodes(fault: Fault, unit: Unit, plan: Plan, style: str) -> click.exceptions.Exit:
+    """The end of a node that no run could begin or go on with, reported at the cluster that asks for several."""
+    from structdsl_runtime.events import blamed  # noqa: PLC0415
+    from structdsl_runtime.training.torchrun import spread  # noqa: PLC0415
+
+    step = spread(plan)[0]
+    return _blamed(blamed(step, fault, step.places.get("launcher", step.place)), unit.source, style)
 
 
 def _require_packages(plan: Plan, addresses: list[str] | None) -> None:

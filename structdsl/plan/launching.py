@@ -1,7 +1,7 @@
 """The command line by which the processes of a stage are started: one function, for the run and for `launch.sh`.
 
 One process is started straight, several of one machine by `torch.distributed.run`; SLURM by `srun` inside its
-allocation; other machines by DeepSpeed's launcher, over the hosts of a file.
+allocation; other machines by DeepSpeed's launcher, over the hosts of a file, or by `torch.distributed.run` on each.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class Start:
     python: str = "python"
     address: str = "$MASTER_ADDR"
     port: str = "$MASTER_PORT"
+    node: str = "$NODE_RANK"  # of the machine that starts its share by torchrun, from 0
     logs: str | None = None  # a folder for what each process of this machine prints
 
     @property
@@ -57,12 +58,13 @@ def command(start: Start) -> list[str]:
             return ["srun", *tasks, *spread, "--kill-on-bad-exit=1", start.python, *worker]
         case "pdsh" | "openmpi":
             return _deepspeed(start)
-        case _ if start.processes == 1:
+        case "local" if start.processes == 1:
             return [start.python, *worker]
         case _:
+            nodes = ["--nnodes", str(start.nodes), "--node-rank", start.node] if start.by == "torchrun" else []
             logs = ["--tee", "3", "--log-dir", start.logs] if start.logs is not None else []
             meeting = ["--master-addr", start.address, "--master-port", start.port]
-            many = ["--nproc-per-node", str(start.each), *meeting, *logs]
+            many = [*nodes, "--nproc-per-node", str(start.each), *meeting, *logs]
             return [start.python, "-m", "torch.distributed.run", *many, *worker]
 
 

@@ -13,10 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from structdsl.plan.launching import Start
 from structdsl.plan.operations import Launcher
 from structdsl_runtime.operation import Context, Fault
 from structdsl_runtime.training import events, orders
 from structdsl_runtime.training.launchers import command, environment, start
+from structdsl_runtime.training.signs import log_of
 
 POLL_SECONDS: Final = 0.05
 GRACE_SECONDS: Final = 10.0
@@ -44,14 +46,18 @@ def launch(  # noqa: PLR0913 - a launch has that many parts
 
     Events that are there already, of an attempt that this one goes on from, come first. Raises the `Fault` that a
     worker reported, else E0832 with the ranks that the others waited for in vain, else E0805 with the last lines of
-    the rank that failed. Whatever ends the wait early ends the workers first; where they save (`saves`) and have
-    begun, a KeyboardInterrupt waits for that, and a second one does not.
+    the rank that failed; E0835 where a node is gone. Whatever ends the wait early ends the workers first; where they
+    save (`saves`) and have begun, a KeyboardInterrupt waits for that, and a second one does not.
     """
-    started = start(module, job, processes, nodes=nodes, launcher=launcher, root=context.root)
+    node = context.lead.node if context.lead is not None else None
+    started = start(module, job, processes, nodes=nodes, launcher=launcher, root=context.root, node=node)
+    lead = context.lead if started.by == "torchrun" else None
     reader = events.Reader(folder)
     for event in reader.new():
         on_event(event)
     begun = False
+    if lead is not None:
+        lead.order(started, context, folder)
     with context.log.open("ab") as log:
         worker = subprocess.Popen(  # noqa: S603 - our own module, our own arguments
             command(started),
@@ -67,8 +73,10 @@ def launch(  # noqa: PLR0913 - a launch has that many parts
                 for event in reader.new():
                     begun = begun or event["event"] == "started"
                     on_event(event)
-                if ended:
+                if ended or (lead is not None and lead.failed()):
                     break
+            if lead is not None and ended:
+                lead.settle(worker.returncode)
         except KeyboardInterrupt:
             if saves and begun:
                 orders.ask(folder)
@@ -78,8 +86,11 @@ def launch(  # noqa: PLR0913 - a launch has that many parts
             raise
         finally:
             stop(worker, folder)
-    if worker.returncode != 0:
-        raise fault(folder, context, worker.returncode, processes)
+            if lead is not None:
+                lead.withdraw()
+    codes = [worker.returncode, *(lead.codes().values() if lead is not None else ())]
+    if any(codes):
+        raise fault(folder, context, next(code for code in codes if code), started)
 
 
 def stop(worker: subprocess.Popen[bytes], folder: Path) -> None:
@@ -94,28 +105,37 @@ def stop(worker: subprocess.Popen[bytes], folder: Path) -> None:
             worker.wait()
 
 
-def fault(folder: Path, context: Context, code: int, processes: int) -> Fault:
+def fault(folder: Path, context: Context, code: int, started: Start) -> Fault:
     """The fault of a run that ended with `code`."""
     records = events.failed(folder)
     record = records[0] if records else None
     if record is not None and record["code"] is not None:
         return Fault(record["code"], record["message"], notes=tuple(record["notes"]), helps=tuple(record["helps"]))
-    lines = context.log.read_text("utf-8", errors="replace").splitlines()
-    dead = [(int(rank), int(status)) for rank, status in DEAD.findall("\n".join(lines))]
+    logs = [log_of(context.log, node) for node in range(started.nodes if started.by == "torchrun" else 1)]
+    texts = [path.read_text("utf-8", errors="replace") if path.exists() else "" for path in logs]
+    dead = [(int(rank), int(status)) for text in texts for rank, status in DEAD.findall(text)]
     killed = [(rank, status) for rank, status in dead if status < 0 and status != -signal.SIGTERM]
-    absent = sorted(set(range(processes)) - {each["rank"] for each in records})
-    where = f"the whole log is `{context.log}`"
+    absent = sorted(set(range(started.processes)) - {each["rank"] for each in records})
+
+    def printed(rank: int) -> tuple[list[str], str]:
+        """What a rank printed, and where all of it is."""
+        node, local = divmod(rank, started.each) if len(logs) > 1 else (0, rank)
+        return _of(texts[node].splitlines(), local), f"the whole log is `{logs[node]}`"
+
     if absent and not killed and any(LATE.search(each["message"]) for each in records):
         names = f"rank{'s' * (len(absent) > 1)} {', '.join(map(str, absent))}"
         message = f"`{context.address}`: {names} did not arrive where the others waited"
         waited = f"they waited for {orders.patience():,.0f} s"
-        return orders.hung(message, waited, "last lines of the log:\n" + _tail(_of(lines, absent[0])), where)
+        lines, where = printed(absent[0])
+        return orders.hung(message, waited, "last lines of the log:\n" + _tail(lines), where)
     rank, reason = 0, _ending(code)
+    lines, where = texts[0].splitlines(), f"the whole log is `{logs[0]}`"
     if killed or (record is None and dead):
         rank, code = (killed or dead)[-1]
-        reason, lines = _ending(code), _of(lines, rank)
+        reason, (lines, where) = _ending(code), printed(rank)
     elif record is not None:
-        rank, reason, lines = record["rank"], record["message"], record["traceback"].splitlines()
+        rank, reason = record["rank"], record["message"]
+        lines, where = record["traceback"].splitlines(), printed(rank)[1]
     return Fault(
         "E0805",
         f"`{context.address}`: a worker process failed (rank {rank}): {reason}",

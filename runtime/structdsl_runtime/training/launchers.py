@@ -20,6 +20,7 @@ from structdsl.plan.launching import Start
 from structdsl.plan.operations import Launcher
 from structdsl_runtime.machine import processors
 from structdsl_runtime.operation import Fault
+from structdsl_runtime.training import torchrun
 
 LOCALHOST = "127.0.0.1"
 RANKS = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -33,9 +34,13 @@ def start(
     nodes: int = 1,
     launcher: Launcher | None = None,
     root: Path | None = None,
+    node: torchrun.Node | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Start:
-    """What to start; relative host files lie below `root`. Raises Fault E0741 where the launcher cannot reach nodes."""
+    """What to start, on `node` where torchrun starts it on several; relative host files lie below `root`.
+
+    Raises Fault E0741 where the launcher cannot reach nodes.
+    """
     if launcher is not None and launcher.hostfile is not None and root is not None:
         launcher = launcher.model_copy(update={"hostfile": str(root / launcher.hostfile)})
     found = Start(
@@ -47,12 +52,15 @@ def start(
         python=sys.executable,
         logs=str(job.parent / "ranks"),
     )
-    address = LOCALHOST
-    if found.by == "slurm":
+    address, port = LOCALHOST, environ.get("MASTER_PORT")
+    if found.by == "torchrun":
+        if node is None:
+            raise torchrun.nobody(nodes)
+        address, port = node.address, node.port if node.port is not None and is_free(node.port) else None
+    elif found.by == "slurm":
         address = environ.get("MASTER_ADDR") or first_host(_allocation(found, environ))
     elif found.by in launching.REMOTE:
         address = environ.get("MASTER_ADDR") or _hosts(found)[0]
-    port = environ.get("MASTER_PORT") if found.by != "local" else None
     return Start(
         processes=processes,
         nodes=nodes,
@@ -62,7 +70,8 @@ def start(
         python=found.python,
         logs=found.logs,
         address=address,
-        port=port or str(free_port()),
+        port=(port if found.by != "local" else None) or str(free_port()),
+        node="0",
     )
 
 
@@ -72,11 +81,13 @@ def command(started: Start) -> list[str]:
 
 def environment(started: Start) -> dict[str, str]:
     """The environment of the workers; whatever the user set stays, ranks and rendezvous excepted."""
-    inherited = {name: value for name, value in os.environ.items() if name not in RANKS}
+    inherited = {
+        name: value for name, value in os.environ.items() if name not in RANKS and not name.startswith(torchrun.OUTER)
+    }
     meeting = {"MASTER_ADDR": started.address, "MASTER_PORT": started.port}
     alone = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
     by_itself = started.by == "local" and started.processes == 1
-    rendezvous = {**alone, **meeting} if by_itself else {} if started.by == "local" else meeting
+    rendezvous = {**alone, **meeting} if by_itself else {} if started.by in {"local", "torchrun"} else meeting
     return {**settings(started.each), **inherited, **rendezvous}
 
 
@@ -152,6 +163,17 @@ def _hosts(wanted: Start) -> list[str]:
             helps=("a slot is a process: give each host as many as the cluster says",),
         )
     return list(slots)
+
+
+def is_free(port: str) -> bool:
+    """Whether processes can meet there: a torchrun around the run has the port of its environment itself."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", int(port)))
+        except OSError:
+            return False
+        return True
 
 
 def free_port() -> int:

@@ -14,12 +14,14 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.training import events
 
+PARENT: Final = "STRUCTDSL_PARENT"  # the process that a rank ends with, where node 0 has not started it
 STOP: Final = "stop"
 END: Final = "end"
 WATCH_SECONDS: Final = 2.0
@@ -34,8 +36,9 @@ def ask(folder: Path) -> None:
 
 
 def end(folder: Path) -> None:
-    """Have workers end at once."""
-    (folder / END).touch()
+    """Have workers end at once; where their folder is gone there are none."""
+    with suppress(FileNotFoundError):
+        (folder / END).touch()
 
 
 def patience() -> float:

@@ -11,7 +11,7 @@ from structdsl_runtime.training import ranks, startup
 from structdsl_runtime.training.events import Reporter, failures
 from structdsl_runtime.training.job import TrainJob
 from structdsl_runtime.training.launchers import settings
-from structdsl_runtime.training.orders import Orders
+from structdsl_runtime.training.orders import PARENT, Orders
 
 
 def main(path: str) -> None:
@@ -20,7 +20,8 @@ def main(path: str) -> None:
     rank = int(os.environ["RANK"])
     for name, value in settings(int(os.environ["LOCAL_WORLD_SIZE"])).items():
         os.environ.setdefault(name, value)  # ssh brings none of them to another machine
-    orders = Orders(job.events, job.executor if job.host == socket.gethostname() else None, rank)
+    executor = job.executor if job.host == socket.gethostname() else None
+    orders = Orders(job.events, int(os.environ.get(PARENT) or 0) or executor, rank)
     with failures(job.events, rank):
         with startup.imports():
             import torch  # noqa: PLC0415 - see `startup`

@@ -89,7 +89,7 @@ CASES = {
     ),
     "launcher": (
         "cluster c { nodes = 2, gpus = 2, launcher = torchrun }\n" + STAGE,
-        ["training on several nodes by `torchrun`"],
+        [],
     ),
     "template": (
         "stage s: sft { from = model.base, data = corpus.asked, template = chatml }",
