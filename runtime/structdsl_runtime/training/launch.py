@@ -75,7 +75,7 @@ def launch(  # noqa: PLR0913 - a launch has that many parts
                     on_event(event)
                 if ended or (lead is not None and lead.failed()):
                     break
-            if lead is not None and ended:
+            if lead is not None and ended and not any(record["code"] for record in events.failed(folder)):
                 lead.settle(worker.returncode)
         except KeyboardInterrupt:
             if saves and begun:
@@ -120,7 +120,8 @@ def fault(folder: Path, context: Context, code: int, started: Start) -> Fault:
     def printed(rank: int) -> tuple[list[str], str]:
         """What a rank printed, and where all of it is."""
         node, local = divmod(rank, started.each) if len(logs) > 1 else (0, rank)
-        return _of(texts[node].splitlines(), local), f"the whole log is `{logs[node]}`"
+        of_node = f" of node {node}" if len(logs) > 1 else ""
+        return _of(texts[node].splitlines(), local), f"the whole log{of_node} is `{logs[node]}`"
 
     if absent and not killed and any(LATE.search(each["message"]) for each in records):
         names = f"rank{'s' * (len(absent) > 1)} {', '.join(map(str, absent))}"

@@ -7,7 +7,7 @@ A run begins when all its nodes are there, and ends when all have heard of its e
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -43,6 +43,7 @@ class Lead:
         self._others = range(1, node.nodes)
         self._watches = {rank: Watch(path_of(store, rank), OfNode) for rank in self._others}
         self._hosts: dict[int, str] = {}
+        self._gone: set[int] = set()  # not waited for any more
         self._number = 0
         self._failed: float | None = None  # since when a share of the order is known to have failed
         self._teller = Teller(path_of(store, 0), OfLead(run=run))
@@ -102,16 +103,23 @@ class Lead:
 
         Raises Fault E0835 for a node that is gone, KeyboardInterrupt where one was asked to stop.
         """
-        codes = [sign.code for sign in self._taking_part() if sign.order == self._number]
+        codes = [sign.code for sign in self._taking_part().values() if sign.order == self._number]
         if any(codes) and self._failed is None:
             self._failed = time.monotonic()
         return self._failed is not None and time.monotonic() - self._failed > PEER_SECONDS
 
     def settle(self, code: int) -> None:
-        """The processes here have ended: wait for those of the others, and not for long where `code` is a failure."""
+        """The processes here have ended: wait for those of the others; after a failure for a sign that they live.
+
+        Raises as `failed` does: of a node that is gone, the processes here know no more than a broken connection.
+        """
         began = time.monotonic()
-        while not self._ended() and (code == 0 or time.monotonic() - began < PEER_SECONDS):
-            if self.failed():
+        while not self.failed():
+            waited = time.monotonic() - began
+            signs = self._taking_part()
+            if all(sign.order == self._number and sign.code is not None for sign in signs.values()):
+                return
+            if code and waited > PEER_SECONDS and all(self._watches[rank].silent < waited for rank in signs):
                 return
             time.sleep(POLL_SECONDS)
 
@@ -144,25 +152,25 @@ class Lead:
         """Until all admitted nodes that live are ready, and not for long."""
         admitted = self._teller.sign.admitted
         deadline = time.monotonic() + GRACE_SECONDS
-        while time.monotonic() < deadline:
-            signs = {rank: self._watches[rank].look() for rank in nodes if rank in admitted}
-            if all(
-                sign is None or sign.token != admitted[rank] or sign.left or ready(sign) for rank, sign in signs.items()
-            ):
-                return
+        waiting = {rank for rank in nodes if rank in admitted} - self._gone
+        while waiting and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
+            for rank in sorted(waiting):
+                sign = self._watches[rank].look()
+                if sign is None or sign.token != admitted[rank] or sign.left or ready(sign):
+                    waiting.remove(rank)
+        self._gone |= waiting
 
-    def _ended(self) -> bool:
-        return all(sign.order == self._number and sign.code is not None for sign in self._taking_part())
-
-    def _taking_part(self) -> Iterator[OfNode]:
+    def _taking_part(self) -> dict[int, OfNode]:
         """The signs of the nodes that the stage needs."""
         order = self._teller.sign.order
         assert order is not None, "a stage has begun"
+        signs = {}
         for rank in range(1, order.nodes):
             watch = self._watches[rank]
             sign = watch.look()
             if watch.silent > silence():
+                self._gone.add(rank)
                 raise lost(f"{self._name(rank)} is gone", f"no sign of life for {watch.silent:.0f} s")
             if sign is None:
                 continue
@@ -170,7 +178,8 @@ class Lead:
                 raise lost(f"{self._name(rank)} has left the run", "it was started anew, or asked to stop")
             if sign.asked:
                 raise KeyboardInterrupt
-            yield sign
+            signs[rank] = sign
+        return signs
 
     def _name(self, rank: int) -> str:
         return f"node {rank} (`{self._hosts[rank]}`)"
