@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import shlex
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 from structdsl.plan import Dpo, GraphNode, Plan, Train
 from structdsl.plan.batch import realised
@@ -56,8 +57,8 @@ def launch_script(plan: Plan) -> str:
         "#!/usr/bin/env bash",
         f"# Trains the stages of {plan.spec}, each after what it starts from; what is in the store is not done again.",
         "# Runs from anywhere: `bash launch.sh`. SPEC_FOLDER is the folder of the spec where the build lies elsewhere,",
-        "# STRUCTDSL the command. Data that a stage reads are made first. On several nodes start it on the first one,",
-        "# in the allocation where there is one: the processes of the others are started from there.",
+        "# STRUCTDSL the command. Data that a stage reads are made first.",
+        *_on_several_nodes(list(trainings.values())),
         "set -euo pipefail",
         'cd "${SPEC_FOLDER:-$(dirname "${BASH_SOURCE[0]}")/../../..}"',
         f"spec={shlex.quote(plan.spec)}",
@@ -71,6 +72,48 @@ def launch_script(plan: Plan) -> str:
         lines += ["", *_comments(number, node, trainings.get(node.step))]
         lines.append(f"train {shlex.quote(node.stage)} {shlex.quote(_by(trainings.get(node.step)))}")
     return "\n".join([*lines, ""])
+
+
+def _on_several_nodes(trainings: Sequence[Training]) -> list[str]:
+    """Where to start the script, for each way in which its stages reach several nodes."""
+    most: dict[str, Start] = {}
+    for train in trainings:
+        start = Start(processes=train.processes, nodes=train.nodes, launcher=train.launcher)
+        if start.by != "local" and (start.by not in most or start.nodes > most[start.by].nodes):
+            most[start.by] = start
+    said = [line for by, start in most.items() for line in ("", *WAYS[by](start))]
+    return [f"# {line}".rstrip() for line in said]
+
+
+def _slurm(start: Start) -> list[str]:
+    return [
+        "Start it in an allocation of SLURM, once: `srun` starts the processes of every node.",
+        f"  sbatch --nodes {start.nodes} --ntasks-per-node {start.each} --wrap 'bash launch.sh'",
+    ]
+
+
+def _hosts(start: Start) -> list[str]:
+    return [
+        "Start it once, on the first node: it starts the processes of the others over ssh. They are the hosts of",
+        f"{start.hostfile}, a line `name slots={start.each}` each.",
+    ]
+
+
+def _torchrun(start: Start) -> list[str]:
+    meeting = "MASTER_ADDR=first-node MASTER_PORT=29500 bash launch.sh"
+    return [
+        f"Start it on each of the {start.nodes} nodes, which see this folder under the same path:",
+        f"  NODE_RANK=0 {meeting}",
+        f"  NODE_RANK=1 {meeting}{'' if start.nodes == 2 else f'    # and so on to {start.nodes - 1}'}",
+        "or on all of them at once, in an allocation of SLURM:",
+        '  export MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1) MASTER_PORT=29500',
+        f"  srun --nodes {start.nodes} --ntasks-per-node 1 bash -c 'NODE_RANK=$SLURM_NODEID bash launch.sh'",
+        "Node 0 does all that is not training; the others wait, and start their processes with each stage.",
+    ]
+
+
+WAYS: Final = {"slurm": _slurm, "pdsh": _hosts, "openmpi": _hosts, "torchrun": _torchrun}
+"""Where to start the script, by what starts the processes; the arguments are those of the stage with the most nodes."""
 
 
 def _by(train: Training | None) -> str:

@@ -25,7 +25,7 @@ class Local(Schema):
 
 
 class Torchrun(Schema):
-    """`torchrun`: every node starts the run, and they meet where the environment of torchrun says."""
+    """`torchrun`: the run is started on every node, and they meet where the environment of torchrun says."""
 
 
 class Slurm(Schema):

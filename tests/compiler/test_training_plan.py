@@ -202,6 +202,25 @@ train stage.soft 'weights between two models'
 """
 
 
+WAYS = {
+    "torchrun": "# Start it on each of the 3 nodes, which see this folder under the same path:\n"
+    "#   NODE_RANK=0 MASTER_ADDR=first-node MASTER_PORT=29500 bash launch.sh\n"
+    "#   NODE_RANK=1 MASTER_ADDR=first-node MASTER_PORT=29500 bash launch.sh    # and so on to 2\n",
+    "slurm": "#   sbatch --nodes 3 --ntasks-per-node 2 --wrap 'bash launch.sh'\n",
+    'pdsh(hostfile = "my hosts")': "over ssh. They are the hosts of\n# my hosts, a line `name slots=2` each.\n",
+}
+
+
+@pytest.mark.parametrize("launcher", WAYS)
+def test_the_script_says_where_to_start_it(launcher: str) -> None:
+    cluster = f"cluster c {{ nodes = 3, gpus = 2, launcher = {launcher} }}\n"
+    spec = SPEC.partition("cluster node")[0] + cluster
+    spec += "stage s: cpt { from = model.base, data = mixture.m, cluster = cluster.c, batch = 24Ki }\n"
+    plan = compile_text(spec.replace("param passes: epochs = 2\n", ""), Path("town.adapt"))[0]
+    assert plan is not None
+    assert WAYS[launcher] in artefacts(plan)["training/launch.sh"]
+
+
 def test_the_script_trains_one_stage_after_the_other(plan: Plan) -> None:
     script = artefacts(plan)["training/launch.sh"]
     assert script.startswith("#!/usr/bin/env bash\n")

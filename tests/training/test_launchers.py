@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from structdsl.plan.launching import Start, command, shown
 from structdsl.plan.operations import Launcher
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.training.launch import launch
-from structdsl_runtime.training.launchers import environment, first_host, start
+from structdsl_runtime.training.launchers import environment, first_host, free_port, start
 from structdsl_runtime.training.ranks import adopt
+from structdsl_runtime.training.torchrun import Node
 from tests.training.stage_fakes import context
 from tests.training.test_launch import HEAD
 
@@ -30,6 +32,10 @@ LINES = {
     "python -m W JOB",
     (8, 2, "pdsh"): "python -m deepspeed.launcher.runner --launcher pdsh --hostfile /job/hostfile --num_nodes 2 "
     "--num_gpus 4 --master_addr A --master_port 7 --no_local_rank --module W JOB",
+    (8, 2, "torchrun"): "python -m torch.distributed.run --nnodes 2 --node-rank $NODE_RANK --nproc-per-node 4 "
+    "--master-addr A --master-port 7 -m W JOB",
+    (2, 2, "torchrun"): "python -m torch.distributed.run --nnodes 2 --node-rank $NODE_RANK --nproc-per-node 1 "
+    "--master-addr A --master-port 7 -m W JOB",
     (8, 2, "openmpi"): "python -m deepspeed.launcher.runner --launcher openmpi --hostfile /job/hostfile "
     "--launcher_args '-x MASTER_ADDR=A -x MASTER_PORT=7' --master_addr A --master_port 7 --no_local_rank "
     "--module W JOB",
@@ -94,6 +100,32 @@ def test_slurm_needs_an_allocation_of_that_size(tmp_path: Path) -> None:
         with pytest.raises(Fault) as caught:
             start("W", job, 8, nodes=nodes, launcher=launcher, environ=environ)
         assert caught.value.code == "E0741"
+
+
+def test_torchrun_meets_where_its_environment_says(tmp_path: Path) -> None:
+    """On its port, unless a torchrun around the run holds that itself."""
+    launcher, job = Launcher(name="torchrun"), tmp_path / "job"
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        taken = str(held.getsockname()[1])
+        ports = []
+        for port in (taken, str(free_port())):
+            node = Node(rank=0, nodes=2, address="n1", port=port)
+            begun = start("W", job, 4, nodes=2, launcher=launcher, node=node, environ={"MASTER_PORT": "1"})
+            assert (begun.address, begun.node) == ("n1", "0")
+            ports.append((port, begun.port))
+    assert ports[0][0] != ports[0][1]
+    assert ports[1][0] == ports[1][1]
+    with pytest.raises(Fault, match="nothing says which of them this is") as caught:
+        start("W", job, 4, nodes=2, launcher=launcher, environ={})
+    assert caught.value.code == "E0741"
+
+
+def test_nothing_of_a_torchrun_around_the_run_reaches_the_one_within(monkeypatch: pytest.MonkeyPatch) -> None:
+    outer = ("PET_NNODES", "TORCHELASTIC_USE_AGENT_STORE", "GROUP_RANK", "ROLE_RANK", "MASTER_PORT")
+    for name in outer:
+        monkeypatch.setenv(name, "1")
+    found = environment(Start(processes=4, nodes=2, launcher=Launcher(name="torchrun"), port="7"))
+    assert not found.keys() & {*outer}
 
 
 WORLDS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {

@@ -113,6 +113,7 @@ class Lead:
 
         Raises as `failed` does: of a node that is gone, the processes here know no more than a broken connection.
         """
+        self._taking_part()  # what was said before is no sign of life after the failure
         began = time.monotonic()
         while not self.failed():
             waited = time.monotonic() - began

@@ -50,8 +50,8 @@ def this_node(plan: Plan, environ: Mapping[str, str]) -> Node | None:
     Raises Fault E0741 where what the environment says does not fit the plan.
     """
     needed = max((step.operation.nodes for step in spread(plan) if isinstance(step.operation, Training)), default=1)
-    rank = _number(RANK, environ)
-    if needed == 1 or rank is None:
+    rank = _number(RANK, environ) if needed > 1 else None
+    if rank is None:
         return None
     nodes, port = _number(NODES, environ), _number(PORT, environ)
     address = next((environ[name] for name in ADDRESS if environ.get(name)), None)
