@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from typing import Any
 
 import sqlglot
 from sqlglot import exp
@@ -15,7 +16,7 @@ from structdsl import sql
 from structdsl.lower.model import seed_of
 from structdsl.lower.planner import Planner
 from structdsl.lower.samples import model_reference
-from structdsl.lower.settings import cluster_of
+from structdsl.lower.settings import cluster_of, launcher
 from structdsl.passes.places import task_span
 from structdsl.plan import ClosedBook, Divergence, LmEval, MultipleChoice, Operation, Output, Perplexity, Recall
 from structdsl.promised import ITEMS, SCORES, columns
@@ -43,6 +44,7 @@ def lower_evaluation(evaluation: Declaration, planner: Planner) -> None:
             table = f"{name}_{task}_{short}"
             tables.setdefault(task, []).append(table)
             operation, inputs = _asked(evaluation, task, tasks[task], model, planner)
+            operation = operation.model_copy(update=_nodes(evaluation, planner))
             planner.add(
                 f"{name}.{task}.{short}",
                 operation,
@@ -116,6 +118,12 @@ def _asked(
         case _:
             raise AssertionError(settings)
     return operation, inputs
+
+
+def _nodes(evaluation: Declaration, planner: Planner) -> dict[str, Any]:
+    """The machines that the processes of a task are spread over."""
+    cluster = cluster_of(evaluation, planner)
+    return {"nodes": cluster.nodes, "launcher": launcher(cluster)}
 
 
 def _harness_metric(evaluation: Declaration, task: str) -> str:

@@ -232,7 +232,7 @@ def test_a_share_that_fails_fails_the_stage(tmp_path: Path, begun: Begun) -> Non
 def test_a_stage_that_fails_ends_the_shares_of_the_others(tmp_path: Path, begun: Begun) -> None:
     with led(tmp_path) as lead:
         other, process = begun(lead, "time.sleep(60)")
-        lead.settle(1)  # which does not wait for one that lives
+        until(lambda: lead.over(1))  # which does not wait for one that lives
         lead.withdraw()
         wait_until_gone(process, 1)
     assert other.ended().end is not None
@@ -256,7 +256,7 @@ def test_a_dead_node_fails_the_stage(tmp_path: Path) -> None:
     lead.order(started, context(tmp_path / "step"), tmp_path / "events")
     other.close()
     with pytest.raises(Fault, match=r"node 1 \(`gpu7`\) is gone") as caught:
-        lead.settle(1)
+        until(lambda: lead.over(1))
     assert caught.value.code == "E0835"
     began = time.monotonic()
     lead.withdraw()

@@ -6,14 +6,16 @@ import os
 import sys
 from pathlib import Path
 
-from structdsl_runtime.training import ranks, startup
+from structdsl_runtime.training import orders, ranks, startup
 from structdsl_runtime.training.events import Reporter, end_with, failures
 from structdsl_runtime.training.job import EvaluateJob
 
 
 def main(path: str) -> None:
     job = EvaluateJob.model_validate_json(Path(path).read_bytes())
-    end_with(job.executor)
+    executor = orders.executor(job.host, job.executor)
+    if executor is not None:
+        end_with(executor)
     ranks.adopt(os.environ)
     rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     with failures(job.events, rank):

@@ -20,6 +20,7 @@ from structdsl_runtime.pretrained import read_json
 from structdsl_runtime.text import tokens
 from structdsl_runtime.training.job import EvaluateJob
 from structdsl_runtime.training.launch import launch
+from structdsl_runtime.training.torchrun import is_spread
 
 WORKER: Final = "structdsl_runtime.evaluation.worker"
 
@@ -176,5 +177,15 @@ def _run(
         if event.pop("event") == "item":
             record(event)
 
-    processes = min(arguments.processes, count, gpus() or processors())  # any number finds the same
-    launch(WORKER, described, events, processes=processes, context=context, on_event=on_event)
+    nodes = arguments.nodes if context.lead is not None and is_spread(arguments) and count >= arguments.nodes else 1
+    each = min(arguments.processes // nodes, count // nodes, gpus() or processors())  # any number finds the same
+    launch(
+        WORKER,
+        described,
+        events,
+        processes=nodes * each,
+        nodes=nodes,
+        launcher=arguments.launcher if nodes > 1 else None,
+        context=context,
+        on_event=on_event,
+    )

@@ -69,14 +69,12 @@ def launch(  # noqa: PLR0913 - a launch has that many parts
         )
         try:
             while True:
-                ended = _ended(worker)
+                ended = _ended(worker) and (lead is None or _said(folder) or lead.over(worker.returncode))
                 for event in reader.new():
                     begun = begun or event["event"] == "started"
                     on_event(event)
                 if ended or (lead is not None and lead.failed()):
                     break
-            if lead is not None and ended and not any(record["code"] for record in events.failed(folder)):
-                lead.settle(worker.returncode)
         except KeyboardInterrupt:
             if saves and begun:
                 orders.ask(folder)
@@ -145,6 +143,11 @@ def fault(folder: Path, context: Context, code: int, started: Start) -> Fault:
         if code == -signal.SIGKILL
         else (),
     )
+
+
+def _said(folder: Path) -> bool:
+    """Whether a worker has said what is wrong, so that nothing else is to be waited for."""
+    return any(record["code"] is not None for record in events.failed(folder))
 
 
 def _ending(code: int) -> str:

@@ -46,6 +46,7 @@ class Lead:
         self._gone: set[int] = set()  # not waited for any more
         self._number = 0
         self._failed: float | None = None  # since when a share of the order is known to have failed
+        self._alone: float | None = None  # since when the share of this node has ended
         self._teller = Teller(path_of(store, 0), OfLead(run=run))
 
     def gather(self, tell: Callable[[str], None]) -> None:
@@ -83,7 +84,7 @@ class Lead:
 
     def order(self, started: Start, context: Context, events: Path) -> None:
         """Have the other nodes of a stage start their share."""
-        self._number, self._failed = self._number + 1, None
+        self._number, self._failed, self._alone = self._number + 1, None, None
         order = Order(
             number=self._number,
             address=context.address,
@@ -108,21 +109,22 @@ class Lead:
             self._failed = time.monotonic()
         return self._failed is not None and time.monotonic() - self._failed > PEER_SECONDS
 
-    def settle(self, code: int) -> None:
-        """The processes here have ended: wait for those of the others; after a failure for a sign that they live.
+    def over(self, code: int) -> bool:
+        """Whether the shares of the others have ended too, those here having ended with `code`; waits a moment if not.
 
-        Raises as `failed` does: of a node that is gone, the processes here know no more than a broken connection.
+        After a failure a sign that they live is enough. Raises as `failed` does: of a node that is gone, the processes
+        here know no more than a broken connection.
         """
-        self._taking_part()  # what was said before is no sign of life after the failure
-        began = time.monotonic()
-        while not self.failed():
-            waited = time.monotonic() - began
-            signs = self._taking_part()
-            if all(sign.order == self._number and sign.code is not None for sign in signs.values()):
-                return
-            if code and waited > PEER_SECONDS and all(self._watches[rank].silent < waited for rank in signs):
-                return
-            time.sleep(POLL_SECONDS)
+        signs = self._taking_part()
+        if self._alone is None:
+            self._alone = time.monotonic()  # what was said before is no sign of life after the failure
+        waited = time.monotonic() - self._alone
+        if all(sign.order == self._number and sign.code is not None for sign in signs.values()):
+            return True
+        if code and waited > PEER_SECONDS and all(self._watches[rank].silent < waited for rank in signs):
+            return True
+        time.sleep(POLL_SECONDS)
+        return False
 
     def withdraw(self) -> None:
         """The stage is over: its files go when the others have ended what they started, or do not answer."""

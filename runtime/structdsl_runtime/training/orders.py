@@ -11,6 +11,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -48,6 +49,14 @@ def patience() -> float:
     """
     seconds = os.environ.get("STRUCTDSL_TIMEOUT")
     return float(seconds) if seconds else 60 * float(os.environ.get("DEEPSPEED_TIMEOUT") or DEFAULT_MINUTES)
+
+
+def executor(host: str, process: int) -> int | None:
+    """The process of this machine that a rank ends with: what started it here, or the executor `process` on `host`."""
+    parent = os.environ.get(PARENT)
+    if parent is not None:
+        return int(parent)
+    return process if host == socket.gethostname() else None
 
 
 class Orders:

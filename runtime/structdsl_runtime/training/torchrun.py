@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from structdsl.plan import Plan, Step
-from structdsl.plan.operations import Training
+from structdsl.plan.operations.evaluation import Asked
+from structdsl.plan.operations.training import Training
 from structdsl_runtime.operation import Fault
 
 RANK: Final = ("NODE_RANK", "PET_NODE_RANK", "GROUP_RANK")
@@ -36,12 +37,13 @@ class Node:
 
 
 def spread(plan: Plan) -> tuple[Step, ...]:
-    """The steps that are trained on several nodes by torchrun."""
-    return tuple(step for step in plan.steps if isinstance(step.operation, Training) and is_spread(step.operation))
+    """The steps that work on several nodes by torchrun, those that train first."""
+    found = [step for step in plan.steps if isinstance(step.operation, Training | Asked) and is_spread(step.operation)]
+    return tuple(sorted(found, key=lambda step: not isinstance(step.operation, Training)))
 
 
-def is_spread(training: Training) -> bool:
-    return training.nodes > 1 and training.launcher is not None and training.launcher.name == "torchrun"
+def is_spread(operation: Training | Asked) -> bool:
+    return operation.nodes > 1 and operation.launcher is not None and operation.launcher.name == "torchrun"
 
 
 def this_node(plan: Plan, environ: Mapping[str, str]) -> Node | None:
@@ -49,7 +51,8 @@ def this_node(plan: Plan, environ: Mapping[str, str]) -> Node | None:
 
     Raises Fault E0741 where what the environment says does not fit the plan.
     """
-    needed = max((step.operation.nodes for step in spread(plan) if isinstance(step.operation, Training)), default=1)
+    operations = [step.operation for step in spread(plan)]
+    needed = max((each.nodes for each in operations if isinstance(each, Training | Asked)), default=1)
     rank = _number(RANK, environ) if needed > 1 else None
     if rank is None:
         return None

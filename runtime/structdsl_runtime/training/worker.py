@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from structdsl_runtime.training import ranks, startup
 from structdsl_runtime.training.events import Reporter, failures
 from structdsl_runtime.training.job import TrainJob
 from structdsl_runtime.training.launchers import settings
-from structdsl_runtime.training.orders import PARENT, Orders
+from structdsl_runtime.training.orders import Orders, executor
 
 
 def main(path: str) -> None:
@@ -20,8 +19,7 @@ def main(path: str) -> None:
     rank = int(os.environ["RANK"])
     for name, value in settings(int(os.environ["LOCAL_WORLD_SIZE"])).items():
         os.environ.setdefault(name, value)  # ssh brings none of them to another machine
-    executor = job.executor if job.host == socket.gethostname() else None
-    orders = Orders(job.events, int(os.environ.get(PARENT) or 0) or executor, rank)
+    orders = Orders(job.events, executor(job.host, job.executor), rank)
     with failures(job.events, rank):
         with startup.imports():
             import torch  # noqa: PLC0415 - see `startup`

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from structdsl.identity import Effect
 from structdsl.plan.operations.base import Arguments
+from structdsl.plan.operations.training import Launcher
 
 
 class Asked(Arguments):
@@ -14,6 +15,8 @@ class Asked(Arguments):
     model: str  # address of the model or stage, as the tables show it
     task: str
     processes: Annotated[int, Effect.COST] = 1
+    nodes: Annotated[int, Effect.COST] = 1
+    launcher: Annotated[Launcher | None, Effect.COST] = None  # torchrun reaches all nodes, the others ask on the first
 
 
 class ClosedBook(Asked):
