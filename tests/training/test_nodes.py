@@ -14,21 +14,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from structdsl.compile import compile_text
-from structdsl.plan import Place, Plan
+from structdsl.plan import Perplexity, Place, Plan
 from structdsl.plan.launching import Start
 from structdsl.plan.operations import Launcher
 from structdsl_runtime.events import Failure
 from structdsl_runtime.operation import Fault
+from structdsl_runtime.operations.evaluate import perplexity
 from structdsl_runtime.training import joining, leading, signs
 from structdsl_runtime.training.joining import join
 from structdsl_runtime.training.launch import launch
 from structdsl_runtime.training.leading import Lead
 from structdsl_runtime.training.signs import OfLead, OfNode, Teller, Watch, path_of
 from structdsl_runtime.training.torchrun import Node, this_node
-from tests.training.stage_fakes import context
+from tests.training.stage_fakes import FakeInputs, FakeOutputs, context
 from tests.training.test_launch import HEAD, wait_until_gone
 
 SPEC = """\
@@ -85,7 +87,7 @@ def test_the_environment_names_a_node(environ: dict[str, str], found: Any) -> No
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Signs many times a second, and little patience."""
     monkeypatch.setattr(signs, "BEAT_SECONDS", 0.05)
-    monkeypatch.setattr(signs, "SILENCE", 2.0)
+    monkeypatch.setattr(signs, "SILENCE", 3.0)
     monkeypatch.setattr(leading, "PEER_SECONDS", 0.2)
     monkeypatch.setattr(leading, "GRACE_SECONDS", 3.0)
     monkeypatch.delenv("STRUCTDSL_TIMEOUT", raising=False)
@@ -329,4 +331,23 @@ def test_a_killed_rank_of_another_node_is_named_with_its_last_words(
     assert "(rank 1): ended by SIGKILL" in caught.value.message
     assert "last words of rank 1" in caught.value.notes[0]
     assert "node-1.log" in caught.value.notes[1]
+    assert other.ended().end is not None
+
+
+@pytest.mark.slow
+def test_the_items_of_a_task_are_shared_out_over_nodes(base: Path, tmp_path: Path) -> None:
+    other = Joining(tmp_path)
+    other.start()
+    documents = pa.table({"doc_id": [f"d{number}" for number in range(5)], "text": ["Words."] * 5})
+    arguments = Perplexity(model="model.base", task="t", processes=2, nodes=2, launcher=Launcher(name="torchrun"))
+    outputs, here = FakeOutputs(tmp_path / "out"), context(tmp_path / "step")
+    with led(tmp_path) as lead:
+        lead.gather(lambda _: None)
+        object.__setattr__(here, "lead", lead)
+        perplexity(arguments, FakeInputs({"documents": documents}, {"model": base}), outputs, here)
+    rows = outputs.tables["items"]
+    assert [row["item"] for row in rows] == [f"d{number}" for number in range(5)]
+    assert len({row["score"] for row in rows}) == 1
+    told = {path.name: len(path.read_text().splitlines()) for path in (here.scratch / "events").iterdir()}
+    assert told == {"progress.jsonl": 3, "progress-1.jsonl": 2}
     assert other.ended().end is not None
