@@ -19,7 +19,9 @@ SPEC = """\
 language 1
 param least: integer = 3
 param who: string = "O'Neil; DROP TABLE x --"
-corpus notes { source = files("notes/*.md"), role = domain, holdout = 1%, dedup = exact, redact = email, decontaminate = ngrams(13) }
+corpus notes {
+  source = files("notes/*.md"), role = domain, holdout = 1%, dedup = exact, redact = email, decontaminate = ngrams(13)
+}
 corpus exams { source = files("exams/*.jsonl"), role = exam }
 model writer { source = path("models/writer") }
 model tiny {
