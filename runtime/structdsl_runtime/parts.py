@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 import pyarrow.parquet as pq
 
 from structdsl.identity import fingerprint
-from structdsl.plan import Passes, Step, View
+from structdsl.plan import Passes, Rows, Step, View
 from structdsl_runtime.digest import NOTHING, Sums, plain
 from structdsl_runtime.engine import Engine, define
 from structdsl_runtime.keys import Identity
@@ -85,6 +85,7 @@ class Portion:
 class Main:
     """The main input of a step: the table that its rows are of, and the views that pass them on, the last one first."""
 
+    input: str  # what the operation knows it by
     table: str
     made: Produced
     folder: Path
@@ -110,9 +111,10 @@ class Main:
 
 def main_input(step: Step, results: Mapping[str, Result], store: Store) -> Main | None:
     """The main input of a row-wise step, where its rows can be had in parts."""
-    name = step.operation.row_input
-    if name is None:
+    partition = step.operation.partition
+    if not isinstance(partition, Rows):
         return None
+    name = partition.input
     views: list[tuple[str, Passes]] = []
     reference = step.inputs[name]
     while True:
@@ -123,7 +125,7 @@ def main_input(step: Step, results: Mapping[str, Result], store: Store) -> Main 
             return None
         if not isinstance(result.step.operation, View):
             folder = store.folder(result.step, result.manifest.key).absolute()
-            return Main(table=made.table, made=made, folder=folder, views=tuple(views))
+            return Main(input=name, table=made.table, made=made, folder=folder, views=tuple(views))
         passes = result.step.operation.passes
         if passes is None:
             return None
@@ -159,7 +161,7 @@ def keys(step: Step, identity: Identity, main: Main, portions: list[Portion], pa
         "op": step.operation.op,
         "version": step.operation.version,
         "arguments": identity.arguments,
-        "inputs": {name: given.digest for name, given in identity.inputs.items() if name != step.operation.row_input},
+        "inputs": {name: given.digest for name, given in identity.inputs.items() if name != main.input},
         "columns": list(main.made.columns.items()),
     }
     return [

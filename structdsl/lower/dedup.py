@@ -17,6 +17,7 @@ from structdsl.plan import (
     CountTokens,
     DedupLines,
     DedupSemantic,
+    Hashed,
     NumberLines,
     Output,
     SignDocuments,
@@ -115,6 +116,7 @@ def _exact(corpus: Declaration, method: Exact, clusters: str, suffix: str, made:
         at=_place(corpus, suffix),
         reads=(made.documents, *made.gone, *method.against),
         purpose=sql.purpose(template),
+        split=Hashed(key="text"),
     )
 
 

@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from structdsl import sql
 from structdsl.lower.planner import Planner
-from structdsl.plan import Column, MeasureSignals, Output
+from structdsl.plan import Column, MeasureSignals, Output, Rows
 from structdsl.promised import DROPPED, signals_of
 from structdsl.schema.cleaning import Quality
 from structdsl.signals import SIGNALS, rules
@@ -62,6 +62,7 @@ def keep(corpus: Declaration, made: Progress, planner: Planner) -> None:
         at=corpus.span_of("keep"),
         reads=(made.documents, made.counts, *([f"{name}_signals"] if used else [])),
         purpose=sql.purpose("verdicts"),
+        split=Rows(input=made.documents),
     )
     made.gone.append(f"{name}_verdicts")
     made.dropped.append(f"{name}_verdicts")

@@ -9,7 +9,7 @@ from structdsl import sql
 from structdsl.identity import effective, fingerprint
 from structdsl.lock import Repository
 from structdsl.passes.finding import Finding
-from structdsl.plan import Column, Guard, Operation, Output, Passes, Place, Placement, Query, Step, View
+from structdsl.plan import Column, Guard, Hashed, Operation, Output, Passes, Place, Placement, Query, Rows, Step, View
 from structdsl.syntax.tree import Span
 from structdsl.unit import Unit
 
@@ -137,15 +137,17 @@ class Planner:
         guards: tuple[Guard, ...] = (),
         view: bool = False,
         passes: Passes | None = None,
+        split: Rows | Hashed | None = None,
         doc: str = "",
     ) -> None:
         """Add a step that is this SELECT over the tables that it reads; `purpose` says what its rows are.
 
-        Rows that a view `passes` can be worked on in the parts of the table that they are of.
+        Rows that a view `passes` can be worked on in the parts of the table that they are of; `split` says how the
+        work of a query can be divided.
         """
         self.add(
             address,
-            View(sql=text, passes=passes) if view else Query(sql=text),
+            View(sql=text, passes=passes) if view else Query(sql=text, split=split),
             at=at,
             inputs={name: self.owners[name] for name in dict.fromkeys(reads)},
             outputs={"rows": Output(table=table, columns=columns, doc="\n".join(filter(None, (doc, purpose))))},

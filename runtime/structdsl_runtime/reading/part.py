@@ -27,6 +27,7 @@ from structdsl_runtime.text.sources import readable, unreadable
 
 BATCH_ROWS: Final = 512
 BATCH_CHARS: Final = 4 << 20
+FEW: Final = 16  # rows that are written one by one: a batch costs more than they do
 
 _BROKEN: Final = (pa.ArrowException, UnicodeDecodeError, EOFError, zlib.error)
 _TYPES: Final = {
@@ -200,6 +201,12 @@ class Sink:
         if not columns:
             return
         count = len(columns["doc_id"])
+        if count <= FEW:
+            names = tuple(columns)
+            for values in zip(*columns.values(), strict=True):
+                own = dict(zip(names, values, strict=True))
+                self.documents.row(corpus=self.arguments.corpus, role=self.arguments.role, **own)
+            return
         arrays = {name: pa.array(values, _TYPES.get(name, pa.string())) for name, values in columns.items()}
         arrays["corpus"] = pa.repeat(self.arguments.corpus, count)
         arrays["role"] = pa.repeat(self.arguments.role, count)

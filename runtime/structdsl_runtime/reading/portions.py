@@ -16,7 +16,7 @@ from structdsl_runtime.reading.formats import Format, format_of
 from structdsl_runtime.reading.objects import find_objects
 from structdsl_runtime.text.sources import Readable, find, readable
 
-PORTION_BYTES: Final = 32 << 20
+PORTION_BYTES: Final = 16 << 20
 """About how much of a file is read at once."""
 
 _BLOCK: Final = 1 << 20

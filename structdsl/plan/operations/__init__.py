@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from structdsl.plan.operations.base import Arguments, Role
+from structdsl.plan.operations.base import Arguments, Hashed, Partition, Role, Rows, Single
 from structdsl.plan.operations.data import (
     BuildOutline,
     Chunk,
@@ -165,6 +165,7 @@ __all__ = [
     "FetchTokenizer",
     "Fixture",
     "GroupByCohesion",
+    "Hashed",
     "IdentifyLanguage",
     "Launcher",
     "LmEval",
@@ -180,6 +181,7 @@ __all__ = [
     "Operation",
     "Optimizer",
     "Pack",
+    "Partition",
     "Passes",
     "Perplexity",
     "Query",
@@ -196,11 +198,13 @@ __all__ = [
     "RenderSsft",
     "Replacement",
     "Role",
+    "Rows",
     "Schedule",
     "ScoreRows",
     "ScoreSamples",
     "ScratchModel",
     "SignDocuments",
+    "Single",
     "SplitConversations",
     "Structurise",
     "Swap",

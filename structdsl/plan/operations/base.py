@@ -13,8 +13,34 @@ from pydantic import BaseModel, ConfigDict
 Role = Literal["domain", "replay", "instruction", "preference", "exam", "probe"]
 
 
+class Partition(BaseModel):
+    """How the work of a step may be divided; what comes out is the same, however many share it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Rows(Partition):
+    """Any split of the rows of one input: the step makes of the whole what it makes of the parts, put together."""
+
+    by: Literal["rows"] = "rows"
+    input: str
+
+
+class Hashed(Partition):
+    """Rows that agree in a key stay together; the number of parts is the plan's, never that of the workers."""
+
+    by: Literal["hash"] = "hash"
+    key: str  # an expression over the rows
+    parts: int = 64
+
+
+class Single(Partition):
+    """All at once: over narrow tables only."""
+
+    by: Literal["single"] = "single"
+
+
 class Arguments(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
-    row_input: ClassVar[str | None] = None
-    """The input whose rows the operation takes one by one, so that it may be given them in parts; none: all at once."""
+    partition: ClassVar[Partition] = Single()

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from structdsl.identity import Effect
-from structdsl.plan.operations.base import Arguments, Role
+from structdsl.plan.operations.base import Arguments, Hashed, Partition, Role, Rows
 
 
 class Replacement(Arguments):
@@ -79,7 +79,7 @@ class ReadTable(Reading):
 class MeasureSignals(Arguments):
     """What the words and the lines of each document are like, in numbers; see `structdsl.signals`."""
 
-    row_input: ClassVar[str | None] = "documents"
+    partition: ClassVar[Partition] = Rows(input="documents")
 
     op: Literal["measure_signals"] = "measure_signals"
     version: Literal[1] = 1
@@ -89,7 +89,7 @@ class MeasureSignals(Arguments):
 class IdentifyLanguage(Arguments):
     """The language of each document that does not say it, as a code of ISO 639."""
 
-    row_input: ClassVar[str | None] = "documents"
+    partition: ClassVar[Partition] = Rows(input="documents")
 
     op: Literal["identify_language"] = "identify_language"
     version: Literal[1] = 1
@@ -107,7 +107,7 @@ class SplitConversations(Arguments):
 class SignDocuments(Arguments):
     """The MinHash signature of each document, over its runs of words."""
 
-    row_input: ClassVar[str | None] = "documents"
+    partition: ClassVar[Partition] = Rows(input="documents")
 
     op: Literal["sign_documents"] = "sign_documents"
     version: Literal[1] = 1
@@ -145,7 +145,7 @@ class DedupSemantic(Arguments):
 class NumberLines(Arguments):
     """The lines of each document as numbers, each once; equal lines have equal numbers."""
 
-    row_input: ClassVar[str | None] = "documents"
+    partition: ClassVar[Partition] = Rows(input="documents")
 
     op: Literal["number_lines"] = "number_lines"
     version: Literal[1] = 1
@@ -154,7 +154,7 @@ class NumberLines(Arguments):
 class DedupLines(Arguments):
     """Documents without the lines of a list, and what was cut out of them."""
 
-    row_input: ClassVar[str | None] = "documents"
+    partition: ClassVar[Partition] = Rows(input="documents")
 
     op: Literal["dedup_lines"] = "dedup_lines"
     version: Literal[1] = 1
@@ -194,7 +194,7 @@ class Synthesise(Arguments):
 class CountTokens(Arguments):
     """Tokens of the text of each document."""
 
-    row_input: ClassVar[str | None] = "documents"
+    partition: ClassVar[Partition] = Rows(input="documents")
 
     op: Literal["count_tokens"] = "count_tokens"
     version: Literal[1] = 1
@@ -206,6 +206,7 @@ class Query(Arguments):
     op: Literal["query"] = "query"
     version: Literal[1] = 1
     sql: str
+    split: Annotated[Rows | Hashed | None, Effect.COST] = Field(default=None, discriminator="by")  # none: single
 
 
 class Passes(Arguments):
@@ -228,7 +229,7 @@ class View(Arguments):
 class Chunk(Arguments):
     """Documents cut at headings and paragraphs; outputs the chunks and the headings."""
 
-    row_input: ClassVar[str | None] = "documents"
+    partition: ClassVar[Partition] = Rows(input="documents")
 
     op: Literal["chunk"] = "chunk"
     version: Literal[1] = 1

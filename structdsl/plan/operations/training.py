@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from structdsl.identity import Effect
-from structdsl.plan.operations.base import Arguments, Role
+from structdsl.plan.operations.base import Arguments, Partition, Role, Rows
 
 
 class Template(Arguments):
@@ -63,7 +63,7 @@ class Tokenise(Arguments):
     op: Literal["tokenise"] = "tokenise"
     version: Literal[1] = 1
 
-    row_input: ClassVar[str | None] = "samples"
+    partition: ClassVar[Partition] = Rows(input="samples")
 
     length: int
 
