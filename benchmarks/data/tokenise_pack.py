@@ -84,6 +84,7 @@ def main() -> None:  # noqa: PLR0915 - one script, read from top to bottom
                 run=root,
                 kept=root,
                 decides={},
+                shared=root,
             )
             inputs = StepInputs(engine=engine, order=tuple(given), tables=tables, folders=folders)
             function(arguments, inputs, StepOutputs(engine, made, outputs), context)
