@@ -20,6 +20,7 @@ from structdsl.schema.quantities import plain
 from structdsl.unit import Declaration
 
 QUOTAS = columns("corpus VARCHAR, quota BIGINT")
+DRAWN = columns("sample_id VARCHAR, text VARCHAR")
 SCORES = columns("sample_id VARCHAR, score DOUBLE")
 
 
@@ -129,11 +130,20 @@ def _order(mixture: Declaration, order: Curriculum, drawn: str, planner: Planner
     if order.by == "n_tokens":
         scores, reads = sql.tree("lengths", {"pool": f"{name}_pool"}), (drawn, f"{name}_pool")
     else:
+        planner.query(
+            f"{name}.rows",
+            "drawn_rows",
+            f"{name}_rows",
+            DRAWN,
+            at=mixture.span_of("order"),
+            tables={"pool": f"{name}_pool", "draw": drawn},
+            view=True,
+        )
         planner.add(
             f"{name}.score",
             ScoreRows(),
             at=mixture.span_of("order"),
-            inputs={"pool": planner.owners[f"{name}_pool"], "model": asked_model(order.by, planner)},
+            inputs={"rows": planner.owners[f"{name}_rows"], "model": asked_model(order.by, planner)},
             outputs={"scores": Output(table=f"{name}_scores", columns=SCORES, doc="How hard a row is to the model.")},
         )
     planner.select(

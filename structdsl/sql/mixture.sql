@@ -6,7 +6,7 @@ WITH quotas AS (
 ), epochs AS (
   SELECT quotas.corpus, quotas.quota, unnest(range(1, 1 + CAST(ceil(quotas.quota / nullif(sum(pool.n_tokens), 0)) AS BIGINT))) AS epoch
   FROM quotas
-  JOIN pool USING (corpus)
+  JOIN pool ON pool.corpus = quotas.corpus AND pool.n_tokens / 2 <= quotas.quota
   GROUP BY quotas.corpus, quotas.quota
 ), shuffled AS (
   SELECT

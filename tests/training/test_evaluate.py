@@ -13,12 +13,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from structdsl.plan import ClosedBook, Divergence, Perplexity
+from structdsl.plan import ClosedBook, Divergence, Perplexity, ScoreRows
 from structdsl.plan.operations import Template
 from structdsl_runtime.evaluation import generate, likelihood, tasks
 from structdsl_runtime.evaluation.questions import Item, prompts
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.operations.evaluate import closed_book, divergence, perplexity
+from structdsl_runtime.operations.score_rows import score_rows
 from structdsl_runtime.text import chat, tokens
 from structdsl_runtime.training.objective import PredictingHead
 from tests.training.stage_fakes import FakeInputs, FakeOutputs, context, loaded
@@ -221,6 +222,22 @@ def test_perplexity(base: Path, tmp_path: Path) -> None:
     ids = torch.tensor([*tokenizer.encode_batch(texts[:1])[0], tokenizer.eos_id])
     expected = functional.cross_entropy(model(ids[None]).logits[0, :-1], ids[1:])
     assert rows["a"]["score"] == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_rows_are_as_hard_as_their_text_is_unlikely(base: Path, tmp_path: Path) -> None:
+    texts = {"c": "Ada bakes.", "a": "é" * 100, "b": "x"}
+    outputs = FakeOutputs(tmp_path)
+    inputs = FakeInputs(
+        {"rows": pa.table({"sample_id": list(texts), "text": list(texts.values())})},
+        {"model": base},
+    )
+    score_rows(ScoreRows(), inputs, outputs, context(tmp_path))
+    model, tokenizer = loaded(base), tokens.load(base)
+    for row in outputs.tables["scores"]:
+        documents = [[*tokenizer.encode_batch([texts[row["sample_id"]]])[0], tokenizer.eos_id]]
+        ((nats, count),) = likelihood.document_losses(model, PredictingHead(model), documents, context=1)
+        assert row["score"] == pytest.approx(nats / count, rel=1e-5)
+    assert [row["sample_id"] for row in outputs.tables["scores"]] == ["a", "b", "c"]
 
 
 @pytest.fixture(scope="module")

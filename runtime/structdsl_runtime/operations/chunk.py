@@ -15,7 +15,9 @@ _BATCH: Final = 4 << 20  # characters that are cut and counted together
 
 def chunk(arguments: Chunk, inputs: Inputs, outputs: Outputs, context: Context) -> None:
     """Chunks of at most `max_tokens` tokens; raises Fault E0710 where one character has more."""
-    count = tokens.load(inputs.folder("tokenizer")).count_batch if "tokenizer" in inputs.names() else tokens.estimate
+    count = tokens.estimate
+    if "tokenizer" in inputs.names():
+        count = tokens.load_fast(inputs, "documents", ("text",), "doc_id", context).count_batch
     total, done = inputs.count("documents"), 0
     with outputs.table("chunks") as chunks, outputs.table("headings") as headings:
         for documents in _batches(inputs):

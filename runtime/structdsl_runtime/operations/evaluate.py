@@ -139,6 +139,19 @@ def _documents(
             _text_item(table, arguments, item, nats / count, count, size)
 
 
+def losses(texts: Iterable[str], inputs: Inputs, context: Context, *, total: int, unit: str) -> list[tuple[float, int]]:
+    """Nats and scored tokens of each text, by the folder `model`, as `perplexity` finds them."""
+    found: dict[int, tuple[float, int]] = {}
+
+    def record(event: dict[str, Any]) -> None:
+        found[event["number"]] = event["nats"], event["tokens"]
+        context.progress(len(found), total, unit)
+
+    asked = Perplexity(model=context.address, task=context.address)
+    _run(asked, inputs, context, ({"text": text} for text in texts), record)
+    return [found[number] for number in range(len(found))]
+
+
 def _text_item(
     table: TableWriter, arguments: Perplexity | Divergence, item: str, score: float, n_tokens: int, n_bytes: int
 ) -> None:

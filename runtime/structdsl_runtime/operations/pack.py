@@ -68,15 +68,17 @@ def _end_of_text(inputs: Inputs) -> int:
 
 def _table(window: Packed, length: int, end: int, first: int) -> pa.Table:
     pieces, count = window.pieces, window.rows
-    sizes, offsets = pieces.ids.sizes, pieces.ids.offsets
-    places = window.places(length)
+    sizes = pieces.ids.sizes
+    used = np.bincount(window.row, weights=sizes, minlength=count).astype(np.int64)
+    filled = (np.arange(length) < used[:, None]).reshape(-1)  # pieces follow each other: room is at the end
     ids = np.full(count * length, end, np.int32)
-    ids[places] = pieces.ids.values
-    labels = np.full(count * length, IGNORED, np.int32)
-    labels[places] = pieces.ids.values
+    ids[filled] = pieces.ids.values
+    labels = np.where(filled, ids, np.int32(IGNORED))
     masked = np.maximum(1, pieces.n_prompt)
-    hidden = np.repeat(offsets[:-1], masked) + np.arange(masked.sum()) - np.repeat(starts(masked)[:-1], masked)
-    labels[places[hidden]] = IGNORED
+    first_masked = window.row * length + window.start
+    within = np.arange(masked.sum()) - np.repeat(starts(masked)[:-1], masked)
+    labels[np.repeat(first_masked, masked) + within] = IGNORED
+    supervised = used - np.bincount(window.row, weights=masked, minlength=count).astype(np.int64)
     rows = np.arange(0, (count + 1) * length, length)
     segments = pa.StructArray.from_arrays(
         [
@@ -88,14 +90,13 @@ def _table(window: Packed, length: int, end: int, first: int) -> pa.Table:
         ["position", "piece", "start", "length"],
     )
     bounds = pa.array(starts(np.bincount(window.row, minlength=count)), pa.int32())
-    used = np.bincount(window.row, weights=sizes, minlength=count)
     return pa.table(
         {
             "row": pa.array(np.arange(first, first + count), pa.int64()),
             "input_ids": Ragged(ids, rows).to_arrow(),
             "labels": Ragged(labels, rows).to_arrow(),
             "segments": pa.ListArray.from_arrays(bounds, segments),
-            "n_supervised": pa.array((labels.reshape(count, length) != IGNORED).sum(axis=1), pa.int32()),
+            "n_supervised": pa.array(supervised, pa.int32()),
             "density": pa.array(used / length, pa.float64()),
         }
     )

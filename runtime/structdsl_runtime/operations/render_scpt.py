@@ -35,7 +35,7 @@ class _Pass:
 
 def render_scpt(arguments: RenderScpt, inputs: Inputs, outputs: Outputs, context: Context) -> None:
     """Samples in training order; raises Fault E0710 where a chunk and the bare path to it exceed `length`."""
-    tokenizer = tokens.load(inputs.folder("tokenizer"))
+    tokenizer = tokens.load_fast(inputs, "rows", ("text",), "sample_id", context)
     nodes = read_nodes(inputs)
     waiting = _schedule(_passes(inputs, nodes), arguments.seed)
     made: dict[Node, Recall] = {}

@@ -38,7 +38,7 @@ def tokenise(arguments: Tokenise, inputs: Inputs, outputs: Outputs, context: Con
     tokenizer = tokens.load_fast(inputs, "samples", ("prompt", "response"), "sample_id", context)
     total, done = inputs.count("samples"), 0
     with outputs.table("tokens") as table:
-        for batch in inputs.batches("samples", columns=_COLUMNS, order="position", rows=1024):
+        for batch in inputs.batches("samples", columns=_COLUMNS, rows=1024):
             table.write(_tokens(batch, tokenizer, arguments.length))
             done += batch.num_rows
             context.progress(done, total, "samples")

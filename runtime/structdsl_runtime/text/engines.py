@@ -10,6 +10,7 @@ engine, and nothing of it enters a key.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import re
@@ -54,12 +55,11 @@ def fast(engine: tokenizers.Tokenizer, note: Callable[[str], None]) -> Encode | 
     """
     if importlib.util.find_spec("fastokens") is None:
         return None
-    fastokens = importlib.import_module("fastokens")
     if any(
         token.single_word or (token.lstrip and token.rstrip) for token in engine.get_added_tokens_decoder().values()
     ):
         return "it has an added token that takes only whole words, or the blanks on both sides"
-    known, failure = _tried(lambda: fastokens.Tokenizer.from_json_str(engine.to_str()))
+    known, failure = _tried(lambda: _fastokens(engine.to_str()))
     if known is None:
         return failure
     slow, failed = reference(engine), False
@@ -75,6 +75,12 @@ def fast(engine: tokenizers.Tokenizer, note: Callable[[str], None]) -> Encode | 
         return slow(texts, literal=literal)
 
     return encode
+
+
+@functools.lru_cache(maxsize=2)
+def _fastokens(json: str) -> Any:
+    """A tokenizer of `fastokens`, read once for all parts of a table: that takes as long as some megabytes of text."""
+    return importlib.import_module("fastokens").Tokenizer.from_json_str(json)
 
 
 def different(one: Encode, other: Encode, texts: Sequence[str], specials: Sequence[str]) -> str | None:

@@ -300,7 +300,7 @@ class GroupByCohesion(Arguments):
 
 
 class ScoreRows(Arguments):
-    """Rows of a pool, and how hard a model finds each."""
+    """Rows, and how hard a model finds each: nats a token."""
 
     op: Literal["score_rows"] = "score_rows"
     version: Literal[1] = 1
