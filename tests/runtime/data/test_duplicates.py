@@ -64,13 +64,8 @@ STEPS = tuple(
     f"corpus.web.{step}"
     for step in ("sign", "candidates", "compare", "dedup", "duplicates", "clusters", "number", "repeated", "emptied")
 )
-<<<<<<< HEAD
 FIELDS: list[tuple[str, pa.DataType]] = [("doc_id", pa.string()), ("text", pa.string()), ("source", pa.string())]
 KINDS = pa.schema([*FIELDS, ("n_chars", pa.int64())])
-=======
-ARROW: Any = pa  # its stubs do not know what a schema is made of
-KINDS = ARROW.schema({"doc_id": pa.string(), "text": pa.string(), "source": pa.string(), "n_chars": pa.int64()})
->>>>>>> 50770a3 (test(words): folding in place, numbers of words and of runs, against their definitions; docs(dedup): how each method works)
 
 
 @cache
