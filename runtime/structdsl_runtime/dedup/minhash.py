@@ -21,6 +21,7 @@ from structdsl_runtime.text.words import Numbers
 Signatures = npt.NDArray[np.uint32]
 
 _ROUNDS: Final = 24
+_FEW: Final = 2  # rounds after which only texts of few shingles are left, or of the same ones over and over
 _EMPTY: Final = 0xFFFFFFFF
 _STEP: Final = 0x9E3779B97F4A7C15
 _CELLS: Final = 1 << 20  # of the matrix of shingles and bins that is looked at together
@@ -42,8 +43,19 @@ def signatures(shingles: Hashes, starts: Numbers, k: int) -> Signatures:
         stays = open_[owner]
         members, owner = members[stays], (np.cumsum(open_) - 1)[owner[stays]]
         rows = rows[open_]
+        if number == _FEW:
+            members, owner = _once(members, owner)
     _fill(made, rows, members, np.searchsorted(owner, np.arange(len(rows) + 1)))
     return made
+
+
+def _once(members: Hashes, owner: Numbers) -> tuple[Hashes, Numbers]:
+    """What a text has several times, once."""
+    order = np.lexsort((members, owner))
+    members, owner = members[order], owner[order]
+    new = np.ones(len(members), np.bool_)
+    new[1:] = (members[1:] != members[:-1]) | (owner[1:] != owner[:-1])
+    return members[new], owner[new]
 
 
 def digests(shingles: Hashes, starts: Numbers) -> Hashes:

@@ -247,6 +247,8 @@ def test_a_signature_does_not_depend_on_its_company() -> None:
     together = signatures(*shingles(texts, 5), 48)
     alone = np.concatenate([signatures(*shingles(texts.slice(at, 1), 5), 48) for at in range(4)])
     assert (together == alone).all()
+    again = pa.array([" ".join([SAME] * 30)])
+    assert (signatures(*shingles(again, 10), 48) == signatures(*shingles(pa.array([f"{SAME} {SAME}"]), 10), 48)).all()
     turned = pa.array([" ".join(reversed(SAME.split()))])
     assert (signatures(*shingles(turned, 1), 48) == signatures(*shingles(texts.slice(0, 1), 1), 48)).all()
 
