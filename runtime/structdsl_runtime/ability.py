@@ -24,6 +24,8 @@ CARRIED_OUT = frozenset(
         "build_outline",
         "cache_teacher",
         "chunk",
+        "chunk_sections",
+        "chunk_tokens",
         "closed_book",
         "cluster_documents",
         "compare_documents",
@@ -62,8 +64,6 @@ CARRIED_OUT = frozenset(
 """Operations of this runtime; `view` is the executor's own."""
 
 WORDS = {
-    "chunk_sections": "cutting at headings alone (`sections`)",
-    "chunk_tokens": "cutting by tokens (`tokens`)",
     "dedup_semantic": "finding duplicates by meaning (`semantic`)",
     "dpo": "a stage of variant dpo",
     "embed_chunks": "a rule of variant embedding",

@@ -4,6 +4,8 @@ from structdsl_runtime.operation import Function
 from structdsl_runtime.operations.build_outline import build_outline
 from structdsl_runtime.operations.cache_teacher import cache_teacher
 from structdsl_runtime.operations.chunk import chunk
+from structdsl_runtime.operations.chunk_sections import chunk_sections
+from structdsl_runtime.operations.chunk_tokens import chunk_tokens
 from structdsl_runtime.operations.count_tokens import count_tokens
 from structdsl_runtime.operations.decontaminate import decontaminate
 from structdsl_runtime.operations.dedup_documents import cluster_documents, compare_documents, sign_documents
@@ -52,6 +54,8 @@ OPERATIONS: dict[str, Function] = {
     "cluster_documents": cluster_documents,
     "number_lines": number_lines,
     "dedup_lines": dedup_lines,
+    "chunk_sections": chunk_sections,
+    "chunk_tokens": chunk_tokens,
     "decontaminate": decontaminate,
     "build_outline": build_outline,
     "fixture": fixture,

@@ -231,7 +231,7 @@ class Chunk(Arguments):
     row_input: ClassVar[str | None] = "documents"
 
     op: Literal["chunk"] = "chunk"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     max_tokens: int
 
 
