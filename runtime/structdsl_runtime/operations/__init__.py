@@ -12,6 +12,7 @@ from structdsl_runtime.operations.dedup_documents import cluster_documents, comp
 from structdsl_runtime.operations.dedup_lines import dedup_lines, number_lines
 from structdsl_runtime.operations.evaluate import closed_book, divergence, perplexity
 from structdsl_runtime.operations.fixture import fixture
+from structdsl_runtime.operations.identify_language import identify_language
 from structdsl_runtime.operations.measure_signals import measure_signals
 from structdsl_runtime.operations.merge_models import merge_models
 from structdsl_runtime.operations.models import fetch_model, load_model, scratch_model
@@ -47,6 +48,7 @@ OPERATIONS: dict[str, Function] = {
     "count_tokens": count_tokens,
     "query": query,
     "split_conversations": split_conversations,
+    "identify_language": identify_language,
     "measure_signals": measure_signals,
     "chunk": chunk,
     "sign_documents": sign_documents,
