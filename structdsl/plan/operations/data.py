@@ -238,6 +238,8 @@ class Chunk(Arguments):
 class ChunkTokens(Arguments):
     """Documents cut into windows of tokens; outputs the chunks and the headings."""
 
+    row_input: ClassVar[str | None] = "documents"
+
     op: Literal["chunk_tokens"] = "chunk_tokens"
     version: Literal[1] = 1
     max_tokens: int
@@ -246,6 +248,8 @@ class ChunkTokens(Arguments):
 
 class ChunkSections(Arguments):
     """Documents cut at headings alone; outputs the chunks and the headings."""
+
+    row_input: ClassVar[str | None] = "documents"
 
     op: Literal["chunk_sections"] = "chunk_sections"
     version: Literal[1] = 1
