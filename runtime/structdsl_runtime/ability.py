@@ -24,6 +24,8 @@ CARRIED_OUT = frozenset(
         "build_outline",
         "cache_teacher",
         "chunk",
+        "chunk_sections",
+        "chunk_tokens",
         "closed_book",
         "cluster_documents",
         "compare_documents",
@@ -34,6 +36,7 @@ CARRIED_OUT = frozenset(
         "fetch_model",
         "fetch_tokenizer",
         "fixture",
+        "identify_language",
         "load_model",
         "load_tokenizer",
         "measure_signals",
@@ -63,14 +66,11 @@ CARRIED_OUT = frozenset(
 """Operations of this runtime; `view` is the executor's own."""
 
 WORDS = {
-    "chunk_sections": "cutting at headings alone (`sections`)",
-    "chunk_tokens": "cutting by tokens (`tokens`)",
     "dedup_semantic": "finding duplicates by meaning (`semantic`)",
     "dpo": "a stage of variant dpo",
     "embed_chunks": "a rule of variant embedding",
     "endpoint": "asking a server (`endpoint`)",
     "group_by_cohesion": "a rule of variant cohesion",
-    "identify_language": "identifying the language (`lang`)",
     "lm_eval": "the task `lm_eval`",
     "map_python": "a corpus made in Python (`python`)",
     "multiple_choice": "the task `multiple_choice`",

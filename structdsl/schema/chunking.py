@@ -17,11 +17,11 @@ class Paragraphs(Schema):
 
 
 class Tokens(Schema):
-    """`tokens(max = 1024 tokens, overlap = 128 tokens)`: windows of a fixed size that no heading stops."""
+    """`tokens(max = 1024 tokens, overlap = 128 tokens)`: windows of about that size that no heading stops."""
 
     max: Annotated[int, Count("tokens")] = Field(default=1024, description="The most tokens a chunk may have.")
     overlap: Annotated[int, Count("tokens", minimum=0)] = Field(
-        default=0, description="Tokens that a window repeats of the one before it; less than `max`."
+        default=0, description="About how many tokens a window repeats of the one before it; less than `max`."
     )
 
 

@@ -4,12 +4,15 @@ from structdsl_runtime.operation import Function
 from structdsl_runtime.operations.build_outline import build_outline
 from structdsl_runtime.operations.cache_teacher import cache_teacher
 from structdsl_runtime.operations.chunk import chunk
+from structdsl_runtime.operations.chunk_sections import chunk_sections
+from structdsl_runtime.operations.chunk_tokens import chunk_tokens
 from structdsl_runtime.operations.count_tokens import count_tokens
 from structdsl_runtime.operations.decontaminate import decontaminate
 from structdsl_runtime.operations.dedup_documents import cluster_documents, compare_documents, sign_documents
 from structdsl_runtime.operations.dedup_lines import dedup_lines, number_lines
 from structdsl_runtime.operations.evaluate import closed_book, divergence, perplexity
 from structdsl_runtime.operations.fixture import fixture
+from structdsl_runtime.operations.identify_language import identify_language
 from structdsl_runtime.operations.measure_signals import measure_signals
 from structdsl_runtime.operations.merge_models import merge_models
 from structdsl_runtime.operations.models import fetch_model, load_model, scratch_model
@@ -46,6 +49,7 @@ OPERATIONS: dict[str, Function] = {
     "count_tokens": count_tokens,
     "query": query,
     "split_conversations": split_conversations,
+    "identify_language": identify_language,
     "measure_signals": measure_signals,
     "chunk": chunk,
     "sign_documents": sign_documents,
@@ -53,6 +57,8 @@ OPERATIONS: dict[str, Function] = {
     "cluster_documents": cluster_documents,
     "number_lines": number_lines,
     "dedup_lines": dedup_lines,
+    "chunk_sections": chunk_sections,
+    "chunk_tokens": chunk_tokens,
     "decontaminate": decontaminate,
     "build_outline": build_outline,
     "fixture": fixture,

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from structdsl.plan import Chunk
 from structdsl_runtime.operation import Context, Inputs, Outputs, TableWriter
 from structdsl_runtime.text import tokens
 from structdsl_runtime.text.chunking import Chunked, chunk_documents, titles_above
+from structdsl_runtime.text.windows import Count
 
 _BATCH: Final = 4 << 20  # characters that are cut and counted together
 
 
+Cut = Callable[[Sequence[str], Count], list[Chunked]]
+"""Texts, and what counts their tokens, into the chunks and headings of each."""
+
+
 def chunk(arguments: Chunk, inputs: Inputs, outputs: Outputs, context: Context) -> None:
     """Chunks of at most `max_tokens` tokens; raises Fault E0710 where one character has more."""
+    cap = arguments.max_tokens
+    cut_documents(lambda texts, count: chunk_documents(texts, cap=cap, count=count), inputs, outputs, context)
+
+
+def cut_documents(cut: Cut, inputs: Inputs, outputs: Outputs, context: Context) -> None:
+    """The documents of the inputs, cut in this way; both outputs written."""
     count = tokens.estimate
     if "tokenizer" in inputs.names():
         count = tokens.load_fast(inputs, "documents", ("text",), "doc_id", context).count_batch
     total, done = inputs.count("documents"), 0
     with outputs.table("chunks") as chunks, outputs.table("headings") as headings:
         for documents in _batches(inputs):
-            texts = [document["text"] for document in documents]
-            cut = chunk_documents(texts, cap=arguments.max_tokens, count=count)
-            for document, chunked in zip(documents, cut, strict=True):
+            found = cut([document["text"] for document in documents], count)
+            for document, chunked in zip(documents, found, strict=True):
                 _write_headings(document, chunked, headings)
                 _write_chunks(document, chunked, chunks)
             done += len(documents)

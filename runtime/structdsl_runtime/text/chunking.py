@@ -3,21 +3,21 @@
 The idea: estimate, then verify. The tokens of every paragraph are counted in one batch, paragraphs are packed
 greedily by the sum of their counts, and the chunks are counted in one more batch. A sum differs from the count of the
 joined text by a token or two; where it was too low, that section alone is packed again under a smaller estimate.
-A section is what lies between two headings that have text below them; text never crosses into the next.
+A section is what lies between two headings that have text below them; text never crosses into the next. Windows
+know no sections: see `structdsl_runtime.text.windows`.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, repeat
+from itertools import accumulate, chain, repeat
 from typing import Final
 
-from structdsl_runtime.operation import Fault
 from structdsl_runtime.text.markdown import blocks
 from structdsl_runtime.text.sentences import runs, sentences, words
-
-Count = Callable[[Sequence[str]], Sequence[int]]
+from structdsl_runtime.text.windows import Count, Span, too_small, windows
 
 _UNKNOWN: Final = -1  # tokens of a unit that were not counted yet
 
@@ -60,13 +60,30 @@ class _Section:
         return zip(self.units, self.counts, strict=True)
 
 
-def chunk_documents(texts: Sequence[str], *, cap: int, count: Count) -> list[Chunked]:
-    """Chunks of each document, none above `cap` tokens; raises Fault E0710 where a single character is."""
+def chunk_documents(texts: Sequence[str], *, cap: int, count: Count, even: bool = False) -> list[Chunked]:
+    """Chunks of each document, none above `cap` tokens; raises Fault E0710 where a single character is.
+
+    A section above the cap is filled up piece by piece, or cut into as few chunks that are as `even` as can be.
+    """
     outlines = [_read(text) for text in texts]
     sections = [section for _, parts in outlines for section in parts]
     _refine(sections, cap, count)
-    packed = iter(_pack_all(sections, cap, count))
+    packed = iter(_pack_all(sections, cap, count, even=even))
     return [_place(headings, [(section, next(packed)) for section in parts]) for headings, parts in outlines]
+
+
+def window_documents(texts: Sequence[str], *, cap: int, overlap: int, count: Count) -> list[Chunked]:
+    """Windows over each document, none above `cap` tokens; raises Fault E0710 where a single character is.
+
+    A window begins where the one before it ends, or about `overlap` tokens before that; without what it repeats they
+    concatenate to the document. It is below the heading at which it begins.
+    """
+    outlines = [_read(text) for text in texts]
+    spans = windows(texts, cap=cap, overlap=overlap, count=count)
+    return [
+        _place_windows(text, headings, sections, found)
+        for text, (headings, sections), found in zip(texts, outlines, spans, strict=True)
+    ]
 
 
 def titles_above(headings: Sequence[Heading], position: int | None) -> list[str]:
@@ -141,12 +158,7 @@ def _split(section: _Section, cap: int, finer: Callable[[str], list[str]] | None
             counts.append(tokens)
             continue
         if len(unit) == 1:
-            raise Fault(
-                "E0710",
-                f"one character takes {tokens} tokens, more than a chunk of at most {cap} may have",
-                notes=(f"the character is {unit!r}",),
-                helps=("raise `max` of `chunk`",),
-            )
+            raise too_small(cap, unit, tokens)
         opened = 0 if units else section.opened  # a heading never ends a chunk: it stays with the first piece
         pieces = (finer(unit[opened:]) or [""]) if finer else runs(unit, max(2, -(-tokens // cap)))
         units.extend([unit[:opened] + pieces[0], *pieces[1:]] if finer else pieces)
@@ -154,13 +166,14 @@ def _split(section: _Section, cap: int, finer: Callable[[str], list[str]] | None
     section.units, section.counts = units, counts
 
 
-def _pack_all(sections: Sequence[_Section], cap: int, count: Count) -> list[list[tuple[str, int]]]:
+def _pack_all(sections: Sequence[_Section], cap: int, count: Count, *, even: bool) -> list[list[tuple[str, int]]]:
     """Chunks of each section as (text, exact tokens)."""
     packed: list[list[tuple[str, int]]] = [[] for _ in sections]
     estimates = [cap] * len(sections)
     open_ = list(range(len(sections)))
     while open_:
-        texts = [_pack(sections[position], estimates[position]) for position in open_]
+        pack = _pack_evenly if even else _pack
+        texts = [pack(sections[position], estimates[position]) for position in open_]
         exact = iter(count([text for part in texts for text in part]))
         for position, part in zip(open_, texts, strict=True):
             packed[position] = [(text, next(exact)) for text in part]
@@ -182,6 +195,19 @@ def _pack(section: _Section, estimate: int) -> list[str]:
     return ["".join(part) for part in parts]
 
 
+def _pack_evenly(section: _Section, estimate: int) -> list[str]:
+    """As few joined units as `_pack` makes, the fullest of them as small as can be."""
+    fewest = len(_pack(section, estimate))
+    low, high = max(section.counts), estimate
+    while low < high:
+        middle = (low + high) // 2
+        if len(_pack(section, middle)) <= fewest:
+            high = middle
+        else:
+            low = middle + 1
+    return _pack(section, max(low, min(estimate, high)))
+
+
 def _place(headings: list[Heading], parts: list[tuple[_Section, list[tuple[str, int]]]]) -> Chunked:
     chunks: list[Chunk] = []
     offset = 0
@@ -190,4 +216,16 @@ def _place(headings: list[Heading], parts: list[tuple[_Section, list[tuple[str, 
             end = offset + len(text.encode())
             chunks.append(Chunk(text, tokens, section.heading, offset, end))
             offset = end
+    return Chunked(tuple(headings), tuple(chunks))
+
+
+def _place_windows(text: str, headings: list[Heading], sections: Sequence[_Section], spans: Sequence[Span]) -> Chunked:
+    begins = list(accumulate((sum(map(len, section.units)) for section in sections), initial=0))
+    chunks: list[Chunk] = []
+    at = byte = 0  # where the last window begins
+    for start, end, tokens in spans:
+        byte += len(text[at:start].encode())
+        at = start
+        section = sections[min(bisect_right(begins, start), len(sections)) - 1]
+        chunks.append(Chunk(text[start:end], tokens, section.heading, byte, byte + len(text[start:end].encode())))
     return Chunked(tuple(headings), tuple(chunks))

@@ -232,12 +232,14 @@ class Chunk(Arguments):
     partition: ClassVar[Partition] = Rows(input="documents")
 
     op: Literal["chunk"] = "chunk"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     max_tokens: int
 
 
 class ChunkTokens(Arguments):
     """Documents cut into windows of tokens; outputs the chunks and the headings."""
+
+    row_input: ClassVar[str | None] = "documents"
 
     op: Literal["chunk_tokens"] = "chunk_tokens"
     version: Literal[1] = 1
@@ -247,6 +249,8 @@ class ChunkTokens(Arguments):
 
 class ChunkSections(Arguments):
     """Documents cut at headings alone; outputs the chunks and the headings."""
+
+    row_input: ClassVar[str | None] = "documents"
 
     op: Literal["chunk_sections"] = "chunk_sections"
     version: Literal[1] = 1

@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from structdsl import promised
+from structdsl.lower.languages import LANGUAGES
 from structdsl.plan import Column
 from structdsl.promised import PROMISED
 from structdsl.signals import SIGNALS
@@ -27,6 +28,7 @@ COLUMNS = {
     "verdicts": promised.DROPPED,
     "matches": promised.MATCHES,
     "counts": promised.COUNTS,
+    "languages": LANGUAGES,
     "signals": (Column(name="doc_id", type="VARCHAR"), *SIGNALS),
     "chunks": promised.CHUNKS,
     "headings": promised.HEADINGS,
