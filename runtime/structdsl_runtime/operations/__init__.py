@@ -76,7 +76,7 @@ OPERATIONS: dict[str, Function] = {
 }
 """Operations by name; `view` is no operation, the executor defines it."""
 
-DIVIDED: dict[str, Divided] = {"read_files": READING}
+DIVIDED: dict[str, Divided] = {"read_files": READING, "read_objects": READING}
 """Those that divide their own work, and how."""
 
 __all__ = ["DIVIDED", "OPERATIONS"]

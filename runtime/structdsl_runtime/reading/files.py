@@ -13,6 +13,7 @@ from structdsl_runtime.reading.portions import Portion
 from structdsl_runtime.reading.rows import Row, too_long
 from structdsl_runtime.reading.streams import opened
 from structdsl_runtime.text.encodings import text_of
+from structdsl_runtime.text.html import page
 from structdsl_runtime.text.markdown import first_title
 from structdsl_runtime.text.normalise import UndecodableError, check_encodable, normalise
 from structdsl_runtime.text.sources import unreadable
@@ -70,19 +71,11 @@ def _record(data: bytes, portion: Portion) -> dict[str, object]:
         case "html":
             said = _CHARSET.search(data, 0, 1024)
             markup, encoding = text_of(data, said[1].decode("ascii") if said else None)
-            text, title = _html(markup)
+            text, title = page(markup)
         case _:
             text, encoding = text_of(data)
     check_encodable(text)
     return {"text": normalise(text), "title": title, **({"encoding": encoding} if encoding else {})}
-
-
-def _html(markup: str) -> tuple[str, str | None]:
-    from resiliparse.extract.html2text import extract_plain_text  # noqa: PLC0415 - only where there is HTML
-    from resiliparse.parse.html import HTMLTree  # noqa: PLC0415
-
-    tree = HTMLTree.parse(markup)
-    return extract_plain_text(tree, main_content=True, alt_texts=False), " ".join((tree.title or "").split()) or None
 
 
 def _pdf(data: bytes, portion: Portion) -> tuple[str, str | None]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from structdsl.identity import effective, fingerprint
-from structdsl.plan import ReadFiles
+from structdsl.plan import ReadFiles, Reading, ReadObjects
 from structdsl_runtime.operation import Outputs
 from structdsl_runtime.parts import Divided, Work
 from structdsl_runtime.reading.found import Found, check, duplicate_fault, together, without_duplicates
@@ -22,6 +22,7 @@ from structdsl_runtime.reading.part import read_portion
 from structdsl_runtime.reading.portions import PORTION_BYTES, Portion, portions
 from structdsl_runtime.relations import literal
 from structdsl_runtime.tasks import PartManifest
+from structdsl_runtime.text.sources import unreadable
 
 TOGETHER: Final = PORTION_BYTES
 """Bytes of small files that are read together, at most."""
@@ -53,7 +54,7 @@ class Without:
     size: int = 1
 
 
-def read_part(arguments: ReadFiles, given: Group | Without, outputs: Outputs) -> dict[str, Any]:
+def read_part(arguments: Reading, given: Group | Without, outputs: Outputs) -> dict[str, Any]:
     """The rows of a part, and what was found in each portion of it."""
     if isinstance(given, Without):
         return _write_without(given, outputs)
@@ -66,12 +67,15 @@ def read_part(arguments: ReadFiles, given: Group | Without, outputs: Outputs) ->
     return {"reader": given.reader, "portions": found}
 
 
-def read_in_parts(arguments: ReadFiles, work: Work) -> list[tuple[str, PartManifest]]:
+def read_in_parts(arguments: ReadFiles | ReadObjects, work: Work) -> list[tuple[str, PartManifest]]:
     """The parts that make up all documents of a source, in its order.
 
     Raises Fault E0513 (no file), E0514 (a column that no row has), E0515 (cannot be read), E0516 (nothing is left).
     """
     wanted = portions(arguments.pattern, work.root, TOGETHER)
+    new = next((portion.source.shown for portion in wanted if portion.source.name not in work.listing), None)
+    if new is not None:
+        raise unreadable(new, "it was not there when the run began", "run again when nothing writes to the folder")
     reader = fingerprint(effective(arguments))
     marks = {
         fingerprint([portion.source.shown, work.listing[portion.source.name], portion.start, portion.end]): portion

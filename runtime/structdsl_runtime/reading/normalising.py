@@ -8,29 +8,35 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Final, Literal
 
 from structdsl.plan import Normalisation
-
-Normaliser = Callable[[str], str]
+from structdsl_runtime.reading.passing import Pass, each, having, matching
+from structdsl_runtime.text.normalise import normalise
 
 _FORMS: Final[Mapping[str, Literal["NFC", "NFKC"]]] = {"nfc": "NFC", "nfkc": "NFKC"}
+_UNUSUAL: Final = r"[^\t\n -~]"  # in RE2: all that is not ASCII to be seen
+_UNTIDY: Final = r"[\x0b\x0c\x{a0}\x{1680}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}]|[ \t]\n|[ \t]\z|\n\n\n|\A\n|\n\z"
 _INVISIBLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b\u2060\ufeff]")
 _SPACES: Final = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000\x0b\x0c]")
 _BLANK: Final = re.compile(r"\n{3,}")
 
 
-def normaliser(entry: Normalisation) -> Normaliser:
-    """What a normalisation does to one text."""
+LINE_ENDS: Final = Pass(None, having("\r"), each(normalise))
+
+
+def normaliser(entry: Normalisation) -> Pass:
+    """The pass of a normalisation."""
     match entry.what:
         case "unicode":
-            return partial(_unicode, form=_FORMS[entry.form])
+            return Pass(None, matching(_UNUSUAL), each(partial(_unicode, form=_FORMS[entry.form])))
         case "whitespace":
-            return _whitespace
+            return Pass(None, matching(_UNTIDY), each(_whitespace))
         case "boilerplate":
-            return partial(_boilerplate, max_words=entry.max_words, phrases=tuple(map(str.casefold, entry.phrases)))
+            phrases = tuple(map(str.casefold, entry.phrases))
+            return Pass(None, having("\n"), each(partial(_boilerplate, max_words=entry.max_words, phrases=phrases)))
 
 
 def _unicode(text: str, form: Literal["NFC", "NFKC"]) -> str:

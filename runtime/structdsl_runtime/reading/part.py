@@ -169,7 +169,7 @@ class Sink:
         else:
             self._keep(doc_id, shown, values, row.redacted)
 
-    def _keep(self, doc_id: str, shown: str, values: dict[str, Any], redacted: Mapping[str, int]) -> None:
+    def _keep(self, doc_id: str, shown: str, values: dict[str, Any], redacted: Mapping[str, int] | None) -> None:
         if doc_id in self.ids:
             self._drop(doc_id, shown, DUPLICATE, EARLIER)
             return

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from structdsl.plan import Replacement
-
-Change = tuple[int, str, int]
-"""The place of a text, what it becomes, and how many things in it were replaced."""
+from structdsl_runtime.reading.passing import Pass, Result, having, matching
 
 _EMAIL: Final = r"[A-Za-z0-9._%+\-]+@(?:[A-Za-z0-9\-]+\.)+[A-Za-z]{2,}"
 _CARD: Final = re.compile(r"(?<![\d.])\d(?:[ -]?\d){12,18}(?!\.?\d)")
@@ -43,29 +40,21 @@ _GUARDS: Final = {
 PHONE_DIGITS: Final = (7, 15)  # the most by ITU-T E.164
 
 
-@dataclass(frozen=True, slots=True)
-class Redactor:
-    """One kind of thing, and what stands in its place."""
-
-    kind: str
-    changes: Callable[[Sequence[str]], Iterator[Change]]
-
-
-def redactor(entry: Replacement) -> Redactor:
-    """What finds and replaces one kind; groups of what was found may stand in what is put for `regex` alone."""
+def redactor(entry: Replacement) -> Pass:
+    """The pass of one kind; groups of what was found may stand in what is put for `regex` alone."""
     literal = entry.put.replace("\\", "\\\\")
     match entry.what:
         case "regex":
             assert entry.pattern is not None, "the language asks for it"
-            return Redactor("regex", _by_pattern(entry.pattern, entry.put, None))
+            return Pass("regex", matching(entry.pattern), _by_pattern(entry.pattern, entry.put))
         case "email":
-            return Redactor("email", _by_pattern(_EMAIL, literal, "@"))
+            return Pass("email", having("@"), _by_pattern(_EMAIL, literal))
         case "card":
-            return Redactor("card", _verified("card", _CARD, is_card, entry.put))
+            return Pass("card", matching(_GUARDS["card"]), _verified(_CARD, is_card, entry.put))
         case "ip":
-            return Redactor("ip", _verified("ip", _IP, is_address, entry.put))
+            return Pass("ip", matching(_GUARDS["ip"]), _verified(_IP, is_address, entry.put))
         case "phone":
-            return Redactor("phone", _verified("phone", _PHONE, is_phone, entry.put))
+            return Pass("phone", matching(_GUARDS["phone"]), _verified(_PHONE, is_phone, entry.put))
 
 
 def is_card(found: str) -> bool:
@@ -90,46 +79,33 @@ def is_phone(found: str) -> bool:
     return least <= sum(map(str.isdigit, found)) <= most and not _DATE.fullmatch(found)
 
 
-def _by_pattern(pattern: str, put: str, guard: str | None) -> Callable[[Sequence[str]], Iterator[Change]]:
-    """Changes by RE2, of the texts that have the guard in them."""
+def _by_pattern(pattern: str, put: str) -> Callable[[Sequence[str]], list[Result]]:
+    """By RE2, all texts at once."""
 
-    def changes(texts: Sequence[str]) -> Iterator[Change]:
-        places = _hits(texts, pattern) if guard is None else [at for at, text in enumerate(texts) if guard in text]
-        if not places:
-            return
-        chosen = pa.array([texts[place] for place in places], pa.large_string())
-        counts = pc.count_substring_regex(chosen, pattern).to_pylist()
-        changed = pc.replace_substring_regex(chosen, pattern, put).to_pylist()
-        for place, text, count in zip(places, changed, counts, strict=True):
-            if text is not None and count:
-                yield place, text, count
+    def apply(texts: Sequence[str]) -> list[Result]:
+        given = pa.array(texts, pa.large_string())
+        counts = pc.count_substring_regex(given, pattern).to_pylist()
+        changed = pc.replace_substring_regex(given, pattern, put).to_pylist()
+        return [(text or "", count or 0) for text, count in zip(changed, counts, strict=True)]
 
-    return changes
+    return apply
 
 
 def _verified(
-    kind: str, pattern: re.Pattern[str], holds: Callable[[str], bool], put: str
-) -> Callable[[Sequence[str]], Iterator[Change]]:
-    """Changes where what a pattern finds holds, in the texts in which RE2 finds something like it."""
+    pattern: re.Pattern[str], holds: Callable[[str], bool], put: str
+) -> Callable[[Sequence[str]], list[Result]]:
+    """Where what a pattern finds holds."""
 
-    def changes(texts: Sequence[str]) -> Iterator[Change]:
-        for place in _hits(texts, _GUARDS[kind]):
-            count = 0
+    def change(text: str) -> Result:
+        count = 0
 
-            def replaced(match: re.Match[str]) -> str:
-                nonlocal count
-                if not holds(match[0]):
-                    return match[0]
-                count += 1
-                return put
+        def replaced(match: re.Match[str]) -> str:
+            nonlocal count
+            if not holds(match[0]):
+                return match[0]
+            count += 1
+            return put
 
-            text = pattern.sub(replaced, texts[place])
-            if count:
-                yield place, text, count
+        return pattern.sub(replaced, text), count
 
-    return changes
-
-
-def _hits(texts: Sequence[str], pattern: str) -> list[int]:
-    found = pc.match_substring_regex(pa.array(texts, pa.large_string()), pattern)
-    return [place for place, hit in enumerate(found.to_pylist()) if hit]
+    return lambda texts: [change(text) for text in texts]

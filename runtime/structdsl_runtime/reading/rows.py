@@ -11,7 +11,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, cast
 
 import pyarrow as pa
@@ -39,7 +39,7 @@ class Row:
     reason: str = ""
     evidence: str = ""
     titled: Callable[[str], str] | None = None  # how its text gives it a title, where it has none
-    redacted: dict[str, int] = field(default_factory=dict)  # kind -> how often
+    redacted: dict[str, int] | None = None  # kind -> how often
 
 
 def rows_of(portion: Portion, most: int) -> Iterator[Row]:

@@ -33,7 +33,9 @@ def write(folder: Path, name: str, texts: Mapping[str, str]) -> None:
 
 
 def read(folder: Path, store: str = "store", operations: Mapping[str, Function] | None = None) -> Manifest:
-    plan, sink = compile_text('language 1\ncorpus a { source = files("*.*"), role = domain }\n', Path("toy.adapt"))
+    plan, sink = compile_text(
+        'language 1\ncorpus a { source = files("*.*"), role = domain, redact = email }\n', Path("toy.adapt")
+    )
     assert plan is not None, list(sink)
     result = run(plan, root=folder, store=folder / store, only=[READ], operations=operations, workers=1)
     assert result.status == "done", result.failure
@@ -57,7 +59,7 @@ def test_as_if_it_was_read_at_once(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     for name in ("c.jsonl", "a.jsonl", "b.jsonl", "d.md", "e.txt"):
         ids = [f"d{rng.randrange(60)}" for _ in range(rng.randrange(1, 40))]
-        write(tmp_path, name, {doc_id: "x " * rng.randrange(1, 90) for doc_id in ids})
+        write(tmp_path, name, {doc_id: "x a@b.example " * rng.randrange(1, 40) for doc_id in ids})
     (tmp_path / "f.jsonl").write_text('{"text": "last"}\nno json\n', encoding="utf-8")
     assert digests(read(tmp_path)) == digests(read(tmp_path, "whole", OPERATIONS))
     assert len(held(tmp_path)) > 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
 
 from structdsl.plan import Normalisation, ReadFiles, Replacement
@@ -17,9 +18,13 @@ if TYPE_CHECKING:
 
 
 def redact(kind: Any, text: str, pattern: str | None = None, put: str = "X") -> tuple[str, int]:
-    changes = list(redactor(Replacement(what=kind, pattern=pattern, put=put)).changes(["nothing here", text]))
-    assert all(place == 1 for place, *_ in changes)
-    return (changes[0][1], changes[0][2]) if changes else (text, 0)
+    one = redactor(Replacement(what=kind, pattern=pattern, put=put))
+    assert one.kind == kind
+    nothing, found = one.hits(pa.array(["nothing here", text], pa.large_string())).to_pylist()
+    assert not nothing
+    (result,) = one.apply([text])
+    assert found or not result[1]
+    return result
 
 
 FOUND = {
@@ -61,13 +66,19 @@ def test_a_pattern_of_the_user_is_of_re2() -> None:
 
 
 def normalised(text: str, what: Any, **more: Any) -> str:
-    return normaliser(Normalisation(what=what, **more))(text)
+    one = normaliser(Normalisation(what=what, **more))
+    ((changed, count),) = one.apply([text])
+    assert one.hits(pa.array([text], pa.large_string())).to_pylist() == [True] or not count
+    assert one.apply([changed]) == [(changed, 0)]
+    return changed
 
 
 def test_normalisations() -> None:
     assert normalised("e\u0301\u00ad \u200bﬁ\x07\ttab\n\u200d", "unicode") == "é ﬁ\ttab\n\u200d"
     assert normalised("ﬁ ²", "unicode", form="nfkc") == "fi 2"
     assert normalised("\n\n a\u00a0b \t\n\n\n\n  c\u3000\n", "whitespace") == " a b\n\n  c"
+    for text in ("a ", "a\t", "\na", "a\n", "a \nb", "a\n\n\nb", "a\u3000b", "\x0b"):
+        assert normalised(text, "whitespace") != text
     text = "Title\nWE use Cookies here\nWe use cookies to say something that is worth more words than that\nEnd"
     cut = normalised(text, "boilerplate", max_words=5, phrases=("we use cookies",))
     assert cut == text.replace("WE use Cookies here\n", "")

@@ -69,8 +69,23 @@ def zstd(data: bytes) -> bytes:
 
 
 PAGE = """<!doctype html><html><head><title>On  fish</title><script>var x = "no";</script></head><body>
-<nav><a href="/">Home</a></nav><article><h1>Fish</h1><p>Fish &amp; chips are a dish of the sea.</p></article></body>
-</html>"""
+<nav><ul><li><a href="/">Home</a></ul></nav><article><h1>Fish <em>tanks</em></h1><p>Fish &amp; <b>chips</b> &lt;3</p>
+<h2>What to do</h2><ul><li>feed<ul><li>little</ul><li>clean</ul><pre># no heading
+  x &lt; 1</pre></article><footer>Imprint</footer></body></html>"""
+PAGE_TEXT = """# Fish tanks
+
+Fish & chips <3
+
+## What to do
+
+- feed
+  - little
+- clean
+
+```
+# no heading
+  x < 1
+```"""
 
 
 def pdf(text: str) -> bytes:
@@ -98,7 +113,7 @@ def pdf(text: str) -> bytes:
 PDF = pdf("Hello fish")
 ROWS = pa.table({"text": ["one", "two"], "day": [dt.date(2024, 5, 1), None], "n": [1.5, float("nan")]})
 FILES: dict[str, tuple[bytes, list[tuple[str, str, str | None]]]] = {
-    "a.html": (PAGE.encode(), [("a.html", "Fish\n\nFish & chips are a dish of the sea.", "On fish")]),
+    "a.html": (PAGE.encode(), [("a.html", PAGE_TEXT, "On fish")]),
     "a.rst": (b"====\nFish\n====\n\nText\n", [("a.rst", "====\nFish\n====\n\nText\n", "Fish")]),
     "a.adoc": (b"= Fish tank\n\nText", [("a.adoc", "= Fish tank\n\nText", "Fish tank")]),
     "a.py": (b"# Fish\nprint(1)\n", [("a.py", "# Fish\nprint(1)\n", "a.py")]),
