@@ -239,7 +239,7 @@ class Chunk(Arguments):
 class ChunkTokens(Arguments):
     """Documents cut into windows of tokens; outputs the chunks and the headings."""
 
-    row_input: ClassVar[str | None] = "documents"
+    partition: ClassVar[Partition] = Rows(input="documents")
 
     op: Literal["chunk_tokens"] = "chunk_tokens"
     version: Literal[1] = 1
@@ -250,7 +250,7 @@ class ChunkTokens(Arguments):
 class ChunkSections(Arguments):
     """Documents cut at headings alone; outputs the chunks and the headings."""
 
-    row_input: ClassVar[str | None] = "documents"
+    partition: ClassVar[Partition] = Rows(input="documents")
 
     op: Literal["chunk_sections"] = "chunk_sections"
     version: Literal[1] = 1
