@@ -26,9 +26,10 @@ from structdsl_runtime.training.rows import IGNORED
 def pack(arguments: Pack, inputs: Inputs, outputs: Outputs, context: Context) -> None:
     """Rows of exactly `length` positions, padded with the end of text; no token is lost."""
     total, laid, written = inputs.count("tokens"), 0, 0
+    order = "" if _is_sorted(inputs) else "position, piece"  # to sort ids costs more than all the rest
     with outputs.table("packed") as packed:
-        end = _end_of_text(inputs)
-        for window in windows(_pieces(inputs), arguments.length, METHODS[arguments.method]):
+        end = _end_of_text(inputs, order)
+        for window in windows(_pieces(inputs, order), arguments.length, METHODS[arguments.method]):
             packed.write(_table(window, arguments.length, end, written))
             written += window.rows
             laid += len(window.pieces)
@@ -36,9 +37,7 @@ def pack(arguments: Pack, inputs: Inputs, outputs: Outputs, context: Context) ->
     assert laid == total, f"{laid} of {total} pieces were packed"
 
 
-def _pieces(inputs: Inputs) -> Iterator[Pieces]:
-    """The pieces in order; a table that was written so is not sorted again, which costs more than all the rest."""
-    order = "" if _is_sorted(inputs) else "position, piece"
+def _pieces(inputs: Inputs, order: str) -> Iterator[Pieces]:
     for batch in inputs.batches("tokens", columns="position, piece, n_prompt, input_ids", order=order):
         position, piece, n_prompt = (
             batch.column(name).to_numpy().astype(np.int64) for name in ("position", "piece", "n_prompt")
@@ -59,11 +58,19 @@ def _is_sorted(inputs: Inputs) -> bool:
     return True
 
 
-def _end_of_text(inputs: Inputs) -> int:
+def _end_of_text(inputs: Inputs, order: str) -> int:
     """The token that every sample ends with: the last of the last piece of the first sample."""
-    for row in inputs.rows("tokens", columns="min_by(input_ids[-1], (position, -piece)) AS token"):
-        return int(row["token"] or 0)
-    return 0
+    token, first = 0, -1
+    for batch in inputs.batches("tokens", columns="position, input_ids[-1] AS token", order=order):
+        position = batch.column("position").to_numpy()
+        if not len(position):
+            continue
+        first = int(position[0]) if first < 0 else first
+        there = np.flatnonzero(position == first)
+        token = int(batch.column("token")[int(there[-1])].as_py()) if len(there) else token
+        if len(there) < len(position):
+            break
+    return token
 
 
 def _table(window: Packed, length: int, end: int, first: int) -> pa.Table:
