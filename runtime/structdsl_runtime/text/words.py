@@ -27,7 +27,8 @@ _UNSPACED: Final = r"([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p
 _ASCII: Final = bytes(ord(chr(byte).lower()) if byte < 128 and chr(byte).isalnum() else 32 for byte in range(256))
 _LEAD: Final = 0xC0  # the least byte that a character of more than one begins with
 _GONE: Final = 0  # stands for a byte that is taken out
-_CODES: Final = 0x20000  # code points that may be folded in place: all but rare Han
+_CODES: Final = 0x20000  # code points that may be folded in place are below this, and in one of
+_FOLDED: Final = ((0x80, 0x3000), (0xAC00, 0xD7B0), (0xFB00, 0x10000), (0x1F000, 0x1FB00))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +112,7 @@ class _Foldings:
 @cache
 def _foldings() -> _Foldings:
     easy, bytes_ = np.zeros(_CODES, np.bool_), np.full((_CODES, 4), _GONE, np.uint8)
-    codes = [code for code in range(0x80, _CODES) if not 0xD800 <= code < 0xE000]
+    codes = [code for first, end in _FOLDED for code in range(first, end)]
     characters = [chr(code) for code in codes]
     normal = pc.utf8_lower(pc.utf8_normalize(pa.array(characters), "NFKC"))
     moved = pc.match_substring_regex(normal, rf"\pM|{_UNSPACED}|[\x{{1100}}-\x{{11FF}}]")
