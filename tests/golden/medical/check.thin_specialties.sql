@@ -1,6 +1,6 @@
 -- checks.thin_specialties · table of step check.thin_specialties
 -- The rows that fail.
--- medical.adapt:210 · recipe 9bda240e35d9
+-- medical.adapt:210 · recipe 96b47e3c8fb1
 SELECT
   specialty,
   COUNT(*) AS n

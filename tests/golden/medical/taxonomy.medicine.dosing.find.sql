@@ -1,6 +1,6 @@
 -- taxonomy.medicine_dosing_found · table of step taxonomy.medicine.dosing.find
 -- Chunks in which the pattern is found often enough.
--- medical.adapt:71 · recipe 146866b09ab7
+-- medical.adapt:71 · recipe 78608c8f6cfb
 WITH matched AS (
   SELECT
     chunk_id,
