@@ -11,11 +11,11 @@ from structdsl.apart import corpora_behind
 from structdsl.diagnostics import Label, did_you_mean, nearest, respelling
 from structdsl.lineage import MEASURED_ROLES, TEXT_ROLES, bpe_corpora
 from structdsl.passes.finding import Finding
-from structdsl.passes.patterns import wrong_pattern
+from structdsl.passes.patterns import wrong_pattern, wrong_replacement
 from structdsl.passes.places import call_span, item_span, key_span, taken_out
 from structdsl.promised import MESSAGES, PROMISED, converses, maker_of, signals_of
 from structdsl.schema.chunking import Chunking, Tokens
-from structdsl.schema.cleaning import Lines, Minhash, Quality
+from structdsl.schema.cleaning import Lines, Minhash, Quality, Regex
 from structdsl.schema.corpus import Corpus, Derived
 from structdsl.schema.model import Bpe
 from structdsl.signals import rules
@@ -338,7 +338,11 @@ def redaction_patterns_work(unit: Unit) -> Iterator[Finding]:
     """Patterns are tried where DuckDB is at hand; a corpus that is not read from a source has none."""
     for corpus in unit.of_kind("corpus"):
         for index, method in enumerate(corpus.values.redact if isinstance(corpus.values, Corpus) else ()):
-            reason = wrong_pattern(pattern) if (pattern := getattr(method, "pattern", None)) else None
-            if reason is not None:
+            if not isinstance(method, Regex):
+                continue
+            if (reason := wrong_pattern(method.pattern)) is not None:
                 message = f"the pattern of `redact` is no regular expression of RE2: {reason}"
                 yield Finding("E0601", message, call_span(corpus, "redact", index), "cannot be read")
+            elif (reason := wrong_replacement(method.pattern, method.with_)) is not None:
+                message = f"`with` of `redact` does not fit its pattern: {reason}"
+                yield Finding("E0303", message, call_span(corpus, "redact", index), "cannot be put there")

@@ -1,5 +1,7 @@
 """Every operation that a plan may name."""
 
+from dataclasses import replace
+
 from structdsl_runtime.operation import Function
 from structdsl_runtime.operations.build_outline import build_outline
 from structdsl_runtime.operations.cache_teacher import cache_teacher
@@ -20,7 +22,7 @@ from structdsl_runtime.operations.pack import pack
 from structdsl_runtime.operations.query import query
 from structdsl_runtime.operations.read_dataset import read_dataset
 from structdsl_runtime.operations.read_files import read_files, read_objects
-from structdsl_runtime.operations.read_table import read_table
+from structdsl_runtime.operations.read_table import is_database, read_table
 from structdsl_runtime.operations.read_terms import read_terms
 from structdsl_runtime.operations.render_chat import render_chat
 from structdsl_runtime.operations.render_scpt import render_scpt
@@ -76,7 +78,11 @@ OPERATIONS: dict[str, Function] = {
 }
 """Operations by name; `view` is no operation, the executor defines it."""
 
-DIVIDED: dict[str, Divided] = {"read_files": READING, "read_objects": READING}
+DIVIDED: dict[str, Divided] = {
+    "read_files": READING,
+    "read_objects": READING,
+    "read_table": replace(READING, applies=lambda arguments: READING.applies(arguments) and not is_database(arguments)),
+}
 """Those that divide their own work, and how."""
 
 __all__ = ["DIVIDED", "OPERATIONS"]

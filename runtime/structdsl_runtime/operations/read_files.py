@@ -13,7 +13,7 @@ from structdsl.plan import ReadFiles, Reading, ReadObjects
 from structdsl_runtime.operation import Context, Inputs, Outputs
 from structdsl_runtime.reading.found import Found, check, together
 from structdsl_runtime.reading.part import read_portion
-from structdsl_runtime.reading.portions import Portion, portions
+from structdsl_runtime.reading.portions import Portion, portions_of
 
 
 def read_files(arguments: ReadFiles, inputs: Inputs, outputs: Outputs, context: Context) -> None:
@@ -22,13 +22,13 @@ def read_files(arguments: ReadFiles, inputs: Inputs, outputs: Outputs, context: 
     Raises Fault E0513 (no file), E0514 (a column that no row has), E0515 (cannot be read), E0516 (nothing is left).
     """
     del inputs
-    read_portions(arguments, portions(arguments.pattern, context.root), outputs, context)
+    read_portions(arguments, portions_of(arguments, context.root), outputs, context)
 
 
 def read_objects(arguments: ReadObjects, inputs: Inputs, outputs: Outputs, context: Context) -> None:
     """Read every object of the pattern in order, up to `limit` documents; raises the faults of `read_files`."""
     del inputs
-    read_portions(arguments, portions(arguments.pattern, context.root), outputs, context)
+    read_portions(arguments, portions_of(arguments, context.root), outputs, context)
 
 
 def read_portions(arguments: Reading, cut: Sequence[Portion], outputs: Outputs, context: Context) -> None:

@@ -15,7 +15,7 @@ from structdsl_runtime.operation import Context, Fault, Inputs, Outputs
 from structdsl_runtime.operations.read_files import read_portions
 from structdsl_runtime.reading.found import check
 from structdsl_runtime.reading.part import Sink
-from structdsl_runtime.reading.portions import portions
+from structdsl_runtime.reading.portions import portions_of
 from structdsl_runtime.reading.rows import rows_of_batches
 from structdsl_runtime.relations import identifier
 from structdsl_runtime.text.sources import Source, find, unreadable
@@ -30,16 +30,17 @@ def read_table(arguments: ReadTable, inputs: Inputs, outputs: Outputs, context: 
     Raises Fault E0513 (no file), E0514 (a column that no row has), E0515 (cannot be read), E0516 (nothing is left).
     """
     del inputs
-    place, _, table = arguments.uri.partition("#")
-    if PurePath(place).suffix.lower() in DUCKDB and "://" not in place:
+    if is_database(arguments):
+        place, _, table = arguments.uri.partition("#")
         _read_database(arguments, find(place, context.root), table, outputs)
-        return
-    cut = portions(arguments.uri, context.root)
-    for portion in cut:
-        if portion.format.whole:
-            help_ = f'write `files("{arguments.uri}")` for files that are a document each'
-            raise unreadable(portion.source.shown, "it is no table", help_)
-    read_portions(arguments, cut, outputs, context)
+    else:
+        read_portions(arguments, portions_of(arguments, context.root), outputs, context)
+
+
+def is_database(arguments: ReadTable) -> bool:
+    """Whether the table is one of a DuckDB file, and no files of rows."""
+    place = arguments.uri.partition("#")[0]
+    return "://" not in place and PurePath(place).suffix.lower() in DUCKDB
 
 
 def _read_database(arguments: ReadTable, sources: list[Source], table: str, outputs: Outputs) -> None:

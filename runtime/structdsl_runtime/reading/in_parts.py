@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from structdsl.identity import effective, fingerprint
-from structdsl.plan import ReadFiles, Reading, ReadObjects
+from structdsl.plan import ReadFiles, Reading, ReadObjects, ReadTable
 from structdsl_runtime.operation import Outputs
 from structdsl_runtime.parts import Divided, Work
 from structdsl_runtime.reading.found import Found, check, duplicate_fault, together, without_duplicates
 from structdsl_runtime.reading.part import read_portion
-from structdsl_runtime.reading.portions import PORTION_BYTES, Portion, portions
+from structdsl_runtime.reading.portions import PORTION_BYTES, Portion, portions_of
 from structdsl_runtime.relations import literal
 from structdsl_runtime.tasks import PartManifest
 from structdsl_runtime.text.sources import unreadable
@@ -67,12 +67,12 @@ def read_part(arguments: Reading, given: Group | Without, outputs: Outputs) -> d
     return {"reader": given.reader, "portions": found}
 
 
-def read_in_parts(arguments: ReadFiles | ReadObjects, work: Work) -> list[tuple[str, PartManifest]]:
+def read_in_parts(arguments: ReadFiles | ReadObjects | ReadTable, work: Work) -> list[tuple[str, PartManifest]]:
     """The parts that make up all documents of a source, in its order.
 
     Raises Fault E0513 (no file), E0514 (a column that no row has), E0515 (cannot be read), E0516 (nothing is left).
     """
-    wanted = portions(arguments.pattern, work.root, TOGETHER)
+    wanted = portions_of(arguments, work.root, TOGETHER)
     new = next((portion.source.shown for portion in wanted if portion.source.name not in work.listing), None)
     if new is not None:
         raise unreadable(new, "it was not there when the run began", "run again when nothing writes to the folder")

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from structdsl.plan import ReadFiles, ReadObjects, ReadTable
 from structdsl_runtime.reading.formats import Format, format_of
 from structdsl_runtime.reading.objects import find_objects
-from structdsl_runtime.text.sources import Readable, find, readable
+from structdsl_runtime.text.sources import Readable, find, readable, unreadable
 
 PORTION_BYTES: Final = 16 << 20
 """About how much of a file is read at once."""
@@ -50,6 +51,17 @@ def portions(pattern: str, root: Path, size: int = PORTION_BYTES) -> list[Portio
     return [
         portion for source, found in zip(sources, formats, strict=True) for portion in _divided(source, found, size)
     ]
+
+
+def portions_of(arguments: ReadFiles | ReadObjects | ReadTable, root: Path, size: int = PORTION_BYTES) -> list[Portion]:
+    """The portions of what an operation reads; raises the faults of `portions`, and E0515 for a table that is none."""
+    if not isinstance(arguments, ReadTable):
+        return portions(arguments.pattern, root, size)
+    cut = portions(arguments.uri, root, size)
+    text = next((portion.source.shown for portion in cut if portion.format.whole), None)
+    if text is not None:
+        raise unreadable(text, "it is no table", f'write `files("{arguments.uri}")` for files that are a document each')
+    return cut
 
 
 def _divided(source: Readable, found: Format, size: int) -> Iterator[Portion]:

@@ -116,6 +116,11 @@ CASES = {
         "evaluation e { models = [model.base], tasks = { x: multiple_choice(corpus.exam) } }",
         ["the task `multiple_choice`"],
     ),
+    "files of rows": ('corpus far { source = table("s3://house/*.parquet"), role = domain }', []),
+    "a database": (
+        'corpus far { source = table("postgres://house/articles"), role = domain }',
+        ["reading a table of a database (`postgres://`)"],
+    ),
     "loss": ("check c: rows { over = stage.learn_loss, expect = not_null(loss) }", []),
     "checkpoints": (
         "check c: rows { over = stage.learn_checkpoints, expect = not_null(path) }",
