@@ -3,7 +3,7 @@
 -- Each corpus gives rows until its quota is met: whole rows, a fresh permutation each epoch, the last one a
 -- prefix. A row of more than twice the quota fits nowhere and is passed over, so that it does not end the draw.
 -- Then its rows are spread evenly over the stream, so that every stretch of it has the shares of the whole.
--- medical.adapt:98 · recipe 76b4335a4678
+-- medical.adapt:98 · recipe 6b05757d5d26
 -- before it runs, this must return no row (E0505):
 -- WITH quotas AS (
 --   SELECT
@@ -12,9 +12,12 @@
 -- ), population AS (
 --   SELECT
 --     corpus,
---     SUM(n_tokens) AS tokens,
---     MIN(n_tokens) AS smallest
+--     COALESCE(SUM(pool.n_tokens) FILTER(WHERE
+--       pool.n_tokens / 2 <= quotas.quota), 0) AS tokens,
+--     MIN(pool.n_tokens) AS smallest
 --   FROM mixture.knowledge_pool AS pool
+--   JOIN quotas
+--     USING (corpus)
 --   GROUP BY
 --     corpus
 -- )
@@ -27,8 +30,17 @@
 --       'mixture.knowledge',
 --       quotas.quota
 --     )
---     WHEN quotas.quota > population.tokens * 4
+--     WHEN quotas.quota < population.smallest / 2
 --     THEN FORMAT(
+--       '`{}` asks `corpus.{}` for {} tokens and would draw none: its smallest row has {}, rows are whole, and {} < {} / 2',
+--       'mixture.knowledge',
+--       quotas.corpus,
+--       quotas.quota,
+--       population.smallest,
+--       quotas.quota,
+--       population.smallest
+--     )
+--     ELSE FORMAT(
 --       '`{}` asks `corpus.{}` for {} tokens; {} tokens × {} `max_epochs` give {}, {} short',
 --       'mixture.knowledge',
 --       quotas.corpus,
@@ -37,15 +49,6 @@
 --       4,
 --       population.tokens * 4,
 --       quotas.quota - population.tokens * 4
---     )
---     ELSE FORMAT(
---       '`{}` asks `corpus.{}` for {} tokens and would draw none: its smallest row has {}, rows are whole, and {} < {} / 2',
---       'mixture.knowledge',
---       quotas.corpus,
---       quotas.quota,
---       population.smallest,
---       quotas.quota,
---       population.smallest
 --     )
 --   END AS message
 -- FROM quotas
@@ -69,7 +72,7 @@ WITH quotas AS (
     UNNEST(RANGE(1, 1 + CAST(CEIL(quotas.quota / NULLIF(SUM(pool.n_tokens), 0)) AS BIGINT))) AS epoch
   FROM quotas
   JOIN mixture.knowledge_pool AS pool
-    USING (corpus)
+    ON pool.corpus = quotas.corpus AND pool.n_tokens / 2 <= quotas.quota
   GROUP BY
     quotas.corpus,
     quotas.quota
