@@ -22,8 +22,9 @@ quickstart: setup ## adapt a small model to an invented world, in a few minutes 
 test: setup ## run the tests (no network, no GPU)
 	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n auto
 
-stress: setup ## compile ten thousand damaged specs: none may raise, hang, or say what is not so (MUTANTS=n for another number)
+stress: setup ## compile ten thousand damaged specs, kill fifty runs of the data plan (MUTANTS=n, ROUNDS=n for other numbers)
 	MUTANTS=$${MUTANTS:-10000} $(BIN)/python -m pytest tests/diagnostics/test_mutations.py
+	ROUNDS=$${ROUNDS:-50} $(BIN)/python -m pytest tests/end_to_end/test_killed_at_random.py
 
 lint: setup ## check style and types
 	$(BIN)/ruff check .
@@ -37,6 +38,10 @@ bench: setup ## measure what a user waits for: help, compile, plan, a run with n
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python -m benchmarks.compile.run
 
+bench-data: setup ## corpora to packed rows beside the tools of today: PEERS=DIR is where their environments and the corpus go
+	$(BIN)/python -m benchmarks.data.venvs --venvs $(PEERS)/venvs
+	$(BIN)/python -m benchmarks.data.run --scratch $(PEERS)/scratch --venvs $(PEERS)/venvs
+
 bench-mixcpt: setup ## learning against forgetting under LSSD, KD and replay: the reduced form, a quarter of an hour
 	$(BIN)/python -m benchmarks.mixcpt.run --reduced
 
@@ -49,4 +54,4 @@ clean: ## remove what builds and runs left (not .venv)
 	rm -rf build dist .structdsl .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -rf examples/*/build examples/*/.structdsl structdsl/syntax/adapt.tables
 
-.PHONY: help setup quickstart test stress lint docs bench bench-mixcpt bench-training clean
+.PHONY: help setup quickstart test stress lint docs bench bench-data bench-mixcpt bench-training clean

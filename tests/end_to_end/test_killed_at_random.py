@@ -42,11 +42,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "data").mkdir()
     (root / "toy.adapt").write_text(SPEC, encoding="utf-8")
     (root / "words.txt").write_text(" ".join(WORDS), encoding="utf-8")
-    for name, count in (("a", 20_000), ("b", 2_000)):
+    for name, count in (("a", 12_000), ("b", 1_000)):
         with (root / "data" / f"{name}.jsonl").open("w", encoding="utf-8") as file:
             text = "none"
             for number in range(count):
-                text = text if number % 10 == 9 else " ".join(rng.choices(WORDS, k=rng.randrange(5, 250)))
+                text = text if number % 10 == 9 else ". ".join(" ".join(rng.choices(WORDS, k=8)) for _ in range(rng.randrange(1, 60)))
                 file.write(f'{{"id": "{name}{number}", "text": "{text}"}}\n')
     return root
 
@@ -77,7 +77,7 @@ def test_killed_at_random(folder: Path) -> None:
     while left:
         process = start(folder)
         try:
-            process.wait(timeout=rng.uniform(0.2, seconds))
+            process.wait(timeout=rng.uniform(0.2, 0.8 * seconds))
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL) if rng.random() < 0.5 else process.kill()
             process.wait()
