@@ -25,7 +25,7 @@ TOKENS: Final = {"chunked": (256, 1024, 4096, 8192), "dense": (256, 512, 1024, 2
 
 
 def point(form: str, tokens: int) -> float:
-    """Megabytes of one point; runs in a process of its own."""
+    """MiB of one point; runs in a process of its own."""
     import torch  # noqa: PLC0415 - the parent needs none
 
     from structdsl.plan.operations import Swap  # noqa: PLC0415
@@ -51,12 +51,12 @@ def point(form: str, tokens: int) -> float:
         total.backward()  # type: ignore[no-untyped-call]
 
     loss(8)
-    before = _megabytes("VmRSS")
+    before = _mebibytes("VmRSS")
     loss(tokens)
-    return _megabytes("VmHWM") - before
+    return _mebibytes("VmHWM") - before
 
 
-def _megabytes(name: str) -> float:
+def _mebibytes(name: str) -> float:
     lines = Path("/proc/self/status").read_text("utf-8").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / 1024
 
@@ -94,7 +94,7 @@ def plot(found: dict[str, dict[int, float]], file: Path) -> None:
                 color=line.get_color(),
             )
     ticks = sorted({tokens for points in found.values() for tokens in points})
-    axis.set(xscale="log", yscale="log", xlabel="tokens (batch × length)", ylabel="peak memory of the loss (GB)")
+    axis.set(xscale="log", yscale="log", xlabel="tokens (batch × length)", ylabel="peak memory of the loss (GiB)")
     axis.set_xticks(ticks, [f"{tokens:,}" for tokens in ticks])
     axis.set_yticks([0.25, 0.5, 1, 2, 4, 8, 16], ["0.25", "0.5", "1", "2", "4", "8", "16"])
     axis.set_ylim(0.25, 16)
@@ -117,8 +117,8 @@ def main() -> None:
         return
     from benchmarks.training.common import heading  # noqa: PLC0415 - brings transformers
 
-    print(f"{heading('benchmarks.training.memory')}\n\nV = {VOCAB:,}, d = {HIDDEN}, fp32; MB above what was there\n")
-    print("| form | tokens | MB | seconds |\n|---|---:|---:|---:|")
+    print(f"{heading('benchmarks.training.memory')}\n\nV = {VOCAB:,}, d = {HIDDEN}, fp32; MiB above what was there\n")
+    print("| form | tokens | MiB | seconds |\n|---|---:|---:|---:|")
     found: dict[str, dict[int, float]] = {}
     for form, sizes in TOKENS.items():
         for tokens in sizes:
@@ -126,8 +126,8 @@ def main() -> None:
                 print(f"| {form} | {tokens} | left out | |", flush=True)
                 continue
             started = time.perf_counter()
-            megabytes = found.setdefault(form, {})[tokens] = ask(form, tokens)
-            print(f"| {form} | {tokens} | {megabytes:.0f} | {time.perf_counter() - started:.1f} |", flush=True)
+            mebibytes = found.setdefault(form, {})[tokens] = ask(form, tokens)
+            print(f"| {form} | {tokens} | {mebibytes:.0f} | {time.perf_counter() - started:.1f} |", flush=True)
             plot(found, asked.into / "memory.png")
 
 
