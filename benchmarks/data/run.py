@@ -18,6 +18,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -47,17 +48,27 @@ class Line:
     refused: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Bench:
-    """A corpus of this many bytes and the answers for it."""
+    """A corpus of `size` bytes, and where everything is."""
 
     scratch: Path
     corpus: Path
     size: int
     venvs: Path
-    limit: float
-    digest: dict[str, str]
-    expected: dict[str, set[str]]
+    limit: float  # seconds that a run may take
+    cap: int | None = None  # MB of data that a process may have
+
+    @cached_property
+    def digest(self) -> dict[str, str]:
+        return reference.digests(self.corpus)
+
+    def expected(self, judge: str) -> set[str]:
+        return self._survivors if judge == "survivors" else set(self.digest.values())
+
+    @cached_property
+    def _survivors(self) -> set[str]:
+        return reference.survivors(self.corpus, self.digest)
 
 
 def executable() -> str:
@@ -85,6 +96,8 @@ def run(bench: Bench, job: Job, contender: Ours | Theirs, line: Line, profile: P
         command = [str(python(bench.venvs, contender.venv)), str(PEERS / f"{contender.script}.py")]
         command += [str(bench.corpus), str(folder)]
         command += [str(bench.scratch / "model" / "tokenizer.json")] * (job.judge == "count")
+    if bench.cap is not None:
+        command = ["prlimit", f"--data={bench.cap * 1_000_000}", *command]
     cost = measure(command, environment=environment, folder=folder, limit=bench.limit)
     if cost.code:
         told = (cost.errors.strip() or cost.output.strip()).splitlines()
@@ -108,7 +121,7 @@ def _result(bench: Bench, job: Job, contender: Ours | Theirs, folder: Path, cost
         case "near":
             return reference.near(_kept(contender, folder), bench.corpus)
         case judge:
-            return reference.against_reference(_kept(contender, folder), bench.digest, bench.expected[judge])
+            return reference.against_reference(_kept(contender, folder), bench.digest, bench.expected(judge))
 
 
 def _kept(contender: Ours | Theirs, folder: Path) -> Iterator[str]:
@@ -118,7 +131,7 @@ def _kept(contender: Ours | Theirs, folder: Path) -> Iterator[str]:
         return
     for path in folder.glob("kept*"):
         if path.suffix == ".parquet":
-            yield from pq.read_table(path, columns=["id"])["id"].to_pylist()
+            yield from map(str, pq.read_table(path, columns=["id"])["id"].to_pylist())
         else:
             yield from (json.loads(line)["id"] for line in path.read_text("utf-8").splitlines())
 
@@ -167,21 +180,11 @@ def heading(module: str, made: dict[str, Any], venvs: Path) -> str:
 
 
 def prepare(asked: Any, megabytes: float) -> tuple[Bench, dict[str, Any]]:
-    """The corpus, the model and the answers, made where they are not there yet."""
+    """The corpus and the model, made where they are not there yet."""
     corpus = asked.scratch.resolve() / f"corpus-{megabytes:g}"
     made = write(corpus, megabytes=megabytes, seed=asked.seed, text=asked.text)
     make_model(asked.scratch / "model", corpus)
-    digest = reference.digests(corpus)
-    expected = {"survivors": reference.survivors(corpus, digest), "unique": set(digest.values())}
-    bench = Bench(
-        scratch=asked.scratch.resolve(),
-        corpus=corpus,
-        size=made["bytes"],
-        venvs=asked.venvs.resolve(),
-        limit=asked.limit,
-        digest=digest,
-        expected=expected,
-    )
+    bench = Bench(asked.scratch.resolve(), corpus, made["bytes"], asked.venvs.resolve(), asked.limit)
     return bench, made
 
 

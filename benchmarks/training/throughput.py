@@ -165,12 +165,12 @@ def main() -> None:
     parser.add_argument("-n", "--runs", type=int, default=5)
     parser.add_argument("--steps", type=int, default=15)
     parser.add_argument("--variants", nargs="+", choices=("cpt", "sft"), default=["cpt", "sft"])
-    parser.add_argument("--micro", type=int, nargs="+", help="rows a pass of TRL's isolated path [1, 2, batch]")
+    parser.add_argument("--micro", type=int, nargs="+", help="rows a pass of TRL's isolated path [1 2]")
     for name, value in (("hidden", 256), ("layers", 4), ("heads", 4), ("vocab", 8192), ("length", 512), ("batch", 8)):
         parser.add_argument(f"--{name}", type=int, default=value)
     asked: Any = parser.parse_args()
     shape = Shape(**{name: getattr(asked, name) for name in Shape.__slots__})
-    micro = asked.micro or sorted({1, 2, shape.batch})
+    micro = asked.micro or ([1, 2] if shape.batch % 2 == 0 else [1])
     if any(shape.batch % size for size in micro):
         parser.error(f"a step of {shape.batch} rows is not a whole number of passes of each of {micro}")
     print(
