@@ -19,12 +19,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow.parquet as pq
 
+import structdsl
 from benchmarks.data import reference
 from benchmarks.data.corpus import write
 from benchmarks.data.jobs import JOBS, Job, Ours, Theirs
@@ -174,7 +174,7 @@ def heading(module: str, made: dict[str, Any], venvs: Path) -> str:
     return (
         f"`{' '.join(['python -m', module, *sys.argv[1:]])}`. {os.cpu_count()} cores, {platform.machine()}, "
         f"load {os.getloadavg()[0]:.1f} at the start; Python {platform.python_version()}, "
-        f"structdsl {version('structdsl')}; peers: {listed or 'none'}. "
+        f"structdsl {structdsl.__version__}; peers: {listed or 'none'}. "
         f"{made['documents']:,} documents, {made['bytes'] / 1e6:.0f} MB, in {text}."
     )
 
@@ -215,6 +215,7 @@ def main() -> None:
         print(f"{letter}: {JOBS[letter].title}  ")
     print(f"\n| {' | '.join(HEADS)} |\n|{'---|' * len(HEADS)}", flush=True)
     steps: list[str] = []
+    profiles: list[str] = []
     for letter in asked.jobs:
         job = JOBS[letter]
         chosen = {name: one for name, one in job.contenders.items() if asked.only is None or asked.only in name}
@@ -234,10 +235,10 @@ def main() -> None:
                 shutil.rmtree(place, ignore_errors=True)
                 place.mkdir()
                 run(bench, job, contender, Line(), profile=place)
-                steps += ["", *profile_of(place, f"{letter}, {name}"), ""]
+                profiles += ["", *profile_of(place, f"{letter}, {name}")]
     print(f"\nLeft out: {'; '.join(f'{name} ({why})' for name, why in LEFT_OUT.items())}.")
     if steps:
-        print("\n| job | contender | step | seconds |\n|---|---|---|---|\n" + "\n".join(steps))
+        print("\n".join(["\n| job | contender | step | seconds |\n|---|---|---|---|", *steps, *profiles]))
 
 
 def profile_of(folder: Path, title: str, most: int = 25) -> list[str]:

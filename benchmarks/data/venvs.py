@@ -19,6 +19,7 @@ REQUIREMENTS: Final = {
     "duckdb": ("duckdb==2.0.0",),
     "rensa": ("rensa==0.5.0", "numpy", "duckdb==2.0.0", "pyarrow"),
     "tokenizers": ("tokenizers==0.23.3", "numpy"),
+    "fastokens": ("fastokens==0.3.5", "numpy"),
     "datasets": ("datasets==5.2.0", "tokenizers==0.23.3"),
     "datatrove": ("datatrove[io,processing]==0.10.1", "orjson"),
 }

@@ -3,6 +3,7 @@
 
 import json
 import sys
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ corpus, out, path = sys.argv[1:]
 tokenizer = Tokenizer.from_file(path)
 end = tokenizer.token_to_id("</s>")
 total = 0
+digest = blake2b(digest_size=4)
 for number, name in enumerate(sorted(map(str, Path(corpus).glob("part-*.jsonl")))):
     with Path(name).open(encoding="utf-8") as file:
         texts = [json.loads(line)["text"] for line in file]
@@ -26,5 +28,6 @@ for number, name in enumerate(sorted(map(str, Path(corpus).glob("part-*.jsonl"))
     rows = -(-len(ids) // LENGTH)
     packed = np.full(rows * LENGTH, end, np.int32)
     packed[: len(ids)] = ids
+    digest.update(packed[: len(ids)].tobytes())
     np.save(f"{out}/rows-{number:05d}.npy", packed.reshape(rows, LENGTH))
-print(f"{total} tokens")
+print(f"{total} tokens, {digest.hexdigest()}")

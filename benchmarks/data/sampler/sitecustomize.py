@@ -22,16 +22,20 @@ WRITTEN_EVERY: Final = 50  # looks
 
 def _where(frame: FrameType) -> str:
     """The innermost function, and the nearest one of ours that called it."""
-    inner = _name(frame)
-    outer: FrameType | None = frame
-    while outer is not None and "structdsl" not in outer.f_code.co_filename:
+    inner, ours, outer = _name(frame), "", frame.f_back
+    if frame.f_code.co_filename.startswith("<frozen importlib"):
+        return "imports"
+    while outer is not None:
+        if outer.f_code.co_filename.startswith("<frozen importlib"):
+            return "imports"
+        if not ours and "structdsl" in outer.f_code.co_filename:
+            ours = f" < {_name(outer)}"
         outer = outer.f_back
-    return inner if outer is None or outer is frame else f"{inner} < {_name(outer)}"
+    return inner if "structdsl" in frame.f_code.co_filename else inner + ours
 
 
 def _name(frame: FrameType) -> str:
-    path = Path(frame.f_code.co_filename)
-    return f"{'/'.join(path.parts[-2:])}:{frame.f_lineno} {frame.f_code.co_name}"
+    return f"{'/'.join(Path(frame.f_code.co_filename).parts[-2:])} {frame.f_code.co_name}"
 
 
 def _watch(folder: Path) -> None:
@@ -64,7 +68,9 @@ def _watch(folder: Path) -> None:
             place = f"threads without Python, during {_where(frames[main])}"
             found[place] = found.get(place, 0.0) + rest
         if looks % WRITTEN_EVERY == 0:
-            (folder / f"{os.getpid()}.json").write_text(json.dumps(found), encoding="utf-8")
+            fresh = folder / f"{os.getpid()}.new"
+            fresh.write_text(json.dumps(found), encoding="utf-8")
+            fresh.replace(folder / f"{os.getpid()}.json")
 
 
 def _start() -> None:
