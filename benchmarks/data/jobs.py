@@ -70,7 +70,9 @@ class Theirs:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`judge` says what the result is held against: `survivors`, `near`, or nothing but its `count` of tokens."""
+    """`judge` says what the result is held against: `survivors` of duplicates and rules, `unique` texts, `near`
+    duplicates by what was planted; or it is nothing but a `count` of tokens.
+    """
 
     title: str
     judge: str
