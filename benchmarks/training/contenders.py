@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from benchmarks.training.common import Document, Shape, documents, lay_out, model
+from benchmarks.training.common import END, Document, Shape, documents, lay_out, model
 from structdsl_runtime.training.rows import Rows
 
 
@@ -72,10 +73,13 @@ def bare_loss(learner: Any, rows: Rows, taken: slice) -> torch.Tensor:
 def trl(
     learner: Any, shape: Shape, packed: list[list[Document]], asked: dict[str, Any], folder: Path
 ) -> dict[str, Any]:
-    """`isolated`: best-fit packing, which TRL trains padding-free; `leaking`: its `wrapped` packing with a causal mask.
+    """`isolated`: best-fit packing, which TRL trains padding-free; `leaking`: its `wrapped` packing with a causal mask;
+    `padded`: a sample a row, lengths grouped.
 
-    A padding-free batch is one long row, for which attention without a varlen kernel costs the square of the batch:
-    TRL gets a row at a time with accumulation instead, which is faster here.
+    Padding-free joins the `micro` rows of a pass to one. Without a varlen kernel, and a CPU has none that trains (flex
+    attention refuses a backward pass there), transformers masks that row by its position ids: nothing leaks, and
+    attention costs the square of the pass. So what is best for `micro` is measured. The collator that leaves rows apart
+    sends a mask of ones along, with which position ids isolate nothing.
     """
     from datasets import Dataset  # type: ignore[import-untyped]  # noqa: PLC0415 - the bare loop needs none of these
     from tokenizers import Tokenizer, models  # noqa: PLC0415
@@ -83,34 +87,36 @@ def trl(
     from trl.trainer.sft_config import SFTConfig  # noqa: PLC0415
     from trl.trainer.sft_trainer import SFTTrainer  # noqa: PLC0415
 
-    isolated = asked["contender"] == "trl isolated"
-    rows = [document for row in packed for document in row]
+    layout, micro = asked["contender"], asked["micro"]
+    samples = [document for row in packed for document in row]
+    each_step = len(samples) // asked["steps"] if layout == "padded" else shape.batch
     data = Dataset.from_dict(
         {
-            "input_ids": [document.ids.tolist() for document in rows],
+            "input_ids": [document.ids.tolist() for document in samples],
             "labels": [
                 [-100 if place < document.prompt else token for place, token in enumerate(document.ids.tolist())]
-                for document in rows
+                for document in samples
             ],
+            "length": [len(document.ids) for document in samples],
         }
     )
     engine = Tokenizer(models.WordLevel({"<end>": 0, "<unk>": 1}, unk_token="<unk>"))  # noqa: S106 - a token of text
     make: Any = PreTrainedTokenizerFast
     ends = dict.fromkeys(("eos_token", "pad_token"), "<end>")
     tokenizer = make(tokenizer_object=engine, **ends)
-    micro = 1 if isolated else shape.batch
     settings = SFTConfig(
         output_dir=str(folder / "trl"),
         max_steps=asked["steps"],
         per_device_train_batch_size=micro,
-        gradient_accumulation_steps=shape.batch // micro,
+        gradient_accumulation_steps=max(1, each_step // micro),
         learning_rate=asked["lr"],
         lr_scheduler_type="constant",
         optim="adamw_torch_fused",
         adam_beta2=0.95,
         max_length=shape.length,
-        packing=True,
-        packing_strategy="bfd" if isolated else "wrapped",
+        packing=layout != "padded",
+        packing_strategy="wrapped" if layout == "leaking" else "bfd",
+        train_sampling_strategy="group_by_length" if layout == "padded" else "random",
         use_cpu=True,
         bf16=False,
         gradient_checkpointing=False,
@@ -121,14 +127,16 @@ def trl(
         dataloader_pin_memory=False,
         dataset_num_proc=None,
     )
-    seconds: list[float] = []
+    ends_at: list[float] = []
     tokens: list[int] = []
+    passes: list[int] = []
 
     class Timed(SFTTrainer):
-        """Counts the real tokens of each pass, and the seconds between the ends of optimizer steps."""
+        """Counts the real tokens of each pass."""
 
         def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
-            tokens.append(int(inputs["input_ids"].numel()))
+            real = inputs.get("attention_mask", inputs["input_ids"] >= 0)
+            passes.append(int(real.sum()))
             step: Any = super().training_step
             return step(model, inputs, num_items_in_batch)
 
@@ -136,30 +144,30 @@ def trl(
 
     class Clock(TrainerCallback):
         def on_step_end(self, *_: Any, **__: Any) -> None:
-            seconds.append(time.perf_counter())
+            ends_at.append(time.perf_counter())
+            tokens.append(sum(passes))
+            passes.clear()
 
     trainer = Timed(model=learner, args=settings, train_dataset=data, processing_class=tokenizer, callbacks=[Clock()])
-    found = leak(learner, next(iter(trainer.get_train_dataloader())), shape)
+    found = leak(learner, trainer.get_train_dataloader(), shape) if layout != "padded" else 0.0
     started = time.perf_counter()
     trainer.train()
-    times = np.diff([started, *seconds]).tolist()
-    passes = shape.batch // micro
-    each = [sum(tokens[step * passes : (step + 1) * passes]) for step in range(asked["steps"])]
+    seconds = np.diff([started, *ends_at]).tolist()
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    return {"seconds": times, "tokens": each, "loss": losses[-1], "leak": found}
+    return {"seconds": seconds, "tokens": tokens, "loss": losses[-1], "leak": found}
 
 
 @torch.no_grad()
-def leak(learner: Any, batch: dict[str, Any], shape: Shape) -> float:
-    """What the second document of the first row of a batch sees of the first."""
+def leak(learner: Any, batches: Iterable[dict[str, Any]], shape: Shape) -> float:
+    """What the second document of a row sees of the first: in the first batch whose first row has two that end."""
+    found = ((batch, (batch["input_ids"][0] == END).nonzero().flatten()) for batch in batches)
+    batch, ends = next((batch, ends) for batch, ends in found if len(ends) > 1)
     inputs = {name: value for name, value in batch.items() if name != "labels"}
-    ids_T = inputs["input_ids"][0, : shape.length]
-    ends = (ids_T == 0).nonzero().flatten()
     first, second = int(ends[0]), int(ends[1])
     learner.eval()
     before = learner(**inputs, use_cache=False).logits[0, first + 1 : second]
     changed = inputs["input_ids"].clone()
-    changed[0, :first] = changed[0, :first] % (shape.vocab - 2) + 1
+    changed[0, :first] = changed[0, :first] % (shape.vocab - 1) + 1
     after = learner(**{**inputs, "input_ids": changed}, use_cache=False).logits[0, first + 1 : second]
     learner.train()
     return float((before - after).abs().max() / before.abs().max())

@@ -3,8 +3,10 @@
 `python -m benchmarks.training.throughput` with the `bench` extra installed. Our stage runs through its real worker,
 DeepSpeed included, and so pays for its log, its checks and its optimizer. All contenders start from the same weights,
 read the same documents and run in turns, each in a process of its own; padding is no token. A step's figure is the
-median over the steps behind the first few; start-up (imports, set-up, first steps) is apart. TRL's leaking path, in
-which documents of a row see each other, is shown for what it is.
+median over the steps behind the first few; start-up (imports, set-up, first steps) is apart. TRL is measured with
+several sizes of a pass: its isolated path joins the rows of a pass to one, and which size is best is for the table to
+say. Without packing its rows are padded samples; its leaking path, in which documents of a row see each other, is shown
+for what it is.
 """
 
 from __future__ import annotations
@@ -29,10 +31,22 @@ from structdsl_runtime.training.events import PROGRESS
 from structdsl_runtime.training.job import TrainJob
 from structdsl_runtime.training.launchers import command, environment, start
 
-CONTENDERS: Final = ("stage", "bare", "trl isolated", "trl leaking")
+PADDED: Final = 8  # samples of a pass of TRL without packing
 WORKER: Final = "structdsl_runtime.training.worker"
 LR: Final = 1e-4
 WARM: Final = 3  # steps that are not counted
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """Who takes part; `micro` rows a pass, as many passes as make a step."""
+
+    kind: str  # stage, or what `contenders.py` knows
+    micro: int
+
+    def __str__(self) -> str:
+        size = "row" if self.micro == 1 else "rows"
+        return self.kind if self.kind in {"stage", "bare"} else f"trl {self.kind}, {self.micro} {size} a pass"
 
 
 @dataclass(slots=True)
@@ -94,10 +108,11 @@ def stage(shape: Shape, variant: str, steps: int, folder: Path) -> tuple[list[fl
     return seconds, tokens, float(taken[-1]["loss"])
 
 
-def contender(name: str, shape: Shape, variant: str, steps: int, folder: Path) -> dict[str, Any]:
+def other(contender: Contender, shape: Shape, variant: str, steps: int, folder: Path) -> dict[str, Any]:
     """What a contender of `contenders.py` printed."""
     asked = {
-        "contender": name,
+        "contender": contender.kind,
+        "micro": contender.micro,
         "shape": asdict(shape),
         "variant": variant,
         "steps": steps,
@@ -114,18 +129,18 @@ def contender(name: str, shape: Shape, variant: str, steps: int, folder: Path) -
         check=False,
     )
     if ran.returncode:
-        raise SystemExit(f"{name}: {ran.stderr[-3000:]}")
+        raise SystemExit(f"{contender}: {ran.stderr[-3000:]}")
     found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
     return found
 
 
-def once(name: str, shape: Shape, variant: str, steps: int, found: Found, folder: Path) -> None:
+def once(contender: Contender, shape: Shape, variant: str, steps: int, found: Found, folder: Path) -> None:
     """One run of one contender, counted."""
     started = time.perf_counter()
-    if name == "stage":
+    if contender.kind == "stage":
         seconds, tokens, found.loss = stage(shape, variant, steps, folder)
     else:
-        result = contender(name, shape, variant, steps, folder)
+        result = other(contender, shape, variant, steps, folder)
         seconds, tokens, found.loss = result["seconds"], result["tokens"], result["loss"]
         found.leak = result["leak"]
     wall = time.perf_counter() - started
@@ -134,15 +149,30 @@ def once(name: str, shape: Shape, variant: str, steps: int, found: Found, folder
     found.startup.append(wall - sum(seconds[WARM:]))
 
 
+def contenders(shape: Shape, micro: list[int]) -> list[Contender]:
+    """The stage first; TRL's isolated path with each of `micro`, the fastest of which is the one to compare with."""
+    return [
+        Contender("stage", shape.batch),
+        Contender("bare", shape.batch),
+        *(Contender("isolated", size) for size in micro),
+        Contender("padded", PADDED),
+        Contender("leaking", shape.batch),
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-n", "--runs", type=int, default=5)
     parser.add_argument("--steps", type=int, default=15)
     parser.add_argument("--variants", nargs="+", choices=("cpt", "sft"), default=["cpt", "sft"])
+    parser.add_argument("--micro", type=int, nargs="+", help="rows a pass of TRL's isolated path [1 2]")
     for name, value in (("hidden", 256), ("layers", 4), ("heads", 4), ("vocab", 8192), ("length", 512), ("batch", 8)):
         parser.add_argument(f"--{name}", type=int, default=value)
     asked: Any = parser.parse_args()
     shape = Shape(**{name: getattr(asked, name) for name in Shape.__slots__})
+    micro = asked.micro or ([1, 2] if shape.batch % 2 == 0 else [1])
+    if any(shape.batch % size for size in micro):
+        parser.error(f"a step of {shape.batch} rows is not a whole number of passes of each of {micro}")
     print(
         f"{heading('benchmarks.training.throughput')}\n\n{shape}, fp32; head {shape.head_share:.0%} of forward FLOPs\n"
     )
@@ -153,18 +183,23 @@ def main() -> None:
             learner = model(shape)
             learner.save_pretrained(root / "model")
             torch.save(learner.state_dict(), root / "weights.pt")
-            results = {name: Found() for name in CONTENDERS}
+            results = {contender: Found() for contender in contenders(shape, micro)}
             for number in range(asked.runs):
-                for name, found in results.items():
-                    folder = root / f"{name}-{number}"
+                for place, (contender, found) in enumerate(results.items()):
+                    folder = root / f"{place}-{number}"
                     folder.mkdir()
-                    once(name, shape, variant, asked.steps, found, folder)
-        ours = statistics.median(results["stage"].rates)
-        for name, found in results.items():
-            share = statistics.median(found.rates) / ours
-            seen = "by mask" if found.leak is None else f"{found.leak:.0e}"
-            startup = statistics.median(found.startup)
-            cells = (variant, name, spread(found.rates, 0), f"{share:.2f}", f"{startup:.1f}", f"{found.loss:.3f}", seen)
+                    once(contender, shape, variant, asked.steps, found, folder)
+        ours = statistics.median(next(iter(results.values())).rates)
+        for contender, found in results.items():
+            cells = (
+                variant,
+                str(contender),
+                spread(found.rates, 0),
+                f"{statistics.median(found.rates) / ours:.2f}",
+                f"{statistics.median(found.startup):.1f}",
+                f"{found.loss:.3f}",
+                "by mask" if found.leak is None else f"{found.leak:.0e}",
+            )
             print(f"| {' | '.join(cells)} |", flush=True)
 
 

@@ -1,0 +1,128 @@
+"""The jobs, and who does them: specs of few lines for us, a script each for the peers.
+
+A job's corpus is linked into the folder of a run as `corpus`, a model whose tokenizer all use as `model`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from benchmarks.data.rule import SQL
+
+HEAD: Final = 'language 1\n\nmodel base { source = path("model") }\n'
+CORPUS: Final = """
+corpus web {{
+  source = files("corpus/part-*.jsonl")
+  role   = {role}
+{rules}}}
+"""
+GOPHER: Final = "  keep   = quality(gopher, words = whitespace)\n"
+EXACT: Final = "  dedup  = exact\n"
+MINHASH: Final = "  dedup  = minhash(ngram = 5, threshold = 80%)\n"
+_WORDS: Final = "list_filter(string_split_regex(text, '[ \\n]+'), lambda word: word <> '')"
+SPELT: Final = f'  keep   = sql """\n    {SQL.replace("words", _WORDS)}\n  """\n'
+MIXTURE: Final = "\nmixture all { weights = natural, budget = 1 epochs }\n"
+STAGE: Final = """
+stage learn: cpt {
+  from   = model.base
+  data   = mixture.all
+  length = 2048
+  batch  = 2048
+}
+"""
+HEADINGS: Final = """
+taxonomy topics {
+  over = [corpus.web]
+  rule outline: headings { depth = 2 }
+}
+
+stage learn: scpt {
+  from      = model.base
+  data      = mixture.all
+  structure = taxonomy.topics
+  length    = 2048
+  batch     = 2048
+}
+"""
+ROWS: Final = ("stage.learn.pack",)
+
+
+def spec(rules: str, *, role: str = "replay", rest: str = "") -> str:
+    return (HEAD if rest else "language 1\n") + CORPUS.format(role=role, rules=rules) + rest
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """What `structdsl run` is given: a spec, and the steps to `--select` [all]."""
+
+    spec: str
+    select: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Theirs:
+    """A script of `peers/`, and the environment that it runs in."""
+
+    script: str
+    venv: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """`judge` says what the result is held against: `survivors` of duplicates and rules, `unique` texts, `near`
+    duplicates by what was planted; or it is nothing but a `count` of tokens.
+    """
+
+    title: str
+    judge: str
+    contenders: dict[str, Ours | Theirs]
+
+
+JOBS: Final = {
+    "a": Job(
+        "read, exact duplicates, the rules of Gopher; written (ours: chunks and what was dropped as well)",
+        "survivors",
+        {
+            "structdsl": Ours(spec(GOPHER + EXACT)),
+            "structdsl, rules spelt out in SQL": Ours(spec(SPELT + EXACT)),
+            "polars": Theirs("a_polars", "polars"),
+            "DuckDB": Theirs("a_duckdb", "duckdb"),
+            "HF datasets": Theirs("a_datasets", "datasets"),
+            "datatrove": Theirs("a_datatrove", "datatrove"),
+        },
+    ),
+    "b": Job(
+        "near duplicates: shingles of five words, Jaccard similarity from 0.8",
+        "near",
+        {
+            "structdsl": Ours(spec(MINHASH)),
+            "NumPy, rensa, DuckDB": Theirs("b_rensa", "rensa"),
+            "datatrove": Theirs("b_datatrove", "datatrove"),
+        },
+    ),
+    "c": Job(
+        "tokenised and packed into rows of 2,048",
+        "count",
+        {
+            "structdsl": Ours(spec("", rest=MIXTURE + STAGE), ROWS),
+            "fastokens": Theirs("c_fastokens", "fastokens"),
+            "HF tokenizers": Theirs("c_tokenizers", "tokenizers"),
+            "HF datasets": Theirs("c_datasets", "datasets"),
+            "datatrove": Theirs("c_datatrove", "datatrove"),
+        },
+    ),
+    "d": Job(
+        "the whole plan: near duplicates, rules, headings as a taxonomy, tokens in rows",
+        "count",
+        {
+            "structdsl": Ours(spec(GOPHER + MINHASH, role="domain", rest=MIXTURE + HEADINGS), ROWS),
+            "datatrove, no taxonomy": Theirs("d_datatrove", "datatrove"),
+        },
+    ),
+    "e": Job(
+        "exact duplicates, DuckDB under 256 MB",
+        "unique",
+        {"structdsl": Ours(spec(EXACT)), "DuckDB, 256 MB": Theirs("e_duckdb", "duckdb")},
+    ),
+}
