@@ -1,6 +1,7 @@
 # Every target does the set-up that it needs; `make help` lists them.
 
 PYTHON ?= python3
+PEERS ?= ../structdsl-peers
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help

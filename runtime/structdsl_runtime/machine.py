@@ -20,13 +20,17 @@ _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_b
 
 
 def memory_limit() -> int:
-    """Bytes that DuckDB may use: a share of what the machine, or the container, has."""
+    """Bytes that DuckDB may use: a share of what the machine, the container or the process has (`ulimit -d`, `-v`)."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limits = [total]
     for path in _LIMITS:
         text = _text(path)
         if text.isdigit():
             limits.append(int(text))
+    for kind in (resource.RLIMIT_DATA, resource.RLIMIT_AS):
+        soft, _ = resource.getrlimit(kind)
+        if soft != resource.RLIM_INFINITY:
+            limits.append(soft)
     return int(min(limits) * SHARE)
 
 

@@ -46,7 +46,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with (root / "data" / f"{name}.jsonl").open("w", encoding="utf-8") as file:
             text = "none"
             for number in range(count):
-                text = text if number % 10 == 9 else ". ".join(" ".join(rng.choices(WORDS, k=8)) for _ in range(rng.randrange(1, 60)))
+                text = (
+                    text
+                    if number % 10 == 9
+                    else ". ".join(" ".join(rng.choices(WORDS, k=8)) for _ in range(rng.randrange(1, 60)))
+                )
                 file.write(f'{{"id": "{name}{number}", "text": "{text}"}}\n')
     return root
 
