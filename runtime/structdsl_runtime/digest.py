@@ -4,7 +4,7 @@ A table is a bag of rows: its digest is the count and the sums of both halves of
 rows and the number of threads and files play no part, and one pass in bounded memory is enough. DuckDB's own `hash()`
 is faster and differs between versions. A row is hashed as a JSON array of its values: JSON keeps NULL, '' and the
 borders of columns and elements apart. Whatever JSON has no exact form for (floats, decimals, dates) enters as the
-text of the value. Measured on two cores: 230 MB of text, or 20 M token ids, a second.
+text of the value. Measured on one core: 250 MB of text, or 30 M token ids, a second of CPU.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from structdsl_runtime.relations import identifier, literal
 EXACT = frozenset(
     {"boolean", "tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint", "uinteger", "ubigint"}
 )
+
+_HALF = f"{2**64 - 1}::UHUGEINT"  # DuckDB takes an MD5 for a number whose lower half is what comes first in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,8 @@ def table_sums(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> 
         f"CAST({identifier(name)} AS {plain(kind)})" for name, kind in zip(table.columns, table.types, strict=True)
     )
     counted = connection.execute(
-        f"WITH hashed AS (SELECT CAST(json_array({values}) AS VARCHAR) AS line FROM {source})"  # noqa: S608 - quoted
-        " SELECT count(*), coalesce(sum(md5_number_upper(line)), 0), coalesce(sum(md5_number_lower(line)), 0)"
+        f"WITH hashed AS (SELECT md5_number(CAST(json_array({values}) AS VARCHAR)) AS n FROM {source})"  # noqa: S608
+        f" SELECT count(*), coalesce(sum(CAST(n & {_HALF} AS UBIGINT)), 0), coalesce(sum(CAST(n >> 64 AS UBIGINT)), 0)"
         " FROM hashed"
     ).fetchone()
     assert counted is not None

@@ -2,9 +2,11 @@
 
 Row groups are small, 4096 rows or 64 MB, because DuckDB reads in parallel by row group. The schema comes from the
 plan: values are cast to it where that loses nothing, and a missing or extra column is an error of the operation.
-Numbers of long lists hardly ever recur: in place of a dictionary of them, their first bytes are written together, then
-their second, and so on. In MB of 80 (20 million normal numbers in 32 bits) plain encoding takes 74, with a dictionary
-75 to 83, and this 68; of those computed in bf16 38, 30 and 28.
+Numbers in lists gain little by a dictionary: in place of one, their first bytes are written together, then their
+second, and so on, and no bounds are kept, for nobody looks rows up by them. In MB of 80 (20 million normal numbers in
+32 bits) plain encoding takes 74, with a dictionary 75 to 83, and this 68; of those computed in bf16 38, 30 and 28. A
+token id, of 32,000, takes 1.6 bytes with a dictionary or plain, 2.0 as differences and 1.4 like this, and also the
+least time: 13 ns on one core, where a dictionary takes 21.
 """
 
 from __future__ import annotations
@@ -84,7 +86,7 @@ class ParquetTable:
         if self.files[-1].stat().st_size > FILE_BYTES:
             self._writer.close()
             self._writer = self._next_file()
-        table = pa.Table.from_batches(batches, schema=self._schema).combine_chunks()
+        table = pa.Table.from_batches(batches, schema=self._schema)
         columns = [
             pa.ExtensionArray.from_storage(field.type, column.combine_chunks())
             if isinstance(field.type, pa.JsonType)
@@ -97,21 +99,21 @@ class ParquetTable:
         suffix = f"-{len(self.files):04d}" if self.files else ""
         self.files.append(self._folder / f"{self._name}{suffix}.parquet")
         leaves = [leaf for field in self._schema for leaf in _leaves(field.name, field.type)]
-        numbers = [path for path, long in leaves if long]
+        listed = [path for path, number in leaves if number]
+        others = [path for path, number in leaves if not number]
         return pq.ParquetWriter(
             self.files[-1],
             self._stored,
             compression="zstd",
             store_schema=False,
-            use_dictionary=[path for path, long in leaves if not long],  # type: ignore[arg-type]  # or a list of columns
-            column_encoding=dict.fromkeys(numbers, "BYTE_STREAM_SPLIT"),
+            use_dictionary=others,  # type: ignore[arg-type]  # or a list of columns
+            column_encoding=dict.fromkeys(listed, "BYTE_STREAM_SPLIT"),
+            write_statistics=others,
         )
 
 
 def _leaves(path: str, type_: pa.DataType, *, listed: bool = False) -> Iterator[tuple[str, bool]]:
-    """The columns of a Parquet file that a column becomes, by their paths, and whether they are lists of numbers with
-    a fraction.
-    """
+    """The columns of a Parquet file that a column becomes, by their paths, and whether they are numbers in lists."""
     if isinstance(type_, pa.ListType | pa.LargeListType | pa.FixedSizeListType):
         yield from _leaves(f"{path}.list.element", type_.value_type, listed=True)
     elif isinstance(type_, pa.StructType):
@@ -121,4 +123,4 @@ def _leaves(path: str, type_: pa.DataType, *, listed: bool = False) -> Iterator[
         yield from _leaves(f"{path}.key_value.key", type_.key_type)
         yield from _leaves(f"{path}.key_value.value", type_.item_type)
     else:
-        yield path, listed and pa.types.is_floating(type_)
+        yield path, listed and (pa.types.is_floating(type_) or pa.types.is_integer(type_))

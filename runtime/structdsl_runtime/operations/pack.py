@@ -10,6 +10,7 @@ segment has no label: what stands before it in the row belongs to another sample
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -28,8 +29,8 @@ def pack(arguments: Pack, inputs: Inputs, outputs: Outputs, context: Context) ->
     total, laid, written = inputs.count("tokens"), 0, 0
     order = "" if _is_sorted(inputs) else "position, piece"  # to sort ids costs more than all the rest
     with outputs.table("packed") as packed:
-        end = _end_of_text(inputs, order)
-        for window in windows(_pieces(inputs, order), arguments.length, METHODS[arguments.method]):
+        end, pieces = _with_end_of_text(_pieces(inputs, order))
+        for window in windows(pieces, arguments.length, METHODS[arguments.method]):
             packed.write(_table(window, arguments.length, end, written))
             written += window.rows
             laid += len(window.pieces)
@@ -58,29 +59,33 @@ def _is_sorted(inputs: Inputs) -> bool:
     return True
 
 
-def _end_of_text(inputs: Inputs, order: str) -> int:
-    """The token that every sample ends with: the last of the last piece of the first sample."""
-    token, first = 0, -1
-    for batch in inputs.batches("tokens", columns="position, input_ids[-1] AS token", order=order):
-        position = batch.column("position").to_numpy()
-        if not len(position):
+def _with_end_of_text(batches: Iterator[Pieces]) -> tuple[int, Iterator[Pieces]]:
+    """The token that every sample ends with, the last of the last piece of the first sample; and all pieces still."""
+    token, first, read = 0, None, []
+    for batch in batches:
+        read.append(batch)
+        if not len(batch):
             continue
-        first = int(position[0]) if first < 0 else first
-        there = np.flatnonzero(position == first)
-        token = int(batch.column("token")[int(there[-1])].as_py()) if len(there) else token
-        if len(there) < len(position):
+        first = batch.position[0] if first is None else first
+        of_first = int((batch.position == first).sum())
+        if of_first:
+            token = int(batch.ids.values[batch.ids.offsets[of_first] - 1])
+        if of_first < len(batch):
             break
-    return token
+    return token, chain(read, batches)
 
 
 def _table(window: Packed, length: int, end: int, first: int) -> pa.Table:
     pieces, count = window.pieces, window.rows
     sizes = pieces.ids.sizes
     used = np.bincount(window.row, weights=sizes, minlength=count).astype(np.int64)
-    filled = (np.arange(length) < used[:, None]).reshape(-1)  # pieces follow each other: room is at the end
-    ids = np.full(count * length, end, np.int32)
-    ids[filled] = pieces.ids.values
-    labels = np.where(filled, ids, np.int32(IGNORED))
+    ids, labels = np.empty(count * length, np.int32), np.empty(count * length, np.int32)
+    taken = 0
+    for begin, size in zip(range(0, count * length, length), used.tolist(), strict=True):
+        filled, room = slice(begin, begin + size), slice(begin + size, begin + length)  # room is at the end of a row
+        ids[filled] = labels[filled] = pieces.ids.values[taken : taken + size]
+        ids[room], labels[room] = end, IGNORED
+        taken += size
     masked = np.maximum(1, pieces.n_prompt)
     first_masked = window.row * length + window.start
     within = np.arange(masked.sum()) - np.repeat(starts(masked)[:-1], masked)

@@ -62,7 +62,7 @@ def cuts(sizes: npt.NDArray[Any], length: int) -> tuple[Numbers, Numbers]:
 def _tokens(batch: pa.RecordBatch, tokenizer: tokens.Tokenizer, length: int) -> pa.Table:
     encoded = _encoded(batch, tokenizer)
     sizes, masked = encoded.ids.sizes, encoded.n_prompt
-    asked = np.array([bool(prompt) for prompt in batch.column("prompt").to_pylist()], np.bool_)
+    asked = np.fromiter(map(bool, batch.column("prompt").to_pylist()), np.bool_, batch.num_rows)
     _fit(batch, encoded, asked, length)
     piece, begin = cuts(sizes, length)
     sample = np.cumsum(piece == 0) - 1

@@ -100,12 +100,12 @@ def sample(inputs: Inputs, name: str, columns: Sequence[str], key: str) -> list[
     """
     parts = []
     for column in columns:
-        short = f"left({column}, {COMPARED})"
-        parts += [
-            f"max_by(left({column}, {LONGEST}), strlen({column}), 1)",
-            f"max_by({short}, strlen({column}) - length({column}), {OF_EACH})",
-            f"min_by({short}, md5('engines/' || {key}), {OF_EACH})",
-        ]
+        chosen = (
+            (f"max_by({column}, strlen({column}), 1)", LONGEST),
+            (f"max_by({column}, strlen({column}) - length({column}), {OF_EACH})", COMPARED),
+            (f"min_by({column}, md5('engines/' || {key}), {OF_EACH})", COMPARED),
+        )
+        parts += [f"list_transform({texts}, lambda text: left(text, {most}))" for texts, most in chosen]
     wanted = ", ".join(f"{part} AS t{number}" for number, part in enumerate(parts))
     found: dict[str, None] = {}
     for row in inputs.rows(name, columns=wanted):

@@ -170,6 +170,9 @@ def same(one: Path, other: Path) -> bool:
 def _groups(texts: Sequence[str]) -> Iterator[Sequence[str]]:
     """Texts in order, not many characters together."""
     size, first = 0, 0
+    if sum(map(len, texts)) <= _TOGETHER:
+        yield texts
+        return
     for number, text in enumerate(texts):
         if size and size + len(text) > _TOGETHER:
             yield texts[first:number]
