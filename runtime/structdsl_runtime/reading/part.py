@@ -33,7 +33,7 @@ FEW: Final = 16  # rows that are written one by one: a batch costs more than the
 _BROKEN: Final = (pa.ArrowException, UnicodeDecodeError, EOFError, zlib.error)
 _PLACE: Final = ("doc_id", "text_byte", "file_byte", "n_bytes")
 _TYPES: Final = {
-    "n_chars": pa.int64(),
+    **dict.fromkeys(("n_chars", "text_byte", "file_byte", "n_bytes"), pa.int64()),
     "aliases": pa.list_(pa.string()),
     "messages": pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())])),
 }
@@ -107,7 +107,7 @@ class Sink:
     count: int = 0
     ids: set[str] = field(init=False)
     columns: dict[str, list[Any]] = field(default_factory=dict)
-    places: tuple[list[str], list[int | None], list[int], list[int]] = field(default_factory=lambda: ([], [], [], []))
+    places: tuple[list[Any], list[Any], list[Any], list[Any]] = field(default_factory=lambda: ([], [], [], []))
     chars: int = 0
     quick: PlainText | None = field(init=False)
     cleaner: Cleaner | None = field(init=False)
@@ -224,8 +224,7 @@ class Sink:
                 self.offsets.row(**dict(zip(_PLACE, values, strict=True)))
             return
         arrays = {
-            name: pa.array(values, pa.string() if name == "doc_id" else pa.int64())
-            for name, values in zip(_PLACE, places, strict=True)
+            name: pa.array(values, _TYPES.get(name, pa.string())) for name, values in zip(_PLACE, places, strict=True)
         }
         self.offsets.write(pa.RecordBatch.from_pydict(arrays))
 
