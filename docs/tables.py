@@ -18,6 +18,7 @@ TABLES: tuple[tuple[str, str, Iterable[Column]], ...] = (
         (Column(name="doc_id", type="VARCHAR"), *SIGNALS),
     ),
     ("corpus.<c>_matches", "What `decontaminate` found of an exam, and where.", promised.MATCHES),
+    ("corpus.<c>_offsets", "Which bytes of a text are which of its file, as far as is known.", promised.OFFSETS),
     ("taxonomy.<t>", "A row a node.", promised.TAXONOMY),
     (
         "taxonomy.<t>_links",
@@ -32,7 +33,7 @@ TABLES: tuple[tuple[str, str, Iterable[Column]], ...] = (
     ("stage.<s>_packed", "The rows that it trains on.", promised.PACKED),
     (
         "stage.<s>_lineage",
-        "Every stretch of these rows, with the sample, chunk and document that it is of; bytes count in its `text`.",
+        "Every stretch of these rows: its sample, chunk and document, its bytes in `text` and in the file.",
         promised.LINEAGE,
     ),
     ("stage.<s>_log", "A row an optimizer step.", promised.LOG),

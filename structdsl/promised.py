@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from structdsl.plan.plan import Column
 from structdsl.schema.cleaning import Lines
+from structdsl.schema.corpus import Files, Table
 from structdsl.schema.tables import OTHER_KINDS
 from structdsl.schema.taxonomy import Structurise
 from structdsl.signals import SIGNALS
@@ -56,6 +57,7 @@ MESSAGES = "messages"
 """The column with the turns of a row that is a conversation, the answer or the better answer last."""
 
 DROPPED = columns("doc_id VARCHAR, source VARCHAR, step VARCHAR, reason VARCHAR, evidence VARCHAR")
+OFFSETS = columns("doc_id VARCHAR, text_byte BIGINT, file_byte BIGINT, n_bytes BIGINT")
 REDACTIONS = columns("doc_id VARCHAR, kind VARCHAR, n BIGINT")
 CHUNKS = columns(
     "chunk_id VARCHAR, doc_id VARCHAR, corpus VARCHAR, position BIGINT, text VARCHAR, n_tokens BIGINT,"
@@ -90,7 +92,8 @@ PACKED = columns(
 )
 LINEAGE = columns(
     "row BIGINT, start INTEGER, length INTEGER, position BIGINT, piece INTEGER, sample_id VARCHAR, kind VARCHAR,"
-    "corpus VARCHAR, chunk_id VARCHAR, doc_id VARCHAR, start_byte BIGINT, end_byte BIGINT, source VARCHAR"
+    "corpus VARCHAR, chunk_id VARCHAR, doc_id VARCHAR, start_byte BIGINT, end_byte BIGINT, source VARCHAR,"
+    "file_start BIGINT, file_end BIGINT"
 )
 LOG = columns(
     "step BIGINT, loss DOUBLE, grad_norm DOUBLE, lr DOUBLE, tokens BIGINT, tokens_per_second DOUBLE,"
@@ -235,6 +238,8 @@ def _of_corpus(corpus: Declaration, unit: Unit) -> Iterator[tuple[str, tuple[Col
     yield f"{name}_signals", (Column(name="doc_id", type="VARCHAR"), *SIGNALS)
     if getattr(corpus.values, "redact", ()):
         yield f"{name}_redactions", REDACTIONS
+    if isinstance(getattr(corpus.values, "source", None), Files | Table):
+        yield f"{name}_offsets", OFFSETS
     if corpus.values.role in {"domain", "replay", "probe"}:
         yield f"{name}_chunks", CHUNKS
     if finds_clusters(corpus):

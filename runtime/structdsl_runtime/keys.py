@@ -27,6 +27,7 @@ class Identity:
     guards: tuple[dict[str, Any], ...]
     inputs: dict[str, Consumed]
     listings: dict[str, Listing]  # glob -> files
+    stamps: dict[str, Mapping[str, str]]  # glob -> the stamp of each file when it was listed
 
     @property
     def sources(self) -> dict[str, str]:
@@ -37,6 +38,7 @@ def identify(step: Step, digests: Mapping[str, str], sources: Sources) -> Identi
     """The identity of a step, given the digest of each `address:output` that it reads."""
     inputs = {name: Consumed(ref=ref, digest=digests[ref]) for name, ref in step.inputs.items()}
     listings = {pattern: sources.listing(pattern) for pattern in step.sources}
+    stamps = {pattern: sources.stamps(pattern) for pattern in step.sources}
     arguments, checked = decisive(step), guards(step)
     parts = {
         "op": step.operation.op,
@@ -46,7 +48,9 @@ def identify(step: Step, digests: Mapping[str, str], sources: Sources) -> Identi
         "inputs": {name: consumed.digest for name, consumed in inputs.items()},
         "sources": {pattern: digest(listing) for pattern, listing in listings.items()},
     }
-    return Identity(key=fingerprint(parts), arguments=arguments, guards=checked, inputs=inputs, listings=listings)
+    return Identity(
+        key=fingerprint(parts), arguments=arguments, guards=checked, inputs=inputs, listings=listings, stamps=stamps
+    )
 
 
 def decisive(step: Step) -> dict[str, Any]:

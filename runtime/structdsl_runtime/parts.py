@@ -44,6 +44,7 @@ class Work:
 
     root: Path
     listing: Mapping[str, str]  # files of its source by name -> SHA-256
+    stamps: Mapping[str, str]  # the stamp that each had when it was listed
     engine: Engine
     there: Callable[[], Iterator[tuple[str, PartManifest]]]  # parts that earlier runs made, under whatever arguments
     folder: Callable[[str], Path]  # of a part

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from structdsl.identity import canonical, fingerprint
@@ -51,6 +52,7 @@ class Sources:
         self._known: dict[str, list[str]] | None = None  # path -> [stamp, SHA-256], read when first needed
         self._dirty = False
         self._verified: set[str] = set()  # by this run
+        self._stamps: dict[str, dict[str, str]] = {}  # pattern -> name -> stamp when it was hashed, last
 
     def listing(self, pattern: str) -> Listing:
         """What a glob matches now; for objects of a store, what the store says of them stands for their content."""
@@ -58,9 +60,16 @@ class Sources:
             from structdsl_runtime.reading.objects import listing  # noqa: PLC0415 - most plans read no store
 
             found = listing(pattern)
+            self._stamps[pattern] = found or {}
             return {pattern: UNREADABLE} if found is None else found
         base, files = match(pattern, self._root)
-        return {path.relative_to(base).as_posix(): self._hash(path) for path in files}
+        names = {path.relative_to(base).as_posix(): path for path in files}
+        self._stamps[pattern] = {name: stamp(path) for name, path in names.items()}  # before what they hold is read
+        return {name: self._hash(path) for name, path in names.items()}
+
+    def stamps(self, pattern: str) -> Mapping[str, str]:
+        """Of each file of the last listing of a pattern, the stamp that it had then."""
+        return self._stamps[pattern]
 
     def keep(self, listing: Listing) -> None:
         """Remember a listing by its digest, so that a later plan can say which files changed."""
@@ -88,15 +97,15 @@ class Sources:
         name = str(path.absolute())
         try:
             status = path.stat()
-            stamp = f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
-            if name in known and known[name][0] == stamp and (not self._verify or name in self._verified):
+            mark = f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
+            if name in known and known[name][0] == mark and (not self._verify or name in self._verified):
                 return known[name][1]
             with path.open("rb") as file:
                 value = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError:
             return UNREADABLE
         if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > FRESH_NS:
-            known[name] = [stamp, value]
+            known[name] = [mark, value]
             self._verified.add(name)
             self._dirty = True
         return value
@@ -109,6 +118,15 @@ class Sources:
                 self._known = {}
         assert self._known is not None
         return self._known
+
+
+def stamp(path: Path) -> str:
+    """What changes when a file does, "" where there is nothing to see."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ""
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"
 
 
 def digest(listing: Listing) -> str:

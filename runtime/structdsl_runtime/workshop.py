@@ -241,12 +241,13 @@ class Workshop:
             self._carry_out(step, todo, made, total=total, unit=unit)
             return made
 
-        (listing,) = identity.listings.values()
+        ((pattern, listing),) = identity.listings.items()
         whole = divided.whole(
             step.operation,
             parts.Work(
                 root=self._root,
                 listing=listing,
+                stamps=identity.stamps[pattern],
                 engine=self.engine,
                 there=lambda: self._parts(step),
                 folder=lambda key: self._store.part(step, key),

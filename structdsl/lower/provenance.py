@@ -16,9 +16,15 @@ def lower_lineage(stage: Declaration, corpora: Mapping[str, str], planner: Plann
     name, addresses = stage.address, sorted(corpora)
     chunks = tuple(f"{corpus}_chunks" for corpus in addresses if corpora[corpus] in TEXT_ROLES)
     template = "lineage" if chunks else "lineage_rows"
+    offsets = [f"{corpus}_offsets" for corpus in addresses if f"{corpus}_offsets" in planner.owners]
+    located = [
+        sql.part("offsets", {"offsets": table}, corpus=planner.unit.blocks[table.removesuffix("_offsets")].name)
+        for table in offsets
+    ]
     relations: dict[str, sql.Relation] = {
         "packed": f"{name}_packed",
         "samples": f"{name}_samples",
+        "offsets": sql.union(located or [sql.part("no_offsets", {})]),
         "documents": sql.union([sql.part("sources", {"documents": corpus}) for corpus in addresses]),
     }
     if chunks:
@@ -29,7 +35,7 @@ def lower_lineage(stage: Declaration, corpora: Mapping[str, str], planner: Plann
         f"{name}_lineage",
         LINEAGE,
         at=stage.block.head,
-        reads=(f"{name}_packed", f"{name}_samples", *chunks, *addresses),
+        reads=(f"{name}_packed", f"{name}_samples", *chunks, *addresses, *offsets),
         purpose=sql.purpose(template),
         view=True,
     )

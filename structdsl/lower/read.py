@@ -15,7 +15,7 @@ from structdsl.plan import (
     ReadTable,
     Replacement,
 )
-from structdsl.promised import DROPPED, REDACTIONS, promised_columns
+from structdsl.promised import DROPPED, OFFSETS, REDACTIONS, promised_columns
 from structdsl.schema.cleaning import REDACTIONS as REDACTIONS_BY_NAME
 from structdsl.schema.cleaning import Boilerplate, Redaction, Unicode, Whitespace
 from structdsl.schema.corpus import Files, HfDataset
@@ -51,6 +51,11 @@ def read_corpus(corpus: Declaration, planner: Planner) -> None:
             table=f"{name}_redactions", columns=REDACTIONS, doc="How often what was redacted, by document and kind."
         )
     }
+    offsets = {
+        "offsets": Output(
+            table=f"{name}_offsets", columns=OFFSETS, doc="Where the texts stand in their files, as far as is known."
+        )
+    }
     made = unidentified_table(corpus, planner)
     last = f"{name}_fields" if own else made
     planner.add(
@@ -61,6 +66,7 @@ def read_corpus(corpus: Declaration, planner: Planner) -> None:
         outputs={
             "documents": Output(table=last, columns=promised, doc="Every document that could be read."),
             "faults": Output(table=f"{name}_faults", columns=DROPPED, doc="What could not be read, and why."),
+            **(offsets if not isinstance(operation, ReadDataset) else {}),
             **(redactions if values.redact else {}),
         },
         doc=corpus.block.doc,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 PROMISED_TABLES: Mapping[str, tuple[str, ...]] = {
-    "corpus": ("dropped", "redactions", "chunks", "clusters", "matches", "heldout", "signals"),
+    "corpus": ("dropped", "offsets", "redactions", "chunks", "clusters", "matches", "heldout", "signals"),
     "taxonomy": ("links", "titles", "attempts"),
     "mixture": ("summary",),
     "stage": ("samples", "packed", "log", "loss", "checkpoints"),

@@ -16,7 +16,11 @@ SELECT
   samples.doc_id,
   NULL :: BIGINT AS start_byte,
   NULL :: BIGINT AS end_byte,
-  documents.source
+  documents.source,
+  offsets.file_byte AS file_start,
+  offsets.file_byte + offsets.n_bytes AS file_end
 FROM stretches
 JOIN samples ON samples.position = segment.position
 LEFT JOIN documents ON documents.corpus = samples.corpus AND documents.doc_id = samples.doc_id
+LEFT JOIN offsets
+  ON offsets.corpus = samples.corpus AND offsets.doc_id = samples.doc_id AND offsets.text_byte IS NULL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,16 @@ model tiny {
   tokenizer = bpe(vocab = 600, over = [corpus.book])
 }
 corpus book  { source = files("book/*.md"), role = domain, chunk = paragraphs(max = 96 tokens) }
+corpus told  { source = files("told.jsonl"), role = domain, redact = email, chunk = paragraphs(max = 96 tokens) }
 corpus asked { source = files("asked.jsonl"), role = instruction }
-mixture m    { budget = 3k tokens, max_epochs = 9, weights = { corpus.book: 80%, corpus.asked: rest } }
+mixture m { budget = 3k tokens, max_epochs = 9, weights = { corpus.book: 60%, corpus.told: 20%, corpus.asked: rest } }
 stage learn: cpt { from = model.tiny, data = mixture.m, length = 64, batch = 256 tokens }
 stage answer: sft { from = stage.learn, data = corpus.asked, length = 64, batch = 256 tokens }
 """
 
 BACK = """
 SELECT * FROM stage.learn_lineage
-WHERE source = '{source}' AND start_byte <= {byte} AND {byte} < end_byte ORDER BY position, piece
+WHERE source = '{source}' AND file_start <= {byte} AND {byte} < file_end ORDER BY position, piece
 """
 
 
@@ -38,6 +40,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Folder:
         parts = [f"## Part {n} of {name}\n\nNumber {n} é stands before number {n + 1}. 魚 {n}\n" for n in range(20)]
         text = "\n".join([f"# {name}\n", *parts])
         (path / "book" / f"{name}.md").write_bytes((mark + text.replace("\n", end)).encode())
+    lines(path / "told.jsonl", [{"text": f"Told {n} “é” by me@b{n}.example.\n", "n": n} for n in range(9)])
     lines(path / "asked.jsonl", [{"question": f"What is {n}?", "answer": f"Number {n}."} for n in range(20)])
     folder = Folder(path)
     folder.spec.write_text(SPEC, encoding="utf-8")
@@ -51,9 +54,12 @@ def tokenizer(made: Folder) -> tokens.Tokenizer:
     return tokens.load(path)
 
 
-def bytes_of(folder: Folder, source: str) -> bytes:
-    """The bytes that offsets count in: those of the file, but for its byte order mark and its ends of lines."""
-    return (folder.path / source).read_bytes().removeprefix("\ufeff".encode()).replace(b"\r\n", b"\n")
+def bytes_of(folder: Folder, row: dict[str, Any]) -> bytes:
+    """The bytes of the file that a stretch is of."""
+    name: str = row["source"].partition("#")[0]
+    data = (folder.path / name).read_bytes()
+    assert 0 <= row["file_start"] < row["file_end"] <= len(data)
+    return data[row["file_start"] : row["file_end"]]
 
 
 def test_every_stretch_is_the_bytes_of_its_file(made: Folder, tokenizer: tokens.Tokenizer) -> None:
@@ -70,28 +76,38 @@ def test_every_stretch_is_the_bytes_of_its_file(made: Folder, tokenizer: tokens.
         origin: dict[str, Any] = parts[0]
         sources.add(origin["source"].partition("#")[0])
         if origin["corpus"] == "book":
-            text = bytes_of(made, origin["source"])[origin["start_byte"] : origin["end_byte"]].decode()
-            assert tokenizer.decode(ids) == text + "<|endoftext|>"
+            data = bytes_of(made, origin)
+            assert tokenizer.decode(ids) == data.decode().replace("\r\n", "\n") + "<|endoftext|>"
+            assert len(data) - data.count(b"\r") == origin["end_byte"] - origin["start_byte"]
             assert (made.path / origin["source"]).name == origin["doc_id"]
         else:
             number = int(origin["source"].partition("#L")[2]) - 1
-            assert tokenizer.decode(ids) == f"What is {number}?\nNumber {number}.<|endoftext|>"
-    assert sources == {"book/one.md", "book/two.md", "asked.jsonl"}
+            record = json.loads(bytes_of(made, origin))
+            if origin["corpus"] == "asked":
+                assert record["question"] == f"What is {number}?"
+                assert tokenizer.decode(ids) == f"What is {number}?\nNumber {number}.<|endoftext|>"
+            else:
+                assert record["n"] == number
+                assert tokenizer.decode(ids).startswith(f"Told {number} “é” by ")
+    assert sources == {"book/one.md", "book/two.md", "told.jsonl", "asked.jsonl"}
 
 
-def test_the_way_back(made: Folder, tokenizer: tokens.Tokenizer) -> None:
-    text = bytes_of(made, "book/one.md")
+@pytest.mark.parametrize("name", ["one", "two"])
+def test_the_way_back(made: Folder, tokenizer: tokens.Tokenizer, name: str) -> None:
+    text = (made.path / "book" / f"{name}.md").read_bytes()
     byte = text.index("Number 7 é".encode())
-    found = made.rows(BACK.format(source="book/one.md", byte=byte))
+    found = made.rows(BACK.format(source=f"book/{name}.md", byte=byte))
     assert found
     ids = {row["row"]: row["input_ids"] for row in made.rows("SELECT row, input_ids FROM stage.learn_packed")}
     said = "".join(tokenizer.decode(ids[row["row"]][row["start"] :][: row["length"]]) for row in found)
     drawn = made.rows(f"SELECT count(*) AS n FROM mixture.m WHERE sample_id = '{found[0]['chunk_id']}'")[0]["n"]
     assert said.count("Number 7 é") == drawn > 0
-    assert made.rows(BACK.format(source="book/one.md", byte=len(text))) == []
+    assert made.rows(BACK.format(source=f"book/{name}.md", byte=len(text))) == []
 
 
 def test_rows_of_a_file_of_questions(made: Folder) -> None:
-    found = made.rows("SELECT source, start_byte, kind FROM stage.answer_lineage")
+    found = made.rows("SELECT source, start_byte, kind, file_start, file_end FROM stage.answer_lineage")
     assert sorted(row["source"] for row in found) == sorted(f"asked.jsonl#L{n}" for n in range(1, 21))
     assert {(row["start_byte"], row["kind"]) for row in found} == {(None, "question")}
+    for row in found:
+        assert json.loads(bytes_of(made, row))["question"] == f"What is {int(row['source'].partition('#L')[2]) - 1}?"

@@ -28,7 +28,7 @@ def read_dataset(arguments: ReadDataset, inputs: Inputs, outputs: Outputs, conte
     shown = "/".join(filter(None, [arguments.id, arguments.name, arguments.split]))
     with outputs.table("documents") as documents, outputs.table("faults") as faults, ExitStack() as stack:
         redactions = stack.enter_context(outputs.table("redactions")) if arguments.redact else None
-        sink = Sink(arguments, arguments.split, shown, documents, faults, redactions, None, arguments.limit)
+        sink = Sink(arguments, arguments.split, shown, documents, faults, redactions, None, None, arguments.limit)
         sink.take(_counted(rows_of_batches(_batches(arguments)), context))
         found = sink.close()
     check(arguments, found, 1)

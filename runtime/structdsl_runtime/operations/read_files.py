@@ -38,11 +38,13 @@ def read_portions(arguments: Reading, cut: Sequence[Portion], outputs: Outputs, 
     files = {name: number for number, name in enumerate(dict.fromkeys(portion.source.shown for portion in cut))}
     with outputs.table("documents") as documents, outputs.table("faults") as faults, ExitStack() as stack:
         redactions = stack.enter_context(outputs.table("redactions")) if arguments.redact else None
+        offsets = stack.enter_context(outputs.table("offsets"))
         for portion in cut:
             context.progress(files[portion.source.shown], len(files), "files")
             room = arguments.limit - len(taken) if arguments.limit is not None else None
             if room == 0:
                 break
-            parts.append(read_portion(arguments, portion, documents, faults, redactions, taken=taken, room=room))
+            written = (documents, faults, redactions, offsets)
+            parts.append(read_portion(arguments, portion, *written, taken=taken, room=room))
     check(arguments, together(parts), len(files))
     context.progress(len(files), len(files), "files")

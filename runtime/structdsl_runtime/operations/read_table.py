@@ -48,9 +48,12 @@ def _read_database(arguments: ReadTable, sources: list[Source], table: str, outp
         raise unreadable(arguments.uri, f"{len(sources)} databases match, and a table is of one")
     source = sources[0]
     with outputs.table("documents") as documents, outputs.table("faults") as faults, ExitStack() as stack:
+        offsets = stack.enter_context(outputs.table("offsets"))  # a row of a database has no place in its file
         redactions = stack.enter_context(outputs.table("redactions")) if arguments.redact else None
         shown = f"{source.shown}#{table}" if table else source.shown
-        sink = Sink(arguments, table or source.name, shown, documents, faults, redactions, None, arguments.limit)
+        sink = Sink(
+            arguments, table or source.name, shown, documents, faults, redactions, offsets, None, arguments.limit
+        )
         try:
             sink.take(rows_of_batches(_batches(source.path, table, shown)))
         except duckdb.Error as error:

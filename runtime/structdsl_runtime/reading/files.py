@@ -38,7 +38,8 @@ def file_row(portion: Portion, most: int) -> Row:
         return Row("", 1, None, reason="broken", evidence=str(error))
     if not str(record["text"]).strip():
         return Row("", 1, None, reason="empty", evidence=f"{len(data)} bytes, none of them text")
-    return Row("", 1, record)
+    own = portion.format.codec is None and portion.format.name not in {"html", "pdf"} and "encoding" not in record
+    return Row("", 1, record, data=data if own else None)
 
 
 def title_of(text: str, portion: Portion) -> str:

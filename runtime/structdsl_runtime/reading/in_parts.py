@@ -62,8 +62,9 @@ def read_part(arguments: Reading, given: Group | Without, outputs: Outputs) -> d
     taken: set[str] = set()
     with outputs.table("documents") as documents, outputs.table("faults") as faults, ExitStack() as stack:
         redactions = stack.enter_context(outputs.table("redactions")) if arguments.redact else None
+        offsets = stack.enter_context(outputs.table("offsets"))
         for mark, portion in given.portions:
-            found[mark] = asdict(read_portion(arguments, portion, documents, faults, redactions, taken=taken))
+            found[mark] = asdict(read_portion(arguments, portion, documents, faults, redactions, offsets, taken=taken))
     return {"reader": given.reader, "portions": found}
 
 
@@ -76,6 +77,11 @@ def read_in_parts(arguments: ReadFiles | ReadObjects | ReadTable, work: Work) ->
     new = next((portion.source.shown for portion in wanted if portion.source.name not in work.listing), None)
     if new is not None:
         raise unreadable(new, "it was not there when the run began", "run again when nothing writes to the folder")
+    for portion in wanted:
+        if work.stamps.get(portion.source.name, portion.source.stamp) != portion.source.stamp:
+            raise unreadable(
+                portion.source.shown, "it changed after the run began", "run again when nothing writes to it"
+            )
     reader = fingerprint(effective(arguments))
     marks = {
         fingerprint([portion.source.shown, work.listing[portion.source.name], portion.start, portion.end]): portion
@@ -161,7 +167,7 @@ def _write_without(given: Without, outputs: Outputs) -> dict[str, Any]:
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     ids, sources = (pa.array(column, pa.string()) for column in zip(*given.leaving, strict=True))
-    gone = {"documents": ("source", sources), "redactions": ("doc_id", ids)}
+    gone = {"documents": ("source", sources), "redactions": ("doc_id", ids), "offsets": ("doc_id", ids)}
     for name, part in given.manifest.outputs.items():
         with outputs.table(name) as table:
             for file in part.files:

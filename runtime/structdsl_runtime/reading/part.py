@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -16,6 +16,7 @@ from structdsl_runtime.operation import TableWriter
 from structdsl_runtime.reading.cleaning import Cleaner
 from structdsl_runtime.reading.files import file_row, title_of
 from structdsl_runtime.reading.found import DUPLICATE, EARLIER, Found
+from structdsl_runtime.reading.offsets import stretches
 from structdsl_runtime.reading.plain import PlainText
 from structdsl_runtime.reading.portions import Portion
 from structdsl_runtime.reading.rows import Row, rows_of
@@ -30,19 +31,21 @@ BATCH_CHARS: Final = 4 << 20
 FEW: Final = 16  # rows that are written one by one: a batch costs more than they do
 
 _BROKEN: Final = (pa.ArrowException, UnicodeDecodeError, EOFError, zlib.error)
+_PLACE: Final = ("doc_id", "text_byte", "file_byte", "n_bytes")
 _TYPES: Final = {
-    "n_chars": pa.int64(),
+    **dict.fromkeys(("n_chars", "text_byte", "file_byte", "n_bytes"), pa.int64()),
     "aliases": pa.list_(pa.string()),
     "messages": pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())])),
 }
 
 
-def read_portion(
+def read_portion(  # noqa: PLR0913 - a table more or less
     arguments: Reading,
     portion: Portion,
     documents: TableWriter,
     faults: TableWriter,
     redactions: TableWriter | None = None,
+    offsets: TableWriter | None = None,
     *,
     taken: set[str] | None = None,
     room: int | None = None,
@@ -50,12 +53,13 @@ def read_portion(
 ) -> Found:
     """Read a portion into `documents` and `faults`, and say what was found in it; `redactions` where there are any.
 
+    `offsets` says where a text stands in its file, for texts of which that is known.
     `taken` are ids that may not be used again, to which those of this portion are added; `room` is how many documents
     are still wanted; `most` the bytes that one of them may have. Raises Fault E0515 where the file cannot be read, or
     is another when its end is reached.
     """
     shown = portion.source.shown
-    sink = Sink(arguments, portion.source.name, shown, documents, faults, redactions, taken, room)
+    sink = Sink(arguments, portion.source.name, shown, documents, faults, redactions, offsets, taken, room)
     with readable(shown):
         try:
             if portion.format.whole:
@@ -94,6 +98,7 @@ class Sink:
     documents: TableWriter
     faults: TableWriter
     redactions: TableWriter | None
+    offsets: TableWriter | None
     taken: set[str] | None
     room: int | None
     seen: records.Seen = field(default_factory=records.Seen)
@@ -102,6 +107,7 @@ class Sink:
     count: int = 0
     ids: set[str] = field(init=False)
     columns: dict[str, list[Any]] = field(default_factory=dict)
+    places: tuple[list[Any], list[Any], list[Any], list[Any]] = field(default_factory=lambda: ([], [], [], []))
     chars: int = 0
     quick: PlainText | None = field(init=False)
     cleaner: Cleaner | None = field(init=False)
@@ -154,7 +160,7 @@ class Sink:
         if row.plain and self.quick is not None:
             own, values = self.quick.values(row.record)
             if values is not None:
-                self._keep(own or doc_id, shown, values, row.redacted)
+                self._keep(own or doc_id, shown, values, row)
                 return
         try:
             own = records.identity(row.record, self.arguments)
@@ -167,17 +173,23 @@ class Sink:
         except UnfitError as unfit:
             self._drop(doc_id, shown, unfit.reason, unfit.evidence)
         else:
-            self._keep(doc_id, shown, values, row.redacted)
+            self._keep(doc_id, shown, values, row)
 
-    def _keep(self, doc_id: str, shown: str, values: dict[str, Any], redacted: Mapping[str, int] | None) -> None:
+    def _keep(self, doc_id: str, shown: str, values: dict[str, Any], row: Row) -> None:
         if doc_id in self.ids:
             self._drop(doc_id, shown, DUPLICATE, EARLIER)
             return
         self.ids.add(doc_id)
         self.count += 1
-        if redacted and self.redactions is not None:
-            for kind, count in redacted.items():
+        if row.redacted and self.redactions is not None:
+            for kind, count in row.redacted.items():
                 self.redactions.row(doc_id=doc_id, kind=kind, n=count)
+        if self.offsets is not None:
+            if row.line is not None:
+                self._place(doc_id, None, *row.line)
+            elif row.data is not None:
+                for stretch in stretches(row.data, values["text"]):
+                    self._place(doc_id, *stretch)
         columns = self.columns
         if not columns:
             columns.update((name, []) for name in ("doc_id", "n_chars", "source", *values))
@@ -191,12 +203,33 @@ class Sink:
         if self.chars > BATCH_CHARS:
             self._flush()
 
+    def _place(self, doc_id: str, text: int | None, file: int, count: int) -> None:
+        ids, texts, files, counts = self.places
+        ids.append(doc_id)
+        texts.append(text)
+        files.append(file)
+        counts.append(count)
+
     def _drop(self, doc_id: str, shown: str, reason: str, evidence: str) -> None:
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
         self.example = self.example or f"{shown}: {reason}, {evidence}"
         self.faults.row(doc_id=doc_id, source=shown, step="read", reason=reason, evidence=evidence)
 
+    def _flush_places(self) -> None:
+        if self.offsets is None or not self.places[0]:
+            return
+        places, self.places = self.places, ([], [], [], [])
+        if len(places[0]) <= FEW:
+            for values in zip(*places, strict=True):
+                self.offsets.row(**dict(zip(_PLACE, values, strict=True)))
+            return
+        arrays = {
+            name: pa.array(values, _TYPES.get(name, pa.string())) for name, values in zip(_PLACE, places, strict=True)
+        }
+        self.offsets.write(pa.RecordBatch.from_pydict(arrays))
+
     def _flush(self) -> None:
+        self._flush_places()
         columns, self.columns, self.chars = self.columns, {}, 0
         if not columns:
             return

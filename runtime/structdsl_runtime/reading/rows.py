@@ -40,6 +40,8 @@ class Row:
     evidence: str = ""
     titled: Callable[[str], str] | None = None  # how its text gives it a title, where it has none
     redacted: dict[str, int] | None = None  # kind -> how often
+    data: bytes | None = None  # of a file that is UTF-8 and one text
+    line: tuple[int, int] | None = None  # first byte in the file and how many, where they are those of the file
 
 
 def rows_of(portion: Portion, most: int) -> Iterator[Row]:
@@ -64,15 +66,22 @@ def _json_lines(portion: Portion, most: int) -> Iterator[Row]:
         if portion.start:
             file.seek(portion.start)
         left = -1 if portion.end is None else portion.end - portion.start
+        at = portion.start
+        known = encoding is None and portion.format.codec is None
         for line in lines(file, most):
             number += 1
             if isinstance(line, int):
                 yield too_long(number, line, most)
                 left -= line
+                at += line
             else:
-                left -= len(line)
+                length = len(line)
+                left -= length
                 if (row := _object(line, number)) is not None:
+                    if known:
+                        row.line = at, length
                     yield _told(row, encoding)
+                at += length
             if left == 0:
                 return
 

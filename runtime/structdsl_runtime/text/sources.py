@@ -12,7 +12,7 @@ from typing import BinaryIO, Protocol
 
 from structdsl_runtime.files import resolve
 from structdsl_runtime.operation import Fault
-from structdsl_runtime.sources import match
+from structdsl_runtime.sources import match, stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +63,6 @@ def find(pattern: str, root: Path) -> list[Source]:
     if not files:
         raise nothing_matches(pattern, str(_absolute(base)))
     return sorted((_source(path, root, base) for path in files), key=lambda source: source.shown)
-
-
-def stamp(path: Path) -> str:
-    """What changes when a file does, "" where there is nothing to see."""
-    try:
-        status = path.stat()
-    except OSError:
-        return ""
-    return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"
 
 
 @contextmanager

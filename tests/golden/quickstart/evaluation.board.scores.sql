@@ -1,6 +1,6 @@
 -- evaluation.board_scores · table of step evaluation.board.scores
 -- One row a model, task and metric, with an interval at 95%.
--- quickstart.adapt:53 · recipe daf4ca627c29
+-- quickstart.adapt:53 · recipe aeefbbe80f49
 SELECT
   *
 FROM (

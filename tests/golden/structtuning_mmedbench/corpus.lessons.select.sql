@@ -1,7 +1,7 @@
 -- corpus.lessons_read · table of step corpus.lessons.select
 -- What SSFT reads.
 -- The rows of the query as documents.
--- structtuning_mmedbench.adapt:87 · recipe 60b554f1ffb4
+-- structtuning_mmedbench.adapt:87 · recipe 345fc434a049
 SELECT
   CAST("doc_id" AS TEXT) AS doc_id,
   'lessons' AS corpus,

@@ -10,10 +10,11 @@ import duckdb
 import pytest
 
 from structdsl.compile import compile_text
-from structdsl_runtime.executor import run
+from structdsl_runtime.executor import RunResult, run
 from structdsl_runtime.operation import Function
 from structdsl_runtime.operations import OPERATIONS
 from structdsl_runtime.reading import in_parts
+from structdsl_runtime.sources import Sources
 from structdsl_runtime.store import Manifest
 from structdsl_runtime.tasks import finished
 
@@ -33,14 +34,18 @@ def write(folder: Path, name: str, texts: Mapping[str, str]) -> None:
 
 
 def read(folder: Path, store: str = "store", operations: Mapping[str, Function] | None = None) -> Manifest:
+    result = carried_out(folder, store, operations)
+    assert result.status == "done", result.failure
+    found = (folder / store / "tables" / READ).glob("*/manifest.json")
+    return Manifest.model_validate_json(max(found, key=lambda path: path.stat().st_mtime_ns).read_bytes())
+
+
+def carried_out(folder: Path, store: str = "store", operations: Mapping[str, Function] | None = None) -> RunResult:
     plan, sink = compile_text(
         'language 1\ncorpus a { source = files("*.*"), role = domain, redact = email }\n', Path("toy.adapt")
     )
     assert plan is not None, list(sink)
-    result = run(plan, root=folder, store=folder / store, only=[READ], operations=operations, workers=1)
-    assert result.status == "done", result.failure
-    found = (folder / store / "tables" / READ).glob("*/manifest.json")
-    return Manifest.model_validate_json(max(found, key=lambda path: path.stat().st_mtime_ns).read_bytes())
+    return run(plan, root=folder, store=folder / store, only=[READ], operations=operations, workers=1)
 
 
 def digests(manifest: Manifest) -> dict[str, str]:
@@ -96,13 +101,34 @@ def test_an_id_belongs_to_the_first_file_that_has_it(tmp_path: Path) -> None:
         manifest = read(tmp_path)
         folder = tmp_path / "store" / "tables" / READ / manifest.key
         with duckdb.connect() as connection:
-            documents, faults = (
+            documents, faults, offsets = (
                 connection.read_parquet([str(folder / file) for file in manifest.outputs[name].files])
-                for name in ("documents", "faults")
+                for name in ("documents", "faults", "offsets")
             )
             texts = documents.filter("doc_id = 'same'").project("text").fetchall()
             left = faults.order("source").project("source, reason").fetchall()
+            placed, ids = (rows.order("doc_id").project("doc_id").fetchall() for rows in (offsets, documents))
         assert texts == [(f"in {first}",)]
+        assert placed == ids
         others = [(f"{name}.jsonl#L1", "duplicate id") for name in "bcd" if name != first]
         assert left == others
     assert digests(manifest) == digests(read(tmp_path, "whole", OPERATIONS))
+
+
+def test_a_file_that_changed_since_it_was_hashed_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "ab":
+        write(tmp_path, f"{name}.jsonl", {name: "some text"})
+    hashed = Sources.listing
+
+    def listing(self: Sources, pattern: str) -> dict[str, str]:
+        found = hashed(self, pattern)
+        write(tmp_path, "b.jsonl", {"b": "more text than before"})
+        return found
+
+    monkeypatch.setattr(Sources, "listing", listing)
+    result = carried_out(tmp_path)
+    assert result.failure is not None
+    assert "E0515" in str(result.failure)
+    assert "b.jsonl" in str(result.failure)
+    monkeypatch.undo()
+    assert read(tmp_path).rows == 2

@@ -24,6 +24,7 @@ ROLES = {
 COLUMNS = {
     "documents": promised.columns("doc_id VARCHAR, text VARCHAR, source VARCHAR, n_chars BIGINT"),  # without a role
     "faults": promised.DROPPED,
+    "offsets": promised.OFFSETS,
     "redactions": promised.REDACTIONS,
     "verdicts": promised.DROPPED,
     "matches": promised.MATCHES,

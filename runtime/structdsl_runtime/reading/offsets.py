@@ -1,0 +1,115 @@
+r"""Where the text of a file stands in the file: stretches that are the same in both.
+
+A file of UTF-8 and its text differ by a byte order mark, by `\r\n` for `\n`, and by what is cleaned or redacted. Each
+stretch says from which byte of the text, and from which byte of the file, how many bytes are the same; what lies
+between two stretches of the one was made of what lies between them in the other, or left out. Stretches come in order,
+the first starts with the text and the last ends with it, be they empty.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from structdsl_runtime.text.normalise import BYTE_ORDER_MARK
+
+Stretch = tuple[int, int, int]
+"""Byte of the text, byte of the file, how many bytes."""
+
+_MARK: Final = BYTE_ORDER_MARK.encode()
+
+
+def stretches(data: bytes, text: str) -> list[Stretch]:
+    r"""The stretches of a text that was made of these bytes in UTF-8; a lone `\r` counts as the `\n` it became."""
+    start = len(_MARK) if data.startswith(_MARK) else 0
+    before = data[start:] if start else data
+    plain = before.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in before else before
+    ends = _ends(before, start) if b"\r\n" in before else [(0, start, len(before))]
+    after = text.encode()
+    return ends if after == plain else list(_through(_same(plain, after), ends))
+
+
+def _ends(data: bytes, start: int) -> list[Stretch]:
+    r"""Stretches between each `\r` that left and the `\n` behind it."""
+    found, at, gone = [], 0, 0
+    for match in re.finditer(rb"\r\n", data):
+        if match.start() > at:
+            found.append((at - gone, start + at, match.start() - at))
+        at, gone = match.start() + 1, gone + 1
+    return [*found, (at - gone, start + at, len(data) - at)]
+
+
+def _same(before: bytes, after: bytes) -> Iterator[Stretch]:
+    """Stretches of two texts around lines that each has once, in the same order."""
+    old, new = before.split(b"\n"), after.split(b"\n")
+    once = {line for line, count in Counter(old).items() if count == 1}
+    once &= {line for line, count in Counter(new).items() if count == 1}
+    places, here = {}, 0
+    for line in old:
+        if line in once:
+            places[line] = here
+        here += len(line) + 1
+    start_new = start_old = at = 0
+    for line in new:
+        place = places.get(line, -1)
+        if place >= start_old:
+            yield from _around(before[start_old:place], after[start_new:at], start_old, start_new)
+            yield at, place, len(line)
+            start_new, start_old = at + len(line), place + len(line)
+        at += len(line) + 1
+    yield from _around(before[start_old:], after[start_new:], start_old, start_new)
+
+
+def _around(before: bytes, after: bytes, old: int, new: int) -> Iterator[Stretch]:
+    """What two stretches have in common at their start and at their end, no character cut in two."""
+    head = len(_whole(before[: _common(before, after)]))
+    tail = _common(before[head:][::-1], after[head:][::-1])
+    while tail and after[len(after) - tail] & 0xC0 == 0x80:
+        tail -= 1
+    yield new, old, head
+    yield new + len(after) - tail, old + len(before) - tail, tail
+
+
+def _common(one: bytes, other: bytes) -> int:
+    """How many bytes the two start with alike."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if one[:middle] == other[:middle] else (low, middle - 1)
+    return low
+
+
+def _whole(data: bytes) -> bytes:
+    return data.decode("utf-8", "ignore").encode()
+
+
+def _through(found: Iterator[Stretch], ends: Sequence[Stretch]) -> Iterator[Stretch]:
+    """Stretches of a text in another, through those of the other in the file; neighbours are one, and none is empty
+    beside another.
+    """
+    starts = [start for start, _, _ in ends]
+    held: Stretch | None = None
+    for text, other, length in found:
+        place = max(bisect_right(starts, other) - 1, 0)
+        while True:
+            start, file, count = ends[place]
+            low, high = max(other, start), min(other + length, start + count)
+            new = (text + low - other, file + low - start, high - low)
+            if held is not None and held[0] + held[2] != new[0]:
+                yield held
+                held = new
+            elif held is None or not held[2]:
+                held = new
+            elif held[1] + held[2] == new[1]:
+                held = (held[0], held[1], held[2] + new[2])
+            elif new[2]:
+                yield held
+                held = new
+            place += 1
+            if high == other + length or place == len(ends):
+                break
+    if held is not None:
+        yield held

@@ -1,0 +1,98 @@
+r"""Where a text stands in its file: every stretch is the same bytes in both, and what is known of the rest holds."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import sys
+from functools import partial
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from structdsl.plan import ReadFiles
+from structdsl_runtime.operations.read_files import read_files
+from structdsl_runtime.reading.offsets import stretches
+from structdsl_runtime.reading.portions import portions
+from structdsl_runtime.text.normalise import BYTE_ORDER_MARK, normalise
+from tests.runtime.data.workshop import Workshop
+
+PIECE = st.sampled_from(["\r\n", "\n", "\r", "é", "魚", "a", "b ", "x@y", "ad", "\r\n\r\n"])
+CHANGE = st.sampled_from(["", "[é]", "é", "a", "ad\n"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(PIECE, max_size=24),
+    st.sampled_from(["", BYTE_ORDER_MARK]),
+    CHANGE,
+    st.sampled_from(["", "@", "ad", "é", "b |a", r"\A.", r"\n.*"]),
+)
+def test_a_stretch_is_the_same_in_both(pieces: list[str], mark: str, put: str, what: str) -> None:
+    before = "".join(pieces)
+    data = (mark + before).encode()
+    text = re.sub(what, put, normalise(before)) if what else normalise(before)
+    after, found = text.encode(), stretches(data, text)
+    assert found[0][0] == 0
+    assert found[-1][0] + found[-1][2] == len(after)
+    at = (-1, -1)
+    for start, place, count in found:
+        assert start >= at[0]
+        assert place >= at[1]
+        assert after[start : start + count] == data[place : place + count].replace(b"\r", b"\n")
+        at = start + count, place + count
+    assert len({start for start, _, _ in found}) == len({start + count for start, _, count in found}) == len(found)
+    if not what:
+        assert sum(count for _, _, count in found) == len(after)
+
+
+def test_what_is_redacted_is_between_two_stretches() -> None:
+    text = "One line.\nWrite to [EMAIL], é.\nLast."
+    data = b"\xef\xbb\xbf" + text.replace("[EMAIL]", "a.long@b.example").replace("\n", "\r\n").encode()
+    found = [(text.encode()[start:][:n].decode(), data[at:][:n].decode()) for start, at, n in stretches(data, text)]
+    assert found == [
+        ("One line.",) * 2,
+        ("\nWrite to ",) * 2,
+        (", é.",) * 2,
+        ("\nLast.",) * 2,
+    ]
+
+
+def located(run: Workshop, name: str, data: bytes, **more: Any) -> list[tuple[Any, ...]]:
+    (run.root / name).write_bytes(data)
+    arguments = ReadFiles.model_validate({"corpus": "c", "role": "domain", "pattern": name, **more})
+    return [tuple(row.values()) for row in run(read_files, arguments)["offsets"].to_pylist()]
+
+
+def test_which_files_have_a_place(run: Workshop) -> None:
+    text = "ä\r\nbc and some more words, ö and ü, to be guessed from"
+    assert located(run, "a.md", b"\xef\xbb\xbf" + text.encode()) == [("a.md", 0, 3, 2), ("a.md", 2, 6, len(text))]
+    assert located(run, "b.txt", b"plain") == [("b.txt", 0, 0, 5)]
+    assert located(run, "c.txt", text.encode("utf-16")) == []
+    assert located(run, "d.txt", text.encode("latin-1")) == []
+    assert located(run, "e.md.gz", gzip.compress(b"plain")) == []
+    assert located(run, "f.html", b"<p>plain</p>") == []
+    assert located(run, "g.csv", b"text\nplain\n") == []
+
+
+def test_lines_in_whatever_portions(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [
+        json.dumps({"id": f"d{n}", "text": "é" * n}, ensure_ascii=n % 2 == 0) + "\r\n" * (n % 3) for n in range(99)
+    ]
+    data = "\ufeff".encode() + "\n".join([*texts, "no row", '{"id": "d5", "text": "again"}']).encode()
+    whole = located(run, "a.jsonl", data)
+    assert [row[0] for row in whole] == [f"d{n}" for n in range(1, 99)]
+    for doc_id, text, start, count in whole:
+        assert text is None
+        assert json.loads(data[start : start + count].decode("utf-8-sig"))["id"] == doc_id
+    assert (
+        located(run, "a.jsonl.gz", gzip.compress(data)) == located(run, "b.jsonl", data.decode().encode("utf-16")) == []
+    )
+    cut = partial(portions, size=300)
+    module = sys.modules[read_files.__module__]
+    monkeypatch.setattr(module, "portions_of", lambda arguments, root: cut(arguments.pattern, root))
+    assert len(cut("a.jsonl", run.root)) > 5
+    assert located(run, "a.jsonl", data) == whole
