@@ -109,6 +109,7 @@ def run(  # noqa: PLR0913 - a run has that many sides
         runs = place.root / "runs"
         bury(runs)
         shutil.rmtree(place.root / "scratch", ignore_errors=True)  # of runs that were killed
+        place.sweep()
         sweep(place)
         steps = selected(plan, only)
         journal = Journal(runs, plan, steps)

@@ -131,6 +131,11 @@ class Store:
         folder.mkdir(parents=True)
         return folder
 
+    def sweep(self) -> None:
+        """Remove parts that were not committed: of a run that was killed, or of a task that failed."""
+        for draft in self.root.glob(f"*/*/{PARTS}/.*"):
+            shutil.rmtree(draft, ignore_errors=True)
+
     def commit(self, step: Step, manifest: Manifest) -> None:
         """Have all files on disk, then write the manifest: from here on the result exists."""
         folder = self.folder(step, manifest.key)

@@ -17,7 +17,7 @@ from structdsl.lock import Shape
 from structdsl.plan import ScratchModel
 from structdsl.plan.batch import most_rows
 from structdsl_runtime.operations.models import configuration, weights
-from structdsl_runtime.training import parts
+from structdsl_runtime.training import teacher_states
 from structdsl_runtime.training.sizing import layout, row_bytes
 
 LLAMA = Shape(
@@ -191,7 +191,11 @@ def test_teacher_cache_is_as_large_as_the_table(spec: str, dtype: torch.dtype, t
     count, each = 400, kept.value / TOKENS
     hidden = torch.randn((count, H), generator=torch.Generator().manual_seed(0)).to(dtype).float().numpy()
     texts, pairs = ["a text"] * count, np.zeros((count, 2))
-    size = parts.add(tmp_path, parts.table_of(texts, np.arange(count), pairs, pairs, hidden)).stat().st_size
+    size = (
+        teacher_states.add(tmp_path, teacher_states.table_of(texts, np.arange(count), pairs, pairs, hidden))
+        .stat()
+        .st_size
+    )
     assert 0.9 * each < size / count < 1.1 * each
 
 

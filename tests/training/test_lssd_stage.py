@@ -24,7 +24,7 @@ from structdsl.plan.operations import Cache, Distill, Lora, Swap
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.operations.cache_teacher import cache_teacher
 from structdsl_runtime.pretrained import copy
-from structdsl_runtime.training import isolation, keeping, parts, rows, schedule, sources, targets
+from structdsl_runtime.training import isolation, keeping, rows, schedule, sources, targets, teacher_states
 from structdsl_runtime.training.adapters import attach, continued
 from structdsl_runtime.training.batches import PackedRows
 from structdsl_runtime.training.events import Reporter
@@ -392,7 +392,7 @@ def test_lssd_resume_of_what_was_kept(
     with pytest.raises(KeyboardInterrupt):
         cached(tmp_path / "killed", teacher, samples_, tokens, shared)
     assert len(here) == 5
-    (shared / "teacher" / next((shared / "teacher").iterdir()) / f"{parts.PARTIAL}1").mkdir()
+    (shared / "teacher" / next((shared / "teacher").iterdir()) / f"{teacher_states.PARTIAL}1").mkdir()
     here.clear()
     again = cached(tmp_path / "again", teacher, samples_, tokens, shared)
     assert passes - 5 <= len(here) < passes

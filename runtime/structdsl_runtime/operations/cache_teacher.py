@@ -1,9 +1,9 @@
 """A teacher's last hidden states at supervised positions, computed once: what `cache = hidden` trains on.
 
-A text is asked of a teacher once in a store, whichever stage, epoch or combination of params reads it (see `parts`);
-what was computed when a run was killed is taken up by the next in the same way. The table of a stage holds links to
-the parts in which its texts are, and so perhaps texts of others; `texts` says which are its own. Numbers are kept as
-the teacher computed them: 16-bit ones widened, which loses nothing, 32-bit ones as they are.
+A text is asked of a teacher once in a store, whichever stage, epoch or combination of params reads it (see
+`teacher_states`); what was computed when a run was killed is taken up by the next in the same way. The table of a
+stage holds links to the parts in which its texts are, and so perhaps texts of others; `texts` says which are its own.
+Numbers are kept as the teacher computed them: 16-bit ones widened, which loses nothing, 32-bit ones as they are.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from structdsl_runtime.machine import gpus
 from structdsl_runtime.operation import Context, Inputs, Outputs, TableWriter
 from structdsl_runtime.settled import settled
 from structdsl_runtime.text.ragged import Ids, of_arrow
-from structdsl_runtime.training import parts
+from structdsl_runtime.training import teacher_states
 from structdsl_runtime.training.job import TeacherJob
 from structdsl_runtime.training.launch import launch
 
@@ -42,7 +42,7 @@ class Text:
 
     @property
     def name(self) -> str:
-        return parts.name_of(self.ids, self.masked)
+        return teacher_states.name_of(self.ids, self.masked)
 
     @property
     def supervised(self) -> int:
@@ -58,13 +58,13 @@ def cache_teacher(arguments: CacheTeacher, inputs: Inputs, outputs: Outputs, con
     """
     assert arguments.cache.method == "hidden", "asked beforehand: see `ability`"
     arguments = settled(arguments)
-    folder = parts.area(context.shared, setting(arguments, context))
-    there = parts.known(folder)
+    folder = teacher_states.area(context.shared, setting(arguments, context))
+    there = teacher_states.known(folder)
     with outputs.table("texts") as table:
         laid = _lay_out(inputs, table, context.scratch / "rows", there)
     if laid.missing:
         _ask(arguments, inputs, context, folder, laid)
-        there = parts.known(folder)
+        there = teacher_states.known(folder)
     if not laid.names:
         with outputs.table("states"):
             return

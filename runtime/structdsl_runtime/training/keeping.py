@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers.models.auto.configuration_auto import AutoConfig
 
 from structdsl_runtime.operation import Fault
-from structdsl_runtime.training import parts, stage
+from structdsl_runtime.training import stage, teacher_states
 from structdsl_runtime.training.batches import positions
 from structdsl_runtime.training.events import Reporter
 from structdsl_runtime.training.isolation import forward_arguments
@@ -50,7 +50,7 @@ def keep(job: TeacherJob, reporter: Reporter) -> None:
         np.memmap(job.rows / f"{name}.bin", dtype, "r").reshape(-1, width)
         for name, dtype in (("input", np.int32), ("segment", np.int16), ("predicts", np.bool_))
     )
-    names = np.fromfile(job.rows / "texts.bin", f"S{parts.TEXT}").astype(f"U{parts.TEXT}")
+    names = np.fromfile(job.rows / "texts.bin", f"S{teacher_states.TEXT}").astype(f"U{teacher_states.TEXT}")
     before_R = np.concatenate(([0], np.cumsum(segment_RT.max(axis=1) + 1, dtype=np.int64)))  # texts in earlier rows
     rows = max(1, TOKENS // width)
     pending: list[pa.Table] = []
@@ -67,11 +67,11 @@ def keep(job: TeacherJob, reporter: Reporter) -> None:
         ids_N2, logprob_N2 = _said(head, hidden_ND, target_N)
         text_N = before_R[first + predict_N // width] + segment_BT.reshape(-1)[predict_N]
         offset_N = position_BT.reshape(-1)[predict_N] + 1
-        told = parts.table_of(names[text_N], offset_N, ids_N2, logprob_N2, hidden_ND.float().cpu().numpy())
+        told = teacher_states.table_of(names[text_N], offset_N, ids_N2, logprob_N2, hidden_ND.float().cpu().numpy())
         pending.append(told)
         done, held = done + len(predict_N), held + told.nbytes
         if held >= PART or run.stop >= len(input_RT):
-            parts.add(job.output, pa.concat_tables(pending))
+            teacher_states.add(job.output, pa.concat_tables(pending))
             pending, held = [], 0
         reporter.emit("asked", done=done)
 

@@ -1,6 +1,7 @@
 """What was kept of a teacher, laid out for a stage: one row a predicting position, in the order of the packed rows.
 
-The table `states` holds a text once; a stage may read it several times, and finds it by what it reads (see `parts`).
+The table `states` holds a text once; a stage may read it several times, and finds it by what it reads (see
+`teacher_states`).
 
 Shapes: R rows, P predicting positions of all rows, D hidden.
 """
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structdsl_runtime.operation import Inputs
-from structdsl_runtime.training import parts
+from structdsl_runtime.training import teacher_states
 from structdsl_runtime.training.rows import Rows
 
 HIDDEN: Final = "hidden.npy"
@@ -80,7 +81,7 @@ def _wanted(inputs: Inputs, rows: Rows) -> dict[str, Wanted]:
             start, length = segment["start"], segment["length"]
             masked = length - int(before[start + length] - before[start])
             if masked < length:
-                name = parts.name_of(rows.input_RT[number, start : start + length], masked)
+                name = teacher_states.name_of(rows.input_RT[number, start : start + length], masked)
                 place = int(first[number] + before[start])
                 found.setdefault(name, Wanted(masked)).places.append(place)
     return found

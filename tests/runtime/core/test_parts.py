@@ -98,6 +98,16 @@ def test_a_changed_condition_leaves_parts_alone_that_it_does_not_touch(folder: P
     assert {address: made(folder, address) for address in ROWS} == before
 
 
+def test_what_a_killed_run_left_of_parts_is_removed(folder: Path) -> None:
+    go(folder)
+    finished = made(folder, "corpus.a.count")
+    draft = next(iter(finished)).with_name(".0123.45")
+    (draft / "scratch").mkdir(parents=True)
+    go(folder)
+    assert not draft.exists()
+    assert made(folder, "corpus.a.count") == finished
+
+
 def test_a_killed_worker_is_a_fault_and_its_parts_are_made_again(folder: Path) -> None:
     killed: list[int] = []
 
