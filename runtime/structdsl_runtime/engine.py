@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import duckdb
 
@@ -45,11 +46,14 @@ def connect(scratch: Path, memory: int | None = None, threads: int | None = None
 
 
 class Engine:
-    """The connection of a run and its cursors; `interrupt` stops what they are at, from another thread."""
+    """A connection and its cursors; `interrupt_all` stops, from another thread, what all of this process are at."""
+
+    _open: ClassVar[set[Engine]] = set()
 
     def __init__(self, scratch: Path, memory: int | None = None, threads: int | None = None) -> None:
         self.connection = connect(scratch, memory, threads)
         self._cursors: list[duckdb.DuckDBPyConnection] = []
+        self._open.add(self)
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -62,11 +66,14 @@ class Engine:
             self._cursors.remove(cursor)
             cursor.close()
 
-    def interrupt(self) -> None:
-        for cursor in (self.connection, *self._cursors):
-            cursor.interrupt()
+    @classmethod
+    def interrupt_all(cls) -> None:
+        for engine in tuple(cls._open):
+            for cursor in (engine.connection, *engine._cursors):  # noqa: SLF001 - its own
+                cursor.interrupt()
 
     def close(self) -> None:
+        self._open.discard(self)
         self.connection.close()
 
 

@@ -305,6 +305,7 @@ class _Execution:
     def _open_workshop(self) -> Workshop:
         """DuckDB, Arrow and the operations are loaded here, at the first step that has to run."""
         if self.workshop is None:
+            from structdsl_runtime.engine import Engine  # noqa: PLC0415 - loaded only when a step runs
             from structdsl_runtime.workshop import Workshop  # noqa: PLC0415 - loaded only when a step runs
 
             pool, divided = None, None
@@ -326,7 +327,7 @@ class _Execution:
                 pool=pool,
                 lead=self.lead,
             )
-            self.stop.interrupts.append(self.workshop.engine.interrupt)
+            self.stop.interrupts.append(Engine.interrupt_all)
         return self.workshop
 
     def _mark_failed(self, error: str) -> None:
