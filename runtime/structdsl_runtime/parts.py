@@ -48,6 +48,7 @@ class Work:
     engine: Engine
     there: Callable[[], Iterator[tuple[str, PartManifest]]]  # parts that earlier runs made, under whatever arguments
     folder: Callable[[str], Path]  # of a part
+    warn: Callable[[str], None]
     make: Callable[[Mapping[str, Share], int, str], dict[str, PartManifest]]
     """Make parts by their keys, of a whole of so many units, such as files."""
 
@@ -171,37 +172,35 @@ def keys(step: Step, identity: Identity, main: Main, portions: list[Portion], pa
     ]
 
 
-def probe(found: list[Relation], main: Main, portions: list[Portion], scratch: Path) -> Iterator[str]:
-    """What views make of each portion: which rows they pass on, and with what beside."""
+def probe(found: list[Relation], main: Main, portions: list[Portion], scratch: Path) -> list[str]:
+    """What views make of each portion: which rows they pass on, and with what beside. They are evaluated once."""
     if not main.views:
-        yield from ("" for _ in portions)
-        return
-    view = main.views[0][0]
-    key = identifier(main.views[0][1].key)
-    others = tuple(dict.fromkeys(other for _, passes in main.views for other in passes.others))
+        return [""] * len(portions)
+    view, passes = main.views[0]
+    key, others = identifier(passes.key), {other for _, each in main.views for other in each.others}
+    schema, _, name = view.partition(".")
     engine = Engine(scratch)
     try:
         for relation in found:
             define(engine.connection, relation)
-        schema, _, name = view.partition(".")
         table = engine.connection.sql(f"FROM {identifier(schema)}.{identifier(name)}")
-        types = dict(zip(table.columns, table.types, strict=True))
-        values = ", ".join(
-            [key, *(f"CAST({identifier(other)} AS {plain(types[other])})" for other in others if other in types)]
+        types = zip(table.columns, table.types, strict=True)
+        casts = (f"CAST({identifier(column)} AS {plain(kind)})" for column, kind in types if column in others)
+        values = ", ".join([key, *casts])
+        portioned = " UNION ALL ".join(
+            f"SELECT {key} AS key, {number} AS portion FROM ({portion.select})"  # noqa: S608 - quoted
+            for number, portion in enumerate(portions)
         )
-        base = next(each for each in found if each.table == main.table)
-        for portion in portions:
-            define(engine.connection, replace(base, select=portion.select))
-            counted = engine.connection.execute(
-                f"WITH hashed AS (SELECT CAST(json_array({values}) AS VARCHAR) AS line"  # noqa: S608 - quoted
-                f" FROM {identifier(schema)}.{identifier(name)})"
-                " SELECT count(*), coalesce(sum(md5_number_upper(line)), 0), coalesce(sum(md5_number_lower(line)), 0)"
-                " FROM hashed"
-            ).fetchone()
-            assert counted is not None
-            yield " ".join(str(int(number)) for number in counted)
+        counted = engine.connection.execute(
+            f"WITH hashed AS (SELECT {key} AS key, CAST(json_array({values}) AS VARCHAR) AS line"  # noqa: S608 - quoted
+            f" FROM {identifier(schema)}.{identifier(name)}), portioned AS ({portioned})"
+            " SELECT portion, count(*), sum(md5_number_upper(line)), sum(md5_number_lower(line))"
+            " FROM portioned JOIN hashed USING (key) GROUP BY portion"
+        ).fetchall()
     finally:
         engine.close()
+    sums = {portion: " ".join(str(int(number)) for number in numbers) for portion, *numbers in counted}
+    return [sums.get(number, "0 0 0") for number in range(len(portions))]
 
 
 def united(step: Step, made: list[tuple[str, PartManifest]]) -> dict[str, Produced]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -183,9 +184,6 @@ class Workshop:
         def progress(done: int, total: int | None, unit: str, said: tuple[str, ...] = (), /) -> None:
             self._observer(StepProgress(address=step.address, done=done, total=total, unit=unit, said=said))
 
-        def warn(message: str) -> None:
-            self._observer(Warned(address=step.address, message=f"{step.address}: {message}"))
-
         decides = unfinished.decides(identity)
         self._warn_of_others(step, identity.key, decides)
         context = Context(
@@ -194,7 +192,7 @@ class Workshop:
             scratch=scratch,
             log=self._logs / f"{step.address}.log",
             progress=progress,
-            warn=warn,
+            warn=partial(self._warn, step),
             run=self._logs.parent,
             kept=unfinished.folder(self._store, step.address, identity.key),
             shared=self._store.root / SHARED,
@@ -210,7 +208,7 @@ class Workshop:
         """What is there of the parts already is taken; the others are made, by the pool where they are several."""
         found = parts.inputs_of(step, results, self._store)
         portions = main.portions()
-        passed = list(parts.probe(found, main, portions, scratch / "probe"))
+        passed = parts.probe(found, main, portions, scratch / "probe")
         keys = parts.keys(step, identity, main, portions, passed)
         whole = self._inputs(step, results)
         inputs = tasks.Handed(order=whole.order, tables=whole.tables, folders=whole.folders)
@@ -251,10 +249,14 @@ class Workshop:
                 engine=self.engine,
                 there=lambda: self._parts(step),
                 folder=lambda key: self._store.part(step, key),
+                warn=partial(self._warn, step),
                 make=make,
             ),
         )
         return parts.united(step, [(f"../{PARTS}/{key}", manifest) for key, manifest in whole])
+
+    def _warn(self, step: Step, message: str) -> None:
+        self._observer(Warned(address=step.address, message=f"{step.address}: {message}"))
 
     def _parts(self, step: Step) -> Iterator[tuple[str, tasks.PartManifest]]:
         for folder in sorted(self._store.part(step, "").glob("[!.]*")):
@@ -294,7 +296,7 @@ class Workshop:
             for message in dict.fromkeys(manifest.warnings):
                 if message not in said:
                     said.add(message)
-                    self._observer(Warned(address=step.address, message=f"{step.address}: {message}"))
+                    self._warn(step, message)
 
     def _warn_of_others(self, step: Step, key: str, decides: Mapping[str, Any]) -> None:
         """A warning for each state that an earlier run saved of this step, and that other data make useless."""

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 from structdsl.plan import ReadFiles, Reading, ReadObjects
 from structdsl_runtime.operation import Context, Inputs, Outputs
-from structdsl_runtime.reading.found import Found, check, together
+from structdsl_runtime.reading.found import Found, check, recoded, together
 from structdsl_runtime.reading.part import read_portion
 from structdsl_runtime.reading.portions import Portion, portions_of
 
@@ -46,5 +46,8 @@ def read_portions(arguments: Reading, cut: Sequence[Portion], outputs: Outputs, 
                 break
             written = (documents, faults, redactions, offsets)
             parts.append(read_portion(arguments, portion, *written, taken=taken, room=room))
-    check(arguments, together(parts), len(files))
+    whole = together(parts)
+    check(arguments, whole, len(files))
+    if (message := recoded(arguments, whole)) is not None:
+        context.warn(message)
     context.progress(len(files), len(files), "files")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -22,34 +23,38 @@ class Found:
     names: tuple[str, ...] = ()  # of the columns of its rows
     found: tuple[str, ...] = ()  # our fields that some row has
     reasons: Mapping[str, int] = field(default_factory=dict)  # why rows were dropped, and how many
+    encodings: Mapping[str, int] = field(default_factory=dict)  # other than UTF-8, and how many documents were in them
     example: str = ""
 
 
 def together(parts: Iterable[Found]) -> Found:
     """What the portions of a source hold, in its order."""
-    documents, names, found, reasons, example = 0, dict[str, None](), set[str](), dict[str, int](), ""
+    documents, names, found, example = 0, dict[str, None](), set[str](), ""
+    reasons, encodings = Counter[str](), Counter[str]()
     for part in parts:
         documents += part.documents
         names.update(dict.fromkeys(part.names))
         found.update(part.found)
         example = example or part.example
-        for reason, count in part.reasons.items():
-            reasons[reason] = reasons.get(reason, 0) + count
-    return Found(documents=documents, names=tuple(names), found=tuple(sorted(found)), reasons=reasons, example=example)
+        reasons.update(part.reasons)
+        encodings.update(part.encodings)
+    return Found(
+        documents=documents,
+        names=tuple(names),
+        found=tuple(sorted(found)),
+        reasons=reasons,
+        encodings=encodings,
+        example=example,
+    )
 
 
-def later_duplicates(ids: Iterable[Iterable[str]]) -> list[frozenset[str]]:
-    """Of the ids of each portion, in the order of the source, those that an earlier one has: their documents leave.
-
-    Within a portion an id is there once, so that the rows that leave are those of `doc_id IN` this set.
-    """
-    seen: set[str] = set()
-    found = []
-    for portion in ids:
-        own = frozenset(portion)
-        found.append(own & seen)
-        seen |= own
-    return found
+def recoded(arguments: Reading, found: Found) -> str | None:
+    """What to say of documents that were in another encoding, which is mostly a guess; none where all were UTF-8."""
+    if not found.encodings:
+        return None
+    kinds = ", ".join(f"{count} as {name}" for name, count in sorted(found.encodings.items()))
+    where = f"corpus.{arguments.corpus}_read"
+    return f"not in UTF-8, and read by the best guess: {kinds}; SELECT meta->>'encoding', text FROM {where}"  # noqa: S608
 
 
 def duplicate_fault(doc_id: str, source: str) -> Mapping[str, str]:

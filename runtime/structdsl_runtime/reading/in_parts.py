@@ -17,7 +17,7 @@ from structdsl.identity import effective, fingerprint
 from structdsl.plan import ReadFiles, Reading, ReadObjects, ReadTable
 from structdsl_runtime.operation import Outputs
 from structdsl_runtime.parts import Divided, Work
-from structdsl_runtime.reading.found import Found, check, duplicate_fault, together, without_duplicates
+from structdsl_runtime.reading.found import Found, check, duplicate_fault, recoded, together, without_duplicates
 from structdsl_runtime.reading.part import read_portion
 from structdsl_runtime.reading.portions import PORTION_BYTES, Portion, portions_of
 from structdsl_runtime.relations import literal
@@ -99,6 +99,8 @@ def read_in_parts(arguments: ReadFiles | ReadObjects | ReadTable, work: Work) ->
     parts, left = _without_duplicates([(key, made[key]) for key in order], wanted, work)
     total = together(found[mark] for mark in marks)
     check(arguments, without_duplicates(total, left), files)
+    if (message := recoded(arguments, total)) is not None:
+        work.warn(message)
     return parts
 
 

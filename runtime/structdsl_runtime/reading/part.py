@@ -103,6 +103,7 @@ class Sink:
     room: int | None
     seen: records.Seen = field(default_factory=records.Seen)
     reasons: dict[str, int] = field(default_factory=dict)
+    encodings: dict[str, int] = field(default_factory=dict)
     example: str = ""
     count: int = 0
     ids: set[str] = field(init=False)
@@ -141,6 +142,7 @@ class Sink:
             names=tuple(self.seen.names),
             found=tuple(sorted(self.seen.found)),
             reasons=dict(sorted(self.reasons.items())),
+            encodings=dict(sorted(self.encodings.items())),
             example=self.example,
         )
 
@@ -181,6 +183,8 @@ class Sink:
             return
         self.ids.add(doc_id)
         self.count += 1
+        if row.encoding is not None:
+            self.encodings[row.encoding] = self.encodings.get(row.encoding, 0) + 1
         if row.redacted and self.redactions is not None:
             for kind, count in row.redacted.items():
                 self.redactions.row(doc_id=doc_id, kind=kind, n=count)

@@ -38,6 +38,7 @@ class Row:
     plain: bool = False  # of JSON: all of it can be written as UTF-8, and nothing of it needs a second look
     reason: str = ""
     evidence: str = ""
+    encoding: str | None = None  # that it was in, where that is not UTF-8
     titled: Callable[[str], str] | None = None  # how its text gives it a title, where it has none
     redacted: dict[str, int] | None = None  # kind -> how often
     data: bytes | None = None  # of a file that is UTF-8 and one text
@@ -133,7 +134,8 @@ def _csv(portion: Portion, delimiter: str, most: int) -> Iterator[Row]:
 def _told(row: Row, encoding: str | None) -> Row:
     """The row with the encoding that it was in, as a field beside the others."""
     if encoding is not None and row.record is not None:
-        row.record.setdefault("encoding", codecs.lookup(encoding).name)
+        row.encoding = codecs.lookup(encoding).name
+        row.record.setdefault("encoding", row.encoding)
     return row
 
 

@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 from structdsl.compile import compile_text
+from structdsl_runtime.events import Event, Observer, Warned, silent
 from structdsl_runtime.executor import RunResult, run
 from structdsl_runtime.operation import Function
 from structdsl_runtime.operations import OPERATIONS
@@ -33,19 +34,31 @@ def write(folder: Path, name: str, texts: Mapping[str, str]) -> None:
     (folder / name).write_text("".join(lines), encoding="utf-8")
 
 
-def read(folder: Path, store: str = "store", operations: Mapping[str, Function] | None = None) -> Manifest:
-    result = carried_out(folder, store, operations)
+def read(
+    folder: Path,
+    store: str = "store",
+    operations: Mapping[str, Function] | None = None,
+    observer: Observer = silent,
+) -> Manifest:
+    result = carried_out(folder, store, operations, observer)
     assert result.status == "done", result.failure
     found = (folder / store / "tables" / READ).glob("*/manifest.json")
     return Manifest.model_validate_json(max(found, key=lambda path: path.stat().st_mtime_ns).read_bytes())
 
 
-def carried_out(folder: Path, store: str = "store", operations: Mapping[str, Function] | None = None) -> RunResult:
+def carried_out(
+    folder: Path,
+    store: str = "store",
+    operations: Mapping[str, Function] | None = None,
+    observer: Observer = silent,
+) -> RunResult:
     plan, sink = compile_text(
         'language 1\ncorpus a { source = files("*.*"), role = domain, redact = email }\n', Path("toy.adapt")
     )
     assert plan is not None, list(sink)
-    return run(plan, root=folder, store=folder / store, only=[READ], operations=operations, workers=1)
+    return run(
+        plan, root=folder, store=folder / store, only=[READ], operations=operations, workers=1, observer=observer
+    )
 
 
 def digests(manifest: Manifest) -> dict[str, str]:
@@ -132,3 +145,17 @@ def test_a_file_that_changed_since_it_was_hashed_is_not_read(tmp_path: Path, mon
     assert "b.jsonl" in str(result.failure)
     monkeypatch.undo()
     assert read(tmp_path).rows == 2
+
+
+@pytest.mark.parametrize("operations", [None, OPERATIONS])
+def test_texts_in_other_encodings_are_told_of(tmp_path: Path, operations: Mapping[str, Function] | None) -> None:
+    text = "Der Müller aß süße Äpfel, während es draußen über den Häusern dämmerte. " * 4
+    for name, encoding in (("a", "cp1252"), ("b", "cp1252"), ("c", "utf-16"), ("d", "utf-8")):
+        (tmp_path / f"{name}.txt").write_bytes((text + name).encode(encoding))
+    events: list[Event] = []
+    manifest = read(tmp_path, operations=operations, observer=events.append)
+    assert manifest.rows == 4
+    (warning,) = [event.message for event in events if isinstance(event, Warned)]
+    assert "1 as utf-16" in warning
+    assert "2 as cp125" in warning
+    assert "corpus.a_read" in warning

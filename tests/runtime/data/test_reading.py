@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from structdsl.plan import ReadFiles
-from structdsl_runtime.reading.found import Found, later_duplicates, together
+from structdsl_runtime.reading.found import Found, together
 from structdsl_runtime.reading.part import read_portion
 from structdsl_runtime.reading.portions import Portion, portions
 
@@ -105,7 +105,3 @@ def _blank(line: bytes) -> bool:
         return not line.decode().removeprefix("\ufeff").strip()
     except UnicodeDecodeError:
         return False
-
-
-def test_ids_that_an_earlier_portion_has() -> None:
-    assert later_duplicates([["a", "b"], ["c"], ["b", "d"], ["c", "b"]]) == [set(), set(), {"b"}, {"c", "b"}]
