@@ -132,6 +132,7 @@ RECORDS: Mapping[str, tuple[Column, ...]] = {
 # Inside the pipeline: not promised, and known to more than the step that makes them.
 SIGNATURES = columns("doc_id VARCHAR, n_shingles BIGINT, digest UBIGINT, signature UINTEGER[]")
 CANDIDATES = columns("doc_id VARCHAR, other VARCHAR, corpus VARCHAR, same BOOLEAN")
+EMBEDDINGS = columns("doc_id VARCHAR, embedding FLOAT[]")
 SIMILAR = columns("doc_id VARCHAR, other VARCHAR, corpus VARCHAR, similarity DOUBLE")
 LINES = columns("doc_id VARCHAR, lines UBIGINT[]")
 REPEATED = columns("line UBIGINT, documents BIGINT")

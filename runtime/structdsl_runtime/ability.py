@@ -29,10 +29,12 @@ CARRIED_OUT = frozenset(
         "closed_book",
         "cluster_documents",
         "compare_documents",
+        "compare_embeddings",
         "count_tokens",
         "decontaminate",
         "dedup_lines",
         "divergence",
+        "embed_documents",
         "fetch_model",
         "fetch_tokenizer",
         "fixture",
@@ -66,7 +68,6 @@ CARRIED_OUT = frozenset(
 """Operations of this runtime; `view` is the executor's own."""
 
 WORDS = {
-    "dedup_semantic": "finding duplicates by meaning (`semantic`)",
     "dpo": "a stage of variant dpo",
     "embed_chunks": "a rule of variant embedding",
     "endpoint": "asking a server (`endpoint`)",

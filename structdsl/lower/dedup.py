@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final, Literal
 
 from sqlglot import exp
 
@@ -14,9 +15,10 @@ from structdsl.passes.places import call_span
 from structdsl.plan import (
     ClusterDocuments,
     CompareDocuments,
+    CompareEmbeddings,
     CountTokens,
     DedupLines,
-    DedupSemantic,
+    EmbedDocuments,
     Hashed,
     NumberLines,
     Output,
@@ -28,6 +30,7 @@ from structdsl.promised import (
     COUNTS,
     CUT_LINES,
     DROPPED,
+    EMBEDDINGS,
     LINES,
     REPEATED,
     SIGNATURES,
@@ -156,13 +159,7 @@ def _minhash(
         | {other: planner.owners[other] for other in method.against},
         outputs={"similar": Output(table=similar, columns=SIMILAR, doc="Pairs, and how alike they are.")},
     )
-    planner.add(
-        f"{name}.dedup{suffix}",
-        ClusterDocuments(method="minhash", threshold=float(method.threshold)),
-        at=at,
-        inputs={"similar": planner.owners[similar]},
-        outputs={"clusters": Output(table=clusters, columns=CLUSTERS, doc="Documents that are alike.")},
-    )
+    _cluster(f"{name}.dedup{suffix}", "minhash", method.threshold, similar, clusters, at, planner)
 
 
 def _sign(documents: str, table: str, address: str, method: Minhash, at: Span, planner: Planner) -> None:
@@ -191,14 +188,54 @@ def _signed_by_others(tables: Mapping[str, str]) -> sql.Relation:
 def _semantic(
     corpus: Declaration, method: Semantic, clusters: str, suffix: str, made: Progress, planner: Planner
 ) -> None:
-    inputs = {"documents": planner.owners[made.documents], "model": asked_model(method.model, planner)}
-    inputs |= {f"gone_{number}": planner.owners[left] for number, left in enumerate(made.gone)}
-    inputs |= {other: planner.owners[other] for other in method.against}
+    """Embeddings of what is left, and of what others keep; pairs that are alike; those as clusters."""
+    name, at = corpus.address, _place(corpus, suffix)
+    model = asked_model(method.model, planner)
+    embedded = f"{name}_embeddings{suffix}"
+    _embed(made.documents, embedded, f"{name}.embed{suffix}", model, at, planner, made.gone)
+    inputs = {"embeddings": planner.owners[embedded]}
+    for other in method.against:
+        own = other.partition(".")[2]
+        _embed(other, f"{embedded}_{own}", f"{name}.embed{suffix}_{own}", model, at, planner)
+        inputs[other] = planner.owners[f"{embedded}_{own}"]
+    similar = f"{name}_similar{suffix}"
     planner.add(
-        f"{corpus.address}.dedup{suffix}",
-        DedupSemantic(above=float(method.above)),
-        at=_place(corpus, suffix),
+        f"{name}.compare{suffix}",
+        CompareEmbeddings(above=float(method.above)),
+        at=at,
         inputs=inputs,
+        outputs={"similar": Output(table=similar, columns=SIMILAR, doc="Pairs, and the cosine of their embeddings.")},
+    )
+    _cluster(f"{name}.dedup{suffix}", "semantic", method.above, similar, clusters, at, planner)
+
+
+def _embed(
+    documents: str, table: str, address: str, model: str, at: Span, planner: Planner, left: Sequence[str] = ()
+) -> None:
+    planner.add(
+        address,
+        EmbedDocuments(),
+        at=at,
+        inputs={"documents": planner.owners[documents], "model": model}
+        | {f"gone_{number}": planner.owners[gone] for number, gone in enumerate(left)},
+        outputs={"embeddings": Output(table=table, columns=EMBEDDINGS, doc="What a model makes of the documents.")},
+    )
+
+
+def _cluster(
+    address: str,
+    method: Literal["minhash", "semantic"],
+    threshold: Decimal,
+    similar: str,
+    clusters: str,
+    at: Span,
+    planner: Planner,
+) -> None:
+    planner.add(
+        address,
+        ClusterDocuments(method=method, threshold=float(threshold)),
+        at=at,
+        inputs={"similar": planner.owners[similar]},
         outputs={"clusters": Output(table=clusters, columns=CLUSTERS, doc="Documents that are alike.")},
     )
 

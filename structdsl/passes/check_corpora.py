@@ -9,13 +9,13 @@ from sqlglot import exp
 
 from structdsl.apart import corpora_behind
 from structdsl.diagnostics import Label, did_you_mean, nearest, respelling
-from structdsl.lineage import MEASURED_ROLES, TEXT_ROLES, bpe_corpora
+from structdsl.lineage import MEASURED_ROLES, TEXT_ROLES, asked_only, bpe_corpora
 from structdsl.passes.finding import Finding
 from structdsl.passes.patterns import wrong_pattern, wrong_replacement
 from structdsl.passes.places import call_span, item_span, key_span, taken_out
 from structdsl.promised import MESSAGES, PROMISED, converses, maker_of, signals_of
 from structdsl.schema.chunking import Chunking, Tokens
-from structdsl.schema.cleaning import Lines, Minhash, Quality, Regex
+from structdsl.schema.cleaning import Lines, Minhash, Quality, Regex, Semantic
 from structdsl.schema.corpus import Corpus, Derived
 from structdsl.schema.model import Bpe
 from structdsl.signals import rules
@@ -138,6 +138,15 @@ def lines_are_cut_out_of_prose(unit: Unit) -> Iterator[Finding]:
                 message = f"`lines` changes texts, and a row of role {corpus.values.role} is more than its text"
                 helps = ("`exact` and `minhash` take whole rows out",)
                 yield Finding("E0403", message, call_span(corpus, "dedup", index), "has no use here", helps=helps)
+
+
+def documents_are_embedded_by_weights(unit: Unit) -> Iterator[Finding]:
+    for corpus in unit.of_kind("corpus"):
+        for index, method in enumerate(corpus.values.dedup):
+            if isinstance(method, Semantic) and asked_only(unit.blocks[method.model]):
+                message = f"`{method.model}` is a server, and shows no hidden states"
+                helps = ("name a model with weights: `source = path(…)` or `hf(…)`",)
+                yield Finding("E0718", message, call_span(corpus, "dedup", index), "an endpoint", helps=helps)
 
 
 def against_is_something_else(unit: Unit) -> Iterator[Finding]:

@@ -25,6 +25,7 @@ CHECKS: tuple[Callable[[Unit], Iterator[Finding]], ...] = (
     check_corpora.redaction_patterns_work,
     check_corpora.bundles_see_their_signals,
     check_corpora.lines_are_cut_out_of_prose,
+    check_corpora.documents_are_embedded_by_weights,
     check_corpora.against_is_something_else,
     check_corpora.corpora_form_no_circle,
     check_corpora.derived_corpora_say_how,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import os
@@ -11,11 +12,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from transformers.models.auto.modeling_auto import AutoModelForCausalLM
+from transformers.models.auto.modeling_auto import AutoModel, AutoModelForCausalLM
 from transformers.utils import logging
 
-from structdsl.plan import ClosedBook
-from structdsl_runtime.evaluation import generate, likelihood
+from structdsl.plan import ClosedBook, EmbedDocuments
+from structdsl_runtime.evaluation import embedding, generate, likelihood
 from structdsl_runtime.pretrained import code_files
 from structdsl_runtime.text import tokens
 from structdsl_runtime.text.chat import Asked
@@ -47,6 +48,10 @@ class Share:
 def evaluate(job: EvaluateJob, reporter: Share) -> None:
     """Go through this process's items of a job."""
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    if isinstance(job.arguments, EmbedDocuments):
+        with job.items.open(encoding="utf-8") as stream:
+            embed(job.model, (json.loads(line) for line in reporter.of(stream)), reporter)
+        return
     model, tokenizer = load(job.model), tokens.load(job.model)
     reference = load(job.reference) if job.reference is not None else None
     with job.items.open(encoding="utf-8") as stream:
@@ -97,13 +102,25 @@ def score(model: Any, reference: Any | None, tokenizer: tokens.Tokenizer, items:
             reporter.emit("item", number=first + number, nats=nats, tokens=count)
 
 
-def load(folder: Path) -> Any:
+def embed(folder: Path, items: Items, reporter: Share) -> None:
+    """Events `item`: number, embedding, as the bytes of its 32-bit floats in base64."""
+    model = load(folder, AutoModel)
+    engine = embedding.windowed(tokens.load(folder).engine, model.config, folder)
+    for first in itertools.count(0, POOL):
+        texts = [item["text"] for item in itertools.islice(items, POOL)]
+        if not texts:
+            return
+        for number, vector in enumerate(embedding.embeddings(model, engine, texts)):
+            reporter.emit("item", number=first + number, embedding=base64.b64encode(vector.tobytes()).decode())
+
+
+def load(folder: Path, kind: Any = AutoModelForCausalLM) -> Any:
     """The model on the GPU in bf16 where there is one, else on the CPU in fp32.
 
     Attention is SDPA where the architecture has it, else plain (eager), as transformers chooses: here texts are alone.
     """
     gpu = torch.cuda.is_available()
-    model: Any = AutoModelForCausalLM.from_pretrained(
+    model: Any = kind.from_pretrained(
         folder,
         dtype=torch.bfloat16 if gpu else torch.float32,
         trust_remote_code=bool(code_files(folder)),

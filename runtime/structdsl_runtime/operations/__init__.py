@@ -12,6 +12,7 @@ from structdsl_runtime.operations.count_tokens import count_tokens
 from structdsl_runtime.operations.decontaminate import decontaminate
 from structdsl_runtime.operations.dedup_documents import cluster_documents, compare_documents, sign_documents
 from structdsl_runtime.operations.dedup_lines import dedup_lines, number_lines
+from structdsl_runtime.operations.embed_documents import compare_embeddings, embed_documents
 from structdsl_runtime.operations.evaluate import closed_book, divergence, perplexity
 from structdsl_runtime.operations.fixture import fixture
 from structdsl_runtime.operations.identify_language import identify_language
@@ -57,6 +58,8 @@ OPERATIONS: dict[str, Function] = {
     "sign_documents": sign_documents,
     "compare_documents": compare_documents,
     "cluster_documents": cluster_documents,
+    "embed_documents": embed_documents,
+    "compare_embeddings": compare_embeddings,
     "number_lines": number_lines,
     "dedup_lines": dedup_lines,
     "chunk_sections": chunk_sections,

@@ -12,7 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from structdsl.plan import ClosedBook, Divergence, Perplexity
+from structdsl.plan import ClosedBook, Divergence, EmbedDocuments, Perplexity
+from structdsl.plan.operations.evaluation import Asked
 from structdsl_runtime.evaluation.questions import Item, chats, item_of, prompts
 from structdsl_runtime.evaluation.scoring import exact_match, parse
 from structdsl_runtime.machine import gpus, processors
@@ -42,7 +43,7 @@ def closed_book(arguments: ClosedBook, inputs: Inputs, outputs: Outputs, context
         found[event["number"]] = event["output"], event["tokens"]
         context.progress(len(found), len(items), "questions")
 
-    _run(arguments, inputs, context, (asdict(question) for question in asked), record)
+    ask(arguments, inputs, context, (asdict(question) for question in asked), record)
     with outputs.table("items") as table:
         for number, item in enumerate(items):
             output, count = found[number]
@@ -132,7 +133,7 @@ def _documents(
         found[event["number"]] = event["nats"], event["tokens"]
         context.progress(len(found), total, "documents")
 
-    _run(arguments, inputs, context, documents(), record, reference)
+    ask(arguments, inputs, context, documents(), record, reference)
     with outputs.table("items") as table:
         for number, (item, size) in enumerate(known):
             nats, count = found[number]
@@ -148,7 +149,7 @@ def losses(texts: Iterable[str], inputs: Inputs, context: Context, *, total: int
         context.progress(len(found), total, unit)
 
     asked = Perplexity(model=context.address, task=context.address)
-    _run(asked, inputs, context, ({"text": text} for text in texts), record)
+    ask(asked, inputs, context, ({"text": text} for text in texts), record)
     return [found[number] for number in range(len(found))]
 
 
@@ -170,15 +171,18 @@ def _text_item(
     )
 
 
-def _run(
-    arguments: ClosedBook | Perplexity | Divergence,
+def ask(
+    arguments: ClosedBook | Perplexity | Divergence | EmbedDocuments,
     inputs: Inputs,
     context: Context,
     items: Iterable[dict[str, Any]],
     record: Callable[[dict[str, Any]], None],
     reference: Path | None = None,
 ) -> None:
-    """Have a worker go through `items`; nothing is started where there are none."""
+    """Have a worker go through `items` with the folder `model`; nothing is started where there are none.
+
+    Raises Fault E0805 where the worker died.
+    """
     path = context.scratch / "items.jsonl"
     with path.open("w", encoding="utf-8") as stream:
         count = sum(stream.write(json.dumps(item, ensure_ascii=False) + "\n") > 0 for item in items)
@@ -201,15 +205,16 @@ def _run(
         if event.pop("event") == "item":
             record(event)
 
-    nodes = arguments.nodes if context.lead is not None and is_spread(arguments) and count >= arguments.nodes else 1
-    each = min(arguments.processes // nodes, count // nodes, gpus() or processors())  # any number finds the same
+    placed = arguments if isinstance(arguments, Asked) else Asked(model=context.address, task=context.address)
+    nodes = placed.nodes if context.lead is not None and is_spread(placed) and count >= placed.nodes else 1
+    each = min(placed.processes // nodes, count // nodes, gpus() or processors())  # any number finds the same
     launch(
         WORKER,
         described,
         events,
         processes=nodes * each,
         nodes=nodes,
-        launcher=arguments.launcher if nodes > 1 else None,
+        launcher=placed.launcher if nodes > 1 else None,
         context=context,
         on_event=on_event,
     )

@@ -232,6 +232,10 @@ def _end(engine: tokenizers.Tokenizer, settings: dict[str, Any], folder: Path, s
         first = end[0] if isinstance(end, list) and end else end
         if isinstance(first, int):
             return first
+    alone = engine.encode("a", add_special_tokens=False).ids
+    full = engine.encode("a", add_special_tokens=True).ids
+    if full[-1:] != alone[-1:]:
+        return full[-1]  # what the tokenizer's own template puts behind a text, as those of encoders do
     raise Fault(
         "E0711",
         "tokenizer has no end-of-text token",

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from structdsl.plan.operations import CacheTeacher, ClosedBook, Divergence, Perplexity, Train
+from structdsl.plan.operations import CacheTeacher, ClosedBook, Divergence, EmbedDocuments, Perplexity, Train
 
 
 class Job(BaseModel):
@@ -47,6 +47,6 @@ class TeacherJob(Job):
 
 
 class EvaluateJob(Job):
-    arguments: Annotated[ClosedBook | Perplexity | Divergence, Field(discriminator="op")]
+    arguments: Annotated[ClosedBook | Perplexity | Divergence | EmbedDocuments, Field(discriminator="op")]
     items: Path  # JSON lines
     reference: Path | None = None  # Hugging Face folder of whose predictions a divergence is from

@@ -14,11 +14,12 @@ from structdsl.plan.operations.data import (
     ChunkTokens,
     ClusterDocuments,
     CompareDocuments,
+    CompareEmbeddings,
     CountTokens,
     Decontaminate,
     DedupLines,
-    DedupSemantic,
     EmbedChunks,
+    EmbedDocuments,
     Fixture,
     GroupByCohesion,
     IdentifyLanguage,
@@ -104,9 +105,10 @@ Operation = Annotated[
     | NumberLines
     | ClusterDocuments
     | CompareDocuments
+    | CompareEmbeddings
     | SignDocuments
-    | DedupSemantic
     | EmbedChunks
+    | EmbedDocuments
     | GroupByCohesion
     | IdentifyLanguage
     | MeasureSignals
@@ -152,14 +154,15 @@ __all__ = [
     "ClosedBook",
     "ClusterDocuments",
     "CompareDocuments",
+    "CompareEmbeddings",
     "CountTokens",
     "Decontaminate",
     "DedupLines",
-    "DedupSemantic",
     "Distill",
     "Divergence",
     "Dpo",
     "EmbedChunks",
+    "EmbedDocuments",
     "Endpoint",
     "FetchModel",
     "FetchTokenizer",

@@ -134,12 +134,19 @@ class ClusterDocuments(Arguments):
     threshold: float  # the least similarity that connects
 
 
-class DedupSemantic(Arguments):
-    """Clusters of documents whose embeddings are alike."""
+class EmbedDocuments(Arguments):
+    """The embedding of each document that has not left: the mean of a model's last hidden states, of length 1."""
 
-    op: Literal["dedup_semantic"] = "dedup_semantic"
+    op: Literal["embed_documents"] = "embed_documents"
     version: Literal[1] = 1
-    above: float  # cosine similarity
+
+
+class CompareEmbeddings(Arguments):
+    """Pairs of documents whose embeddings are alike: the likest other of each, and what connects all that are."""
+
+    op: Literal["compare_embeddings"] = "compare_embeddings"
+    version: Literal[1] = 1
+    above: float  # the least cosine similarity
 
 
 class NumberLines(Arguments):
