@@ -15,7 +15,10 @@ TEXTS = {
     "old": {"o": TIDE + " ", "p": "0 1 2 3 4 5 6 7 8 9" * 4},
 }
 SPEC = """language 1
-model encoder {{ source = scratch(hidden = 32, layers = 1, heads = 2), tokenizer = bpe(vocab = 300, over = [corpus.old]) }}
+model encoder {{
+  source    = scratch(hidden = 32, layers = 1, heads = 2)
+  tokenizer = bpe(vocab = 300, over = [corpus.old])
+}}
 corpus old {{ source = files("old.jsonl"), role = replay }}
 corpus web {{
   source = files("web.jsonl"), role = replay, keep = sql "n_chars > 10"
