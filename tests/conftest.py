@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
+
+settings.register_profile("house", deadline=None)  # a test that is slow once, on a busy machine, is not wrong
+settings.load_profile("house")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
