@@ -16,9 +16,13 @@ def shingles(texts: Texts, n: int) -> tuple[Hashes, Numbers]:
     found = hashed(texts)
     counts = np.where(found.lengths >= n, found.lengths - n + 1, np.minimum(found.lengths, 1))
     starts = np.concatenate((np.zeros(1, np.int64), np.cumsum(counts)))
-    at = np.repeat(found.starts[:-1] - starts[:-1], counts) + np.arange(int(starts[-1]))
-    whole = runs(found.words, n)
-    made = whole[np.minimum(at, len(whole) - 1)] if len(whole) else np.zeros(len(at), np.uint64)
+    whole = np.zeros(len(found.words), np.uint64)
+    made = runs(found.words, n)
+    whole[: len(made)] = made
+    begins = np.ones(len(whole), np.bool_)
+    for back in range(1, n):
+        begins[found.starts[1:][found.lengths > back] - back] = False
+    made = whole[begins]
     few = np.flatnonzero((found.lengths > 0) & (found.lengths < n))
     made[starts[few]] = all_words(found, few)
     return made, starts

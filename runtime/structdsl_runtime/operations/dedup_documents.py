@@ -31,19 +31,23 @@ def sign_documents(arguments: SignDocuments, inputs: Inputs, outputs: Outputs, c
     batch: Any
     with outputs.table("signatures") as table:
         for batch in inputs.batches("documents", columns="doc_id, text"):
-            for first, texts in blocks(batch["text"]):
+            counts, digested, signed = [], [], []
+            for _, texts in blocks(batch["text"]):
                 found, starts = shingles(texts, arguments.ngram)
-                signed: Any = pa.FixedSizeListArray.from_arrays(pa.array(signatures(found, starts, k).ravel()), k)
-                table.write(
-                    pa.table(
-                        {
-                            "doc_id": batch["doc_id"].slice(first, len(texts)),
-                            "n_shingles": pa.array(np.diff(starts)),
-                            "digest": pa.array(digests(found, starts)),
-                            "signature": signed,
-                        }
-                    )
+                counts.append(np.diff(starts))
+                digested.append(digests(found, starts))
+                signed.append(signatures(found, starts, k).ravel())
+            numbers: Any = pa.FixedSizeListArray.from_arrays(pa.array(np.concatenate(signed)), k)
+            table.write(
+                pa.table(
+                    {
+                        "doc_id": batch["doc_id"],
+                        "n_shingles": pa.array(np.concatenate(counts)),
+                        "digest": pa.array(np.concatenate(digested)),
+                        "signature": numbers,
+                    }
                 )
+            )
             done += batch.num_rows
             context.progress(done, None, "documents")
 

@@ -24,7 +24,7 @@ _SPACE: Final = 32
 _BASE: Final = 0x9E3779B97F4A7C15  # odd, and with its bits spread
 _MASKS: Final = np.array([(1 << 8 * size) - 1 for size in range(9)], np.uint64)
 _LONG: Final = 1024  # bytes, from which on a stretch is worth a call of its own
-BLOCK: Final = 1 << 22  # bytes of text looked at together: what is made of them stays near the processor
+BLOCK: Final = 1 << 19  # bytes of text looked at together: what is made of them stays in the cache of a processor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,24 +69,22 @@ def hashed(texts: Texts) -> Hashed:
     ends, buffer = offsets_of(array), array.buffers()[2]
     data = np.frombuffer(buffer, np.uint8)[int(ends[0]) : int(ends[-1])] if buffer else np.empty(0, np.uint8)
     ends -= ends[0]
-    if not len(data):
-        nothing = np.empty(0, np.int64)
-        return Hashed(
-            words=np.empty(0, np.uint64), starts=np.zeros(len(ends), np.int64), data=data, begin=nothing, size=nothing
-        )
-    inside = data != _SPACE
-    opens, closes = inside.copy(), inside.copy()
-    opens[1:] &= ~inside[:-1]
-    closes[:-1] &= ~inside[1:]
-    begins = ends[:-1][ends[:-1] < len(data)]
-    opens[begins] |= inside[begins]
-    lasts = ends[1:][ends[1:] > 0] - 1
-    closes[lasts] |= inside[lasts]
-    begin = np.flatnonzero(opens)
-    size = np.flatnonzero(closes) + 1 - begin
+    begin, end = _stretches(data != _SPACE, ends)
+    size = end - begin
     return Hashed(
         words=numbers_of(data, begin, size), starts=np.searchsorted(begin, ends), data=data, begin=begin, size=size
     )
+
+
+def _stretches(inside: npt.NDArray[np.bool_], ends: Numbers) -> tuple[Numbers, Numbers]:
+    """Where stretches that are inside begin and end; none goes on beyond the end of a text."""
+    around = np.zeros(len(inside) + 2, np.bool_)
+    around[1:-1] = inside
+    turns = np.flatnonzero(around[1:] != around[:-1])
+    touching = np.repeat(np.unique(ends[around[ends] & around[ends + 1]]), 2)  # one ends where another begins
+    if len(touching):
+        turns = np.insert(turns, np.searchsorted(turns, touching), touching)
+    return turns[::2], turns[1::2]
 
 
 def numbered(texts: Texts) -> Hashes:
@@ -101,11 +99,13 @@ def numbers_of(data: Bytes, begin: Numbers, size: Numbers) -> Hashes:
     padded = np.zeros(len(data) + 8, np.uint8)
     padded[: len(data)] = data
     eights = np.ndarray((len(data) + 1,), "<u8", padded, strides=(1,))
-    made = mixed((eights[begin] & _MASKS[np.minimum(size, 8)]) + size.astype(np.uint64))
-    for number in np.flatnonzero(size > _LONG).tolist():
+    made = mixed((eights[begin] & _MASKS.take(np.minimum(size, 8))) + size.astype(np.uint64))
+    longer = np.flatnonzero(size > 8)
+    very = size[longer] > _LONG
+    for number in longer[very].tolist():
         whole = data[begin[number] : begin[number] + size[number]]
         made[number] = int.from_bytes(hashlib.blake2b(whole.tobytes(), digest_size=8).digest(), "little")
-    longer = np.flatnonzero((size > 8) & (size <= _LONG))
+    longer = longer[~very]
     at = 8
     while len(longer):
         left = size[longer] - at

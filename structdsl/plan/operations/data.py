@@ -110,7 +110,7 @@ class SignDocuments(Arguments):
     partition: ClassVar[Partition] = Rows(input="documents")
 
     op: Literal["sign_documents"] = "sign_documents"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     ngram: int  # words
     permutations: int  # numbers of a signature
 
