@@ -24,6 +24,8 @@ Signatures = npt.NDArray[np.uint32]
 _ROUNDS: Final = 6
 _EMPTY: Final = 0xFFFFFFFF
 _STEP: Final = 0x9E3779B97F4A7C15
+_HALF: Final = np.uint64(32)  # bits of a hash
+_LOWER: Final = np.uint64(0xFFFFFFFF)
 _TOGETHER: Final = 1 << 16  # hashes made together of what few shingles left empty
 
 
@@ -34,10 +36,10 @@ def signatures(shingles: Hashes, starts: Numbers, k: int) -> Signatures:
     flat = made.reshape(-1)
     rows, members = np.flatnonzero(counts), shingles
     for number in range(_ROUNDS):
-        bins, values = _halves(members, number)
-        cells = bins.astype(np.int64)
-        cells *= k
-        cells >>= 32
+        places, values = _halves(members, number)
+        places *= np.uint64(k)
+        places >>= _HALF
+        cells = places.view(np.int64)
         cells += np.repeat(rows * k, counts[rows])
         if number:
             still = flat[cells] == _EMPTY
@@ -58,12 +60,12 @@ def digests(shingles: Hashes, starts: Numbers) -> Hashes:
     return sums[starts[1:]] - sums[starts[:-1]]
 
 
-def _halves(shingles: Hashes, number: int) -> tuple[Signatures, Signatures]:
+def _halves(shingles: Hashes, number: int) -> tuple[Hashes, Signatures]:
     """What says the bin of each shingle in a round, and what it is worth there; a hash serves for two rounds."""
     step = np.uint64(number // 2 * _STEP % (1 << 64))
     hashes = mixed(shingles + step) if step else shingles
-    upper, lower = (hashes >> np.uint64(32)).astype(np.uint32), hashes.astype(np.uint32)
-    return (lower, upper) if number % 2 else (upper, lower)
+    upper = hashes >> _HALF
+    return (hashes & _LOWER, upper.astype(np.uint32)) if number % 2 else (upper, hashes.astype(np.uint32))
 
 
 def _once(members: Hashes, owner: Numbers, texts: int) -> tuple[Hashes, Numbers]:
@@ -87,7 +89,7 @@ def _fill(made: Signatures, rows: Numbers, members: Hashes, starts: Numbers) -> 
         here, size = slice(first, end), sizes[first:end]
         begin = before[first:end] - before[first]
         at = np.repeat(starts[which[here]] - begin, size) + np.arange(int(size.sum()))
-        hashes = mixed(members[at] + np.repeat(seeds[bins[here]], size)) >> np.uint64(32)
+        hashes = mixed(members[at] + np.repeat(seeds[bins[here]], size)) >> _HALF
         least = np.minimum(np.minimum.reduceat(hashes, begin), np.uint64(_EMPTY - 1))
         made[rows[which[here]], bins[here]] = least.astype(np.uint32)
         first = end

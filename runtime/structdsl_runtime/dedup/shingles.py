@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from structdsl_runtime.text.hashed import Hashes, all_words, hashed, runs
-from structdsl_runtime.text.words import Numbers, Texts
+from structdsl_runtime.text.hashed import Hashed, Hashes, all_words, runs
+from structdsl_runtime.text.words import Numbers
 
 
-def shingles(texts: Texts, n: int) -> tuple[Hashes, Numbers]:
+def shingles(found: Hashed, n: int) -> tuple[Hashes, Numbers]:
     """The shingles of all texts, with repetitions, and where those of each begin (one more than there are texts)."""
-    found = hashed(texts)
     counts = np.where(found.lengths >= n, found.lengths - n + 1, np.minimum(found.lengths, 1))
     starts = np.concatenate((np.zeros(1, np.int64), np.cumsum(counts)))
     whole = np.zeros(len(found.words), np.uint64)

@@ -19,7 +19,7 @@ from structdsl_runtime.dedup.names import Names
 from structdsl_runtime.dedup.shingles import shingles
 from structdsl_runtime.dedup.similarity import Sets
 from structdsl_runtime.operation import Context, Inputs, Outputs
-from structdsl_runtime.text.hashed import blocks
+from structdsl_runtime.text.hashed import hashed_blocks
 
 pc: Any = compute  # its stubs know neither every array nor every result
 _PAIRS: Final = 1 << 16  # read at a time
@@ -32,8 +32,8 @@ def sign_documents(arguments: SignDocuments, inputs: Inputs, outputs: Outputs, c
     with outputs.table("signatures") as table:
         for batch in inputs.batches("documents", columns="doc_id, text"):
             counts, digested, signed = [], [], []
-            for _, texts in blocks(batch["text"]):
-                found, starts = shingles(texts, arguments.ngram)
+            for _, words in hashed_blocks(batch["text"]):
+                found, starts = shingles(words, arguments.ngram)
                 counts.append(np.diff(starts))
                 digested.append(digests(found, starts))
                 signed.append(signatures(found, starts, k).ravel())
@@ -107,7 +107,7 @@ def _read(names: Names, name: str, n: int, sets: Sets, inputs: Inputs) -> Any:
         chosen = batch["text"].filter(pa.array(there))
         if not len(chosen):
             continue
-        numbers = [sets.add(*shingles(texts, n)) for _, texts in blocks(chosen)]
+        numbers = [sets.add(*shingles(words, n)) for _, words in hashed_blocks(chosen)]
         places[found[there]] = np.concatenate(numbers)
     return places
 

@@ -11,7 +11,8 @@ from pyarrow import compute
 from structdsl.plan import DedupLines, NumberLines
 from structdsl_runtime.dedup.lines import cut, lines
 from structdsl_runtime.operation import Context, Inputs, Outputs, TableWriter
-from structdsl_runtime.text.hashed import Hashes, blocks
+from structdsl_runtime.text.hashed import Hashes
+from structdsl_runtime.text.words import blocks
 
 pc: Any = compute  # its stubs know neither every array nor every result
 

@@ -11,20 +11,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+from pyarrow import compute
 
-from structdsl_runtime.text.words import Bytes, Numbers, Texts, folded, offsets_of, strings
+from structdsl_runtime.text.words import Bytes, Numbers, Texts, folded, folded_blocks, offsets_of, strings
 
+pc: Any = compute  # its stubs know neither every array nor every result
 Hashes = npt.NDArray[np.uint64]
 
 _SPACE: Final = 32
 _BASE: Final = 0x9E3779B97F4A7C15  # odd, and with its bits spread
 _MASKS: Final = np.array([(1 << 8 * size) - 1 for size in range(9)], np.uint64)
 _LONG: Final = 1024  # bytes, from which on a stretch is worth a call of its own
-BLOCK: Final = 1 << 19  # bytes of text looked at together: what is made of them stays in the cache of a processor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,39 +54,33 @@ class Hashed:
         return " ".join(self.strings(np.arange(first, first + count)).to_pylist())
 
 
-def blocks(texts: Texts) -> Iterator[tuple[int, Texts]]:
-    """Neighbouring texts of about `BLOCK` bytes together, each block with the number of its first text."""
-    offsets = offsets_of(texts)
-    first = 0
-    while first < len(texts):
-        end = int(np.searchsorted(offsets, int(offsets[first]) + BLOCK, side="right")) - 1
-        end = min(max(end, first + 1), len(texts))
-        yield first, texts.slice(first, end - first)
-        first = end
-
-
 def hashed(texts: Texts) -> Hashed:
     """The words of each text, as `words` finds them, by their numbers."""
-    array = folded(texts)
-    ends, buffer = offsets_of(array), array.buffers()[2]
-    data = np.frombuffer(buffer, np.uint8)[int(ends[0]) : int(ends[-1])] if buffer else np.empty(0, np.uint8)
-    ends -= ends[0]
-    begin, end = _stretches(data != _SPACE, ends)
-    size = end - begin
+    return _hashed(folded(texts))
+
+
+def hashed_blocks(texts: Texts) -> Iterator[tuple[int, Hashed]]:
+    """The words of the texts of each block, with the number of its first text."""
+    return ((first, _hashed(block)) for first, block in folded_blocks(texts))
+
+
+def _hashed(texts: Texts) -> Hashed:
+    """Of folded texts; a space between two keeps the last word of one and the first of the next apart."""
+    count = len(texts)
+    joined = pc.binary_join(pa.ListArray.from_arrays(pa.array([0, count], pa.int32()), texts), " ")
+    data = np.frombuffer(joined.buffers()[2] or b"", np.uint8)
+    ends = offsets_of(texts) + np.arange(count + 1)
+    inside = np.zeros(len(data) + 2, np.bool_)
+    np.not_equal(data, _SPACE, out=inside[1:-1])
+    turns = np.flatnonzero(inside[1:] != inside[:-1])
+    begin, size = turns[::2], turns[1::2] - turns[::2]
     return Hashed(
-        words=numbers_of(data, begin, size), starts=np.searchsorted(begin, ends), data=data, begin=begin, size=size
+        words=numbers_of(data, begin, size),
+        starts=np.searchsorted(begin, ends - ends[0]),
+        data=data,
+        begin=begin,
+        size=size,
     )
-
-
-def _stretches(inside: npt.NDArray[np.bool_], ends: Numbers) -> tuple[Numbers, Numbers]:
-    """Where stretches that are inside begin and end; none goes on beyond the end of a text."""
-    around = np.zeros(len(inside) + 2, np.bool_)
-    around[1:-1] = inside
-    turns = np.flatnonzero(around[1:] != around[:-1])
-    touching = np.repeat(np.unique(ends[around[ends] & around[ends + 1]]), 2)  # one ends where another begins
-    if len(touching):
-        turns = np.insert(turns, np.searchsorted(turns, touching), touching)
-    return turns[::2], turns[1::2]
 
 
 def numbered(texts: Texts) -> Hashes:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import compute
 
-from structdsl_runtime.text.hashed import Hashed, Hashes, all_words, blocks, hashed, numbered, runs, within
+from structdsl_runtime.text.hashed import Hashed, Hashes, all_words, hashed, hashed_blocks, numbered, runs, within
 from structdsl_runtime.text.words import Numbers, Texts, words
 
 pc: Any = compute  # its stubs know neither every array nor every result
@@ -111,8 +111,7 @@ class Overlap:
 
         A run that several items have is shown with the first of them.
         """
-        for before, part in blocks(texts.cast(pa.string())) if self._tables else ():
-            found = hashed(part)
+        for before, found in hashed_blocks(texts.cast(pa.string())) if self._tables else ():
             at = within(found.starts, self._n)
             at, item = self._verified(found, at, self._hash(found.words, at))
             text = np.searchsorted(found.starts, at, side="right") - 1
@@ -123,8 +122,7 @@ class Overlap:
 
     def questions(self, texts: Texts) -> Iterator[Hit]:
         """Texts that are, word by word, a question with fewer than n words."""
-        for before, part in blocks(texts.cast(pa.string())) if self._short else ():
-            found = hashed(part)
+        for before, found in hashed_blocks(texts.cast(pa.string())) if self._short else ():
             few = np.flatnonzero((found.lengths > 0) & (found.lengths < self._n))
             for number in few[np.isin(all_words(found, few), self._short_hashes)].tolist():
                 run = found.text(int(found.starts[number]), int(found.lengths[number]))

@@ -7,6 +7,7 @@ each character is a word of its own.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -22,10 +23,13 @@ Texts = Any
 Bytes = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.int64]
 
+BLOCK: Final = 1 << 19  # bytes of text looked at together: what is made of them stays in the cache of a processor
 _BETWEEN: Final = r"[^\pL\pM\pN]+"
 _UNSPACED: Final = r"([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]\pM*)"
 _ASCII: Final = bytes(ord(chr(byte).lower()) if byte < 128 and chr(byte).isalnum() else 32 for byte in range(256))
 _LEAD: Final = 0xC0  # the least byte that a character of more than one begins with
+_TOGETHER: Final = 1 << 24  # bytes whose odd texts are folded together
+_NOTHING: Final = np.zeros(0, np.int64)
 _GONE: Final = 0  # stands for a byte that is taken out
 _CODES: Final = 0x20000  # code points that may be folded in place are below this, and in one of
 _FOLDED: Final = ((0x80, 0x3000), (0xAC00, 0xD7B0), (0xFB00, 0x10000), (0x1F000, 0x1FB00))
@@ -49,32 +53,67 @@ class Words:
         return joined
 
 
+def blocks(texts: Texts, size: int = BLOCK) -> Iterator[tuple[int, Texts]]:
+    """Neighbouring texts of about `size` bytes together, each block with the number of its first text."""
+    offsets = offsets_of(texts)
+    first = 0
+    while first < len(texts):
+        end = int(np.searchsorted(offsets, int(offsets[first]) + size, side="right")) - 1
+        end = min(max(end, first + 1), len(texts))
+        yield first, texts.slice(first, end - first)
+        first = end
+
+
 def words(texts: Texts) -> Words:
     """The words of each text, in order; those of a missing text are none."""
     return _without_empty(pc.ascii_split_whitespace(folded(texts)))
 
 
 def folded(texts: Texts) -> Texts:
-    """Each text as its words, with one space or more between them, and perhaps before and behind.
+    """Each text as its words, with one space or more between them, and perhaps before and behind."""
+    return pa.concat_arrays([block for _, block in folded_blocks(texts)] or [pa.array([], pa.string())])
 
-    What takes no more bytes when it is folded is written over what it was, in a copy of the whole array; texts with
-    anything else (marks, scripts without spaces, what grows when it is folded) go through regular expressions.
+
+def folded_blocks(texts: Texts) -> Iterator[tuple[int, Texts]]:
+    """The texts of each block, `folded`, with the number of the first of them.
+
+    What takes no more bytes when it is folded is written over what it was, in a copy of the whole block; texts with
+    anything else (marks, scripts without spaces, what grows when it is folded) go through regular expressions, those
+    of many blocks together, for these are compiled anew each time.
     """
-    texts = pc.fill_null(texts.cast(pa.string()), "")
+    texts = texts.cast(pa.string())
+    if texts.null_count:
+        texts = pc.fill_null(texts, "")
+    for before, several in blocks(texts, _TOGETHER):
+        found = [(first, *_fold(block)) for first, block in blocks(several)]
+        hard = np.concatenate([_NOTHING, *(first + numbers for first, _, numbers in found)])
+        others = _of_any(several.take(pa.array(hard))) if len(hard) else several.slice(0, 0)
+        done = 0
+        for first, plain, numbers in found:
+            yield before + first, _spliced(plain, numbers, others.slice(done, len(numbers))) if len(numbers) else plain
+            done += len(numbers)
+
+
+def _spliced(texts: Texts, numbers: Numbers, others: Texts) -> Texts:
+    """The texts, with others in the place of those of these numbers."""
+    pieces, begin = [], 0
+    for place, number in enumerate(numbers.tolist()):
+        pieces += [texts.slice(begin, number - begin), others.slice(place, 1)]
+        begin = number + 1
+    return pa.concat_arrays([*pieces, texts.slice(begin)])
+
+
+def _fold(texts: Texts) -> tuple[Texts, Numbers]:
+    """The texts, and which of them are not folded by this."""
     ends, data = offsets_of(texts), texts.buffers()[2]
     first, last = int(ends[0]), int(ends[-1])
-    raw = data.slice(first, last - first).to_pybytes() if last > first else b""
-    read, made = np.frombuffer(raw, np.uint8), np.frombuffer(bytearray(raw.translate(_ASCII)), np.uint8)
+    raw = bytearray(data.slice(first, last - first) if last > first else b"")
+    read, made = np.frombuffer(raw, np.uint8), np.frombuffer(raw.translate(_ASCII), np.uint8)
     ends -= first
     if not (read >= _LEAD).any():
-        return strings(made, ends)
+        return strings(made, ends), _NOTHING
     hard, made, ends = _fold_others(read, made, ends)
-    plain = strings(made, ends)
-    if not len(hard):
-        return plain
-    place = np.arange(len(texts))
-    place[hard] = len(texts) + np.arange(len(hard))
-    return pa.concat_arrays([plain, _of_any(texts.take(pa.array(hard)))]).take(pa.array(place))
+    return strings(made, ends), hard
 
 
 def _fold_others(read: Bytes, made: Bytes, ends: Numbers) -> tuple[Numbers, Bytes, Numbers]:
@@ -97,7 +136,8 @@ def _fold_others(read: Bytes, made: Bytes, ends: Numbers) -> tuple[Numbers, Byte
         made[lead[there] + place] = foldings.bytes[code[there], place]
     gone = np.flatnonzero(made == _GONE)
     if len(gone):
-        made, ends = np.delete(made, gone), ends - np.searchsorted(gone, ends)
+        left = made.tobytes().replace(bytes([_GONE]), b"")
+        made, ends = np.frombuffer(left, np.uint8), ends - np.searchsorted(gone, ends)
     return hard, made, ends
 
 

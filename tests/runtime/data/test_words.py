@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from structdsl_runtime.text.hashed import blocks, hashed, numbered, runs, within
-from structdsl_runtime.text.words import words
+from structdsl_runtime.text.hashed import hashed, hashed_blocks, numbered, runs, within
+from structdsl_runtime.text.words import blocks, words
 
 UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
 TEXTS = st.lists(
@@ -88,3 +88,17 @@ def test_blocks_are_all_texts_in_order() -> None:
     assert [text for _, part in found for text in part] == texts.to_pylist()[1:]
     assert [first for first, _ in found] == np.cumsum([0, *(len(part) for _, part in found)])[:-1].tolist()
     assert len(found) > 1
+
+
+def test_the_words_of_blocks_are_those_of_each_text() -> None:
+    """Texts of every kind, more than a block of them, touching one another without a space."""
+    several = ["a" * 40, "é" * 20, "½ e\u0301", "", "急性 b", None, "plain words", "²" * 9] * 6000
+    texts = pa.array(several, pa.string())
+    alone = {text: words(pa.array([text], pa.string())).flat.to_pylist() for text in several[:8]}
+    found = list(hashed_blocks(texts.slice(3)))
+    assert len(found) > 1
+    for first, block in found:
+        spelt = block.strings(np.arange(len(block.words))).to_pylist()
+        parts = [spelt[a:b] for a, b in zip(block.starts.tolist(), block.starts[1:].tolist(), strict=False)]
+        assert parts == [alone[text] for text in several[3 + first : 3 + first + len(parts)]]
+    assert sum(len(block.lengths) for _, block in found) == len(several) - 3
