@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 
 import sqlglot
 from sqlglot import exp
@@ -15,7 +17,7 @@ from sqlglot import exp
 from structdsl import sql
 from structdsl.apart import held_apart
 from structdsl.lineage import TEXT_ROLES, chunking
-from structdsl.lower.dedup import dedup, gone
+from structdsl.lower.dedup import dedup, staying
 from structdsl.lower.keep import keep
 from structdsl.lower.planner import Planner
 from structdsl.lower.read import corpus_columns
@@ -128,11 +130,9 @@ def _documents(corpus: Declaration, table: str, part: str, made: Progress, plann
     """A view or table of whole documents: those that stayed so far, or those of them that are held out."""
     promised = corpus_columns(corpus, planner)
     names = [column.name for column in promised]
-    relations: dict[str, sql.Relation] = {"documents": made.documents, "counts": made.counts}
+    relations: dict[str, sql.Relation] = {"documents": staying(made.documents, made.gone), "counts": made.counts}
     reads = [made.documents, made.counts, *made.gone]
-    template = "heldout" if part == "heldout" else "documents_kept" if made.gone else "documents"
-    if made.gone or part == "heldout":
-        relations["gone" if part == "heldout" else "verdicts"] = gone(made.gone)
+    template = "heldout" if part == "heldout" else "documents"
     text = sql.fill(template, relations, columns=[exp.column(c) for c in names if c != "doc_id"], **_literals(holes))
     license_ = corpus.values.license
     planner.select(
@@ -183,8 +183,10 @@ def _dropped(corpus: Declaration, made: Progress, planner: Planner) -> None:
 
 def _accounted(corpus: Declaration, made: Progress, planner: Planner) -> Guard:
     """Every document that was read is kept, held out or dropped, and none of them twice."""
-    relations = {"documents": made.documents, "kept": corpus.address, "gone": gone(made.gone)}
-    text = sql.fill("unaccounted", relations, corpus=corpus.address)
+    relations = {"documents": made.documents, "kept": corpus.address}
+    counts = [exp.select("count(*)").from_(sql.table(table)).subquery() for table in made.gone]
+    gone = reduce(add, counts) if counts else 0
+    text = sql.fill("unaccounted", relations, corpus=corpus.address, gone=gone)
     return Guard(code="E0522", sql=text, helps=(), place=planner.place(corpus.block.head))
 
 

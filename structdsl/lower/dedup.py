@@ -43,19 +43,35 @@ from structdsl.unit import Declaration
 if TYPE_CHECKING:
     from structdsl.lower.corpus import Progress
 
-_NO_LINES: Final = sql.Part("SELECT NULL :: UBIGINT[] AS lines WHERE FALSE")
+_OF_ONE: Final = {
+    "document": sql.condition("doc_id"),
+    "columns": [sql.condition(column) for column in ("document AS doc_id", "other", "CAST(NULL AS VARCHAR) AS corpus")],
+    "wanted": sql.condition("document <> other"),
+}
+_OF_SEVERAL: Final = {
+    "document": sql.condition("{'own': corpus = '', 'corpus': corpus, 'doc_id': doc_id}"),
+    "columns": [
+        sql.condition(column)
+        for column in ("document.doc_id AS doc_id", "other.doc_id AS other", "nullif(other.corpus, '') AS corpus")
+    ],
+    "wanted": sql.condition("document.own AND document <> other"),
+}
+"""How `duplicates_candidates` names documents: by their ids, or with the corpus; what is not ours comes first."""
 
 CROWD: Final = 32
 """So many documents that share a band are all compared with one another; of more, each with a few next to it."""
 
 
-def gone(tables: Sequence[str]) -> sql.Relation:
-    """The `doc_id` of all who have left."""
-    if len(tables) == 1:
-        return tables[0]
-    if not tables:
-        return sql.tree("nothing_gone", {})
-    return sql.union([exp.select("doc_id").from_(sql.table(table)) for table in tables])
+def staying(table: str, gone: Sequence[str]) -> sql.Relation:
+    """The rows of a table whose documents are in none of the tables of those who left."""
+    return _columns(table, gone, "*") if gone else table
+
+
+def _columns(table: str, gone: Sequence[str], *columns: str) -> exp.Query:
+    query = exp.select(*columns).from_(sql.table(table))
+    for left in gone:
+        query = query.join(sql.table(left), using=["doc_id"], join_type="anti")
+    return query
 
 
 def dedup(corpus: Declaration, made: Progress, tokenizer: str | None, planner: Planner) -> None:
@@ -106,7 +122,7 @@ def _place(corpus: Declaration, suffix: str) -> Span:
 
 def _exact(corpus: Declaration, method: Exact, clusters: str, suffix: str, made: Progress, planner: Planner) -> None:
     template = "duplicates_exact_against" if method.against else "duplicates_exact"
-    relations: dict[str, sql.Relation] = {"documents": made.documents, "gone": gone(made.gone)}
+    relations = {"documents": staying(made.documents, made.gone)}
     if method.against:
         relations["others"] = sql.union(
             [exp.select("corpus", "doc_id", "text").from_(sql.table(other)) for other in method.against]
@@ -137,14 +153,16 @@ def _minhash(
         _sign(other, others[other], address, method, at, planner)
     candidates, similar = f"{name}_candidates{suffix}", f"{name}_similar{suffix}"
     template = "duplicates_candidates"
-    relations: dict[str, sql.Relation] = {
-        "signatures": signed,
-        "gone": gone(made.gone),
-        "others": _signed_by_others(others),
-    }
+    signatures = _with_others(signed, made.gone, others) if others else staying(signed, made.gone)
     planner.select(
         f"{name}.candidates{suffix}",
-        sql.fill(template, relations, width=method.permutations // method.bands, crowd=CROWD),
+        sql.fill(
+            template,
+            {"signatures": signatures},
+            width=method.permutations // method.bands,
+            crowd=CROWD,
+            **(_OF_SEVERAL if others else _OF_ONE),
+        ),
         candidates,
         CANDIDATES,
         at=at,
@@ -172,17 +190,13 @@ def _sign(documents: str, table: str, address: str, method: Minhash, at: Span, p
     )
 
 
-def _signed_by_others(tables: Mapping[str, str]) -> sql.Relation:
-    if not tables:
-        return sql.tree("nothing_signed", {})
-    return sql.union(
-        [
-            exp.select(
-                "doc_id", exp.alias_(exp.convert(name.partition(".")[2]), "corpus"), "digest", "n_shingles", "signature"
-            ).from_(sql.table(table))
-            for name, table in tables.items()
-        ]
+def _with_others(signed: str, gone: Sequence[str], others: Mapping[str, str]) -> sql.Relation:
+    """Signatures of documents that stay and of those of other corpora, each with the name of its corpus; '' is ours."""
+    columns = ("doc_id", "digest", "n_shingles", "signature")
+    elsewhere = (
+        _columns(table, (), *columns, f"'{name.partition('.')[2]}' AS corpus") for name, table in others.items()
     )
+    return sql.union([_columns(signed, gone, *columns, "'' AS corpus"), *elsewhere])
 
 
 def _semantic(
@@ -251,11 +265,12 @@ def _lines(
     for other, table in zip(method.against, others, strict=True):
         _number(other, table, f"{name}.number{suffix}_{other.partition('.')[2]}", at, planner)
     repeated, template = f"{name}_repeated{suffix}", "lines_repeated"
-    counted = sql.union([exp.select("lines").from_(sql.table(table)) for table in others] or [_NO_LINES])
-    relations: dict[str, sql.Relation] = {"numbered": numbered, "gone": gone(made.gone), "others": counted}
+    counted = staying(numbered, made.gone)
+    if others:
+        counted = sql.union([_columns(numbered, made.gone, "lines"), *(_columns(each, (), "lines") for each in others)])
     planner.select(
         f"{name}.repeated{suffix}",
-        sql.fill(template, relations, at_least=method.at_least),
+        sql.fill(template, {"numbered": counted}, at_least=method.at_least),
         repeated,
         REPEATED,
         at=at,
@@ -276,10 +291,9 @@ def _lines(
             "emptied": Output(table=f"{emptied}_all", columns=DROPPED, doc="Documents of which nothing is left."),
         },
     )
-    relations = {"emptied": f"{emptied}_all", "gone": gone(made.gone)}
     planner.select(
         f"{name}.emptied{suffix}",
-        sql.fill("emptied", relations),
+        sql.fill("emptied", {"emptied": staying(f"{emptied}_all", made.gone)}),
         emptied,
         DROPPED,
         at=at,

@@ -89,10 +89,15 @@ def _rule(rule: str, bundle: str) -> Condition:
 
 
 def _reason(reasons: list[str]) -> exp.Expr:
-    """What is said of a document by the first condition that it fails."""
-    if len(set(reasons)) == 1:
-        return exp.Literal.string(reasons[0])
-    return exp.func("list_extract", exp.convert(reasons), exp.column("first"))
+    """What is said of a document by the first condition that it fails; neighbours that say the same are one case."""
+    ends = [number for number in range(1, len(reasons)) if reasons[number] != reasons[number - 1]]
+    last = exp.Literal.string(reasons[-1])
+    if not ends:
+        return last
+    cases = exp.Case(default=last)
+    for end in ends:
+        cases = cases.when(f"first <= {end}", exp.Literal.string(reasons[end - 1]))
+    return cases
 
 
 def _counted(counts: str, signals: str, used: frozenset[str]) -> exp.Query:

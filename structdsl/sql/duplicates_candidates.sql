@@ -1,15 +1,10 @@
 -- Pairs of documents that may be alike: those with the same shingles, and those whose signatures share a band.
 WITH signed AS (
-  SELECT doc_id, '' AS corpus, digest, signature
+  SELECT digest, signature, :document AS document
   FROM signatures
-  ANTI JOIN gone USING (doc_id)
-  WHERE n_shingles > 0
-  UNION ALL
-  SELECT doc_id, corpus, digest, signature
-  FROM others
   WHERE n_shingles > 0
 ), firsts AS (
-  SELECT digest, min({'own': corpus = '', 'corpus': corpus, 'doc_id': doc_id}) AS first
+  SELECT digest, min(document) AS document
   FROM signed
   GROUP BY digest
 ), banded AS (
@@ -50,16 +45,16 @@ WITH signed AS (
   )
   WHERE digest <> other
 ), pairs AS (
-  SELECT {'own': signed.corpus = '', 'corpus': signed.corpus, 'doc_id': signed.doc_id} AS one, firsts.first AS another, TRUE AS same
+  SELECT signed.document, firsts.document AS other, TRUE AS same
   FROM signed
   JOIN firsts USING (digest)
   UNION ALL
-  SELECT greatest(one.first, another.first) AS one, least(one.first, another.first) AS another, FALSE AS same
+  SELECT greatest(one.document, another.document) AS document, least(one.document, another.document) AS other, FALSE AS same
   FROM alike
   JOIN firsts AS one USING (digest)
   JOIN firsts AS another ON alike.other = another.digest
 )
-SELECT one.doc_id AS doc_id, another.doc_id AS other, nullif(another.corpus, '') AS corpus, same
+SELECT ALL :columns, same
 FROM pairs
-WHERE one.own AND one <> another
+WHERE :wanted
 ORDER BY ALL

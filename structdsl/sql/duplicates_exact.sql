@@ -2,7 +2,6 @@
 WITH staying AS (
   SELECT doc_id, md5_number(text) AS digest
   FROM documents
-  ANTI JOIN gone USING (doc_id)
 ), repeated AS (
   SELECT digest, min(doc_id) AS cluster_id
   FROM staying

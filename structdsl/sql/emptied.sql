@@ -1,4 +1,3 @@
 -- Documents of which nothing is left without the lines that many repeat.
 SELECT doc_id, source, step, reason, evidence
 FROM emptied
-ANTI JOIN gone USING (doc_id)

@@ -2,5 +2,4 @@
 SELECT doc_id, :columns
 FROM documents
 JOIN counts USING (doc_id)
-ANTI JOIN gone USING (doc_id)
 WHERE md5_number_lower(:salt || '/' || doc_id) / 18446744073709551616.0 < :share

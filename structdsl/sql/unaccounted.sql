@@ -3,7 +3,7 @@ WITH counted AS (
   SELECT
     (SELECT count(*) FROM documents) AS n_read,
     (SELECT count(*) FROM kept) AS n_kept,
-    (SELECT count(*) FROM gone) AS n_gone
+    :gone AS n_gone
 )
 SELECT format('of {:d} documents of `{}`, {:d} are kept and {:d} held out or dropped', n_read, :corpus, n_kept, n_gone) AS message
 FROM counted

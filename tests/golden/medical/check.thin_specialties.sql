@@ -1,6 +1,6 @@
 -- checks.thin_specialties · table of step check.thin_specialties
 -- The rows that fail.
--- medical.adapt:210 · recipe 4c9b98d0314d
+-- medical.adapt:210 · recipe 4a46849fd276
 SELECT
   specialty,
   COUNT(*) AS n

@@ -1,5 +1,0 @@
--- The documents that stayed.
-SELECT doc_id, :columns
-FROM documents
-JOIN counts USING (doc_id)
-ANTI JOIN verdicts USING (doc_id)

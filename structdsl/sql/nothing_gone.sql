@@ -1,3 +1,0 @@
--- No document has left yet.
-SELECT NULL :: VARCHAR AS doc_id
-WHERE FALSE
