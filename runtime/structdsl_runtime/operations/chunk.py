@@ -2,92 +2,121 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pyarrow as pa
 
 from structdsl.plan import Chunk
-from structdsl_runtime.operation import Context, Inputs, Outputs, TableWriter
+from structdsl_runtime.operation import Context, Inputs, Outputs
 from structdsl_runtime.text import tokens
-from structdsl_runtime.text.chunking import Chunked, chunk_documents, titles_above
+from structdsl_runtime.text.chunking import Chunked, chunk_documents
+from structdsl_runtime.text.hashed import blocks
+from structdsl_runtime.text.spans import Spans, of_arrow
 from structdsl_runtime.text.windows import Count
+from structdsl_runtime.text.words import Numbers
 
-_BATCH: Final = 4 << 20  # characters that are cut and counted together
-
-
-Cut = Callable[[Sequence[str], Count], list[Chunked]]
-"""Texts, and what counts their tokens, into the chunks and headings of each."""
+Cut = Callable[[Spans, Count, Numbers | None], Chunked]
+"""Texts, what counts their tokens, and those of each where they are known, into chunks."""
 
 
 def chunk(arguments: Chunk, inputs: Inputs, outputs: Outputs, context: Context) -> None:
     """Chunks of at most `max_tokens` tokens; raises Fault E0710 where one character has more."""
     cap = arguments.max_tokens
-    cut_documents(lambda texts, count: chunk_documents(texts, cap=cap, count=count), inputs, outputs, context)
+    cut_documents(
+        lambda texts, count, known: chunk_documents(texts, cap=cap, count=count, known=known), inputs, outputs, context
+    )
 
 
 def cut_documents(cut: Cut, inputs: Inputs, outputs: Outputs, context: Context) -> None:
-    """The documents of the inputs, cut in this way; both outputs written."""
-    count = tokens.estimate
+    """The documents of the inputs, cut in this way; both outputs written.
+
+    With a tokenizer, `n_tokens` of a document are those that it makes of its text.
+    """
+    count, columns = tokens.estimate, "doc_id, corpus, text"
     if "tokenizer" in inputs.names():
         count = tokens.load_fast(inputs, "documents", ("text",), "doc_id", context).count_batch
+        columns += ", n_tokens"
     total, done = inputs.count("documents"), 0
     with outputs.table("chunks") as chunks, outputs.table("headings") as headings:
-        for documents in _batches(inputs):
-            found = cut([document["text"] for document in documents], count)
-            for document, chunked in zip(documents, found, strict=True):
-                _write_headings(document, chunked, headings)
-                _write_chunks(document, chunked, chunks)
-            done += len(documents)
+        for documents in _groups(inputs, columns):
+            texts = of_arrow(documents["text"])
+            known = documents["n_tokens"].to_numpy() if "n_tokens" in documents.schema.names else None
+            found = cut(texts, count, known)
+            ids = _heading_ids(documents, texts, found)
+            headings.write(_headings(documents, texts, found, ids))
+            chunks.write(_chunks(documents, texts, found, ids))
+            done += documents.num_rows
             context.progress(done, total, "documents")
 
 
-def heading_id(document: dict[str, Any], start: int) -> str:
+def _groups(inputs: Inputs, columns: str) -> Iterator[pa.RecordBatch]:
+    """Documents of some megabytes together."""
+    for batch in inputs.batches("documents", columns=columns):
+        for first, texts in blocks(batch["text"]):
+            yield batch.slice(first, len(texts))
+
+
+def _heading_ids(documents: pa.RecordBatch, texts: Spans, found: Chunked) -> list[str]:
     """Documents name their headings by where they begin, so that text below one never renames another above."""
-    return f"{document['corpus']}/{document['doc_id']}@{start}"
+    names = _names(documents)
+    headings = found.layout.headings
+    starts = found.layout.starts - texts.starts[headings.texts]
+    return [f"{names[text]}@{start}" for text, start in zip(headings.texts, starts.tolist(), strict=True)]
 
 
-def _batches(inputs: Inputs) -> Iterator[list[dict[str, Any]]]:
-    """Documents in groups of about `_BATCH` characters."""
-    group: list[dict[str, Any]] = []
-    size = 0
-    for document in inputs.rows("documents", columns="doc_id, corpus, text"):
-        group.append(document)
-        size += len(document["text"])
-        if size >= _BATCH:
-            yield group
-            group, size = [], 0
-    if group:
-        yield group
+def _names(documents: pa.RecordBatch) -> list[str]:
+    pairs = zip(documents["corpus"].to_pylist(), documents["doc_id"].to_pylist(), strict=True)
+    return [f"{corpus}/{doc_id}" for corpus, doc_id in pairs]
 
 
-def _write_headings(document: dict[str, Any], chunked: Chunked, headings: TableWriter) -> None:
-    doc_id = document["doc_id"]
-    for position, heading in enumerate(chunked.headings):
-        parent = None if heading.parent is None else heading_id(document, chunked.headings[heading.parent].start)
-        headings.row(
-            heading_id=heading_id(document, heading.start),
-            doc_id=doc_id,
-            corpus=document["corpus"],
-            parent_id=parent,
-            level=heading.level,
-            title=heading.title,
-            position=position,
-            start_byte=heading.start,
-        )
+def _headings(documents: pa.RecordBatch, texts: Spans, found: Chunked, ids: list[str]) -> pa.Table:
+    headings = found.layout.headings
+    own = np.array(headings.texts, np.int64)
+    return pa.table(
+        {
+            "heading_id": pa.array(ids, pa.string()),
+            "doc_id": documents["doc_id"].take(own),
+            "corpus": documents["corpus"].take(own),
+            "parent_id": pa.array([None if above is None else ids[above] for above in headings.parents], pa.string()),
+            "level": pa.array(headings.levels, pa.int32()),
+            "title": pa.array(headings.titles, pa.string()),
+            "position": pa.array(_positions(own)),
+            "start_byte": pa.array(found.layout.starts - texts.starts[own]),
+        }
+    )
 
 
-def _write_chunks(document: dict[str, Any], chunked: Chunked, chunks: TableWriter) -> None:
-    doc_id = document["doc_id"]
-    for position, part in enumerate(chunked.chunks):
-        above = None if part.heading is None else heading_id(document, chunked.headings[part.heading].start)
-        chunks.row(
-            chunk_id=f"{document['corpus']}/{doc_id}#{position:04d}",
-            doc_id=doc_id,
-            corpus=document["corpus"],
-            position=position,
-            text=part.text,
-            n_tokens=part.tokens,
-            heading_path=titles_above(chunked.headings, part.heading),
-            heading_id=above,
-            start_byte=part.start,
-            end_byte=part.end,
-        )
+def _chunks(documents: pa.RecordBatch, texts: Spans, found: Chunked, ids: list[str]) -> pa.Table:
+    own = texts.holding(found.chunks.starts)
+    positions, names = _positions(own), _names(documents)
+    above = np.where(found.above < 0, len(ids), found.above)
+    numbered = zip(own.tolist(), positions.tolist(), strict=True)
+    return pa.table(
+        {
+            "chunk_id": pa.array([f"{names[text]}#{position:04d}" for text, position in numbered], pa.string()),
+            "doc_id": documents["doc_id"].take(own),
+            "corpus": documents["corpus"].take(own),
+            "position": pa.array(positions),
+            "text": found.chunks.to_arrow(),
+            "n_tokens": pa.array(found.tokens),
+            "heading_path": pa.array([*_paths(found), []], pa.list_(pa.string())).take(above),
+            "heading_id": pa.array([*ids, None], pa.string()).take(above),
+            "start_byte": pa.array(found.chunks.starts - texts.starts[own]),
+            "end_byte": pa.array(found.chunks.ends - texts.starts[own]),
+        }
+    )
+
+
+def _paths(found: Chunked) -> list[list[str]]:
+    """Titles from the outermost heading down to each one."""
+    headings = found.layout.headings
+    paths: list[list[str]] = []
+    for title, above in zip(headings.titles, headings.parents, strict=True):
+        paths.append([title] if above is None else [*paths[above], title])
+    return paths
+
+
+def _positions(own: Numbers) -> Numbers:
+    """Which each is of its document, for documents in order."""
+    return np.arange(len(own)) - np.searchsorted(own, own)

@@ -12,5 +12,8 @@ def chunk_sections(arguments: ChunkSections, inputs: Inputs, outputs: Outputs, c
     """Chunks of at most `max_tokens` tokens; raises Fault E0710 where one character has more."""
     cap = arguments.max_tokens
     cut_documents(
-        lambda texts, count: chunk_documents(texts, cap=cap, count=count, even=True), inputs, outputs, context
+        lambda texts, count, known: chunk_documents(texts, cap=cap, count=count, known=known, even=True),
+        inputs,
+        outputs,
+        context,
     )

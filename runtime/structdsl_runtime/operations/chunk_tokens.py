@@ -12,5 +12,5 @@ def chunk_tokens(arguments: ChunkTokens, inputs: Inputs, outputs: Outputs, conte
     """Windows of at most `max_tokens` tokens; raises Fault E0710 where one character has more."""
     cap, overlap = arguments.max_tokens, arguments.overlap
     cut_documents(
-        lambda texts, count: window_documents(texts, cap=cap, overlap=overlap, count=count), inputs, outputs, context
+        lambda texts, count, _: window_documents(texts, cap=cap, overlap=overlap, count=count), inputs, outputs, context
     )

@@ -15,6 +15,7 @@ from typing import Final
 _ATX: Final = re.compile(r" {0,3}(#{1,6})[ \t]+(\S.*?)(?:[ \t]+#+)?[ \t]*\n?\Z")
 _FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})(.*)", re.DOTALL)
 
+_SIGNS: Final = re.compile(r"[\[`<*_\\]")  # no markup is without one of these
 _MARKUP: Final = (
     (re.compile(r"!?\[([^\]\[]*)\]\([^()]*\)"), r"\1"),  # links and images keep their words
     (re.compile(r"(`+)(.+?)\1"), r"\2"),
@@ -41,7 +42,7 @@ def blocks(text: str) -> Iterator[Block]:
     full = gap = False  # whether it has a line that is not blank, and a blank line after that
     fence = ""
     for line in _lines(text):
-        inside, fence = fence, _fence_after(line, fence)
+        inside, fence = fence, fence_after(line, fence)
         found = None if inside or fence else atx(line)
         blank = not inside and not line.strip()
         if full and not blank and (gap or heading or found):
@@ -65,10 +66,21 @@ def atx(line: str) -> tuple[int, str] | None:
     return len(match[1]), plain(match[2])
 
 
+def fence_after(line: str, fence: str) -> str:
+    """The fence that is open after this line ("" where none is)."""
+    match = _FENCE.match(line)
+    if match is None:
+        return fence
+    if not fence:
+        return "" if match[1][0] == "`" and "`" in match[2] else match[1]
+    closes = match[1][0] == fence[0] and len(match[1]) >= len(fence) and not match[2].strip()
+    return "" if closes else fence
+
+
 def plain(title: str) -> str:
     """A title without its markup, on one line: `**A *b*** [c](d)` is `A b c`."""
     stripped = title
-    for pattern, words in _MARKUP:
+    for pattern, words in _MARKUP if _SIGNS.search(title) else ():
         stripped = pattern.sub(words, stripped)
     return " ".join(stripped.split()) or " ".join(title.split())
 
@@ -94,17 +106,6 @@ def _lines(text: str) -> list[str]:
     r"""Lines with their `\n`; unlike `str.splitlines`, form feeds and Unicode separators do not end a line."""
     lines = text.split("\n")
     return [line + "\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
-
-
-def _fence_after(line: str, fence: str) -> str:
-    """The fence that is open after this line ("" where none is)."""
-    match = _FENCE.match(line)
-    if match is None:
-        return fence
-    if not fence:
-        return "" if match[1][0] == "`" and "`" in match[2] else match[1]
-    closes = match[1][0] == fence[0] and len(match[1]) >= len(fence) and not match[2].strip()
-    return "" if closes else fence
 
 
 def _block(lines: list[str], heading: tuple[int, str] | None) -> Block:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +21,7 @@ from structdsl_runtime.operation import Context, Fault, Inputs
 from structdsl_runtime.pretrained import SAVE_TOKENIZER, code_files, read_json, unusable
 from structdsl_runtime.text import engines
 from structdsl_runtime.text.ragged import Ids, Ragged, joined, starts
+from structdsl_runtime.text.spans import Spans
 
 _TOGETHER: Final = 1 << 24  # characters that an engine is given at once
 
@@ -43,9 +44,9 @@ class Tokenizer:
         """Ids of each text, with nothing added, as lists: for few texts."""
         return [ids.tolist() for ids in self.encode_flat(texts).lists()]
 
-    def count_batch(self, texts: Sequence[str]) -> list[int]:
+    def count_batch(self, texts: Iterable[str]) -> list[int]:
         """Number of ids of each text, with nothing added."""
-        counts: list[int] = self.encode_flat(texts).sizes.tolist()
+        counts: list[int] = self.encode_flat(list(texts)).sizes.tolist()
         return counts
 
     def find_specials(self, text: str) -> Iterator[tuple[int, str]]:
@@ -119,9 +120,10 @@ def apart(prompt: str, response: str, marks: Sequence[int]) -> tuple[tuple[str, 
     )
 
 
-def estimate(texts: Sequence[str]) -> list[int]:
+def estimate(texts: Iterable[str]) -> list[int]:
     """Counts where no tokenizer is named: four bytes of UTF-8 are taken for a token."""
-    return [-(-len(text.encode()) // 4) for text in texts]
+    sizes = texts.sizes.tolist() if isinstance(texts, Spans) else [len(text.encode()) for text in texts]
+    return [-(-size // 4) for size in sizes]
 
 
 def load(folder: Path, shown: str | None = None) -> Tokenizer:

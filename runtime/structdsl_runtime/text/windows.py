@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, chain, repeat
 from typing import Final
 
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.text.sentences import UNSPACED
 
-Count = Callable[[Sequence[str]], Sequence[int]]
+Count = Callable[[Iterable[str]], Sequence[int]]
 """Tokens of each text."""
 
 Span = tuple[int, int, int]

@@ -234,12 +234,15 @@ class View(Arguments):
 
 
 class Chunk(Arguments):
-    """Documents cut at headings and paragraphs; outputs the chunks and the headings."""
+    """Documents cut at headings and paragraphs; outputs the chunks and the headings.
+
+    Since version 3 a section within the cap is never cut, though its paragraphs one by one have more tokens than that.
+    """
 
     partition: ClassVar[Partition] = Rows(input="documents")
 
     op: Literal["chunk"] = "chunk"
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     max_tokens: int
 
 
@@ -255,12 +258,15 @@ class ChunkTokens(Arguments):
 
 
 class ChunkSections(Arguments):
-    """Documents cut at headings alone; outputs the chunks and the headings."""
+    """Documents cut at headings alone; outputs the chunks and the headings.
+
+    Since version 2 a section within the cap is never cut, though its paragraphs one by one have more tokens than that.
+    """
 
     partition: ClassVar[Partition] = Rows(input="documents")
 
     op: Literal["chunk_sections"] = "chunk_sections"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     max_tokens: int
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from structdsl.plan import BuildOutline, Chunk, CountTokens, LoadTokenizer, ReadFiles, TrainTokenizer
@@ -15,9 +17,10 @@ from structdsl_runtime.operations.chunk import chunk
 from structdsl_runtime.operations.count_tokens import count_tokens
 from structdsl_runtime.operations.read_files import read_files
 from structdsl_runtime.operations.tokenizer import load_tokenizer, train_tokenizer
-from structdsl_runtime.text import tokens
-from structdsl_runtime.text.chunking import Chunked, chunk_documents
+from structdsl_runtime.text import layout, tokens
+from structdsl_runtime.text.chunking import chunk_documents
 from structdsl_runtime.text.markdown import blocks
+from tests.runtime.data.plain_chunks import Made, parts_of, plainly
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,8 +44,32 @@ PIECES = [
 DOCUMENTS = st.lists(st.sampled_from(PIECES), min_size=1).map("\n".join)
 
 
-def cut(text: str, cap: int, tokenizer: tokens.Tokenizer) -> Chunked:
-    return chunk_documents([text], cap=cap, count=tokenizer.count_batch)[0]
+ODD = [
+    *("  ", "\t", "\r", "\x0c", "\x1c", "\x85", "\xa0", "\u3000", "\u2028", " \u2003\r", "\u200b", "\u3002"),
+    *("~~~~", " ```py", "   ~~~ x", "``` `", "    ```", "    # no", "   # **A** ##", "#", "#\xa0", "## #", "\xa0# A"),
+    *("# A\r", "\u3000x\u3002", "x\u3000"),
+]
+MARKDOWN = st.lists(st.sampled_from(PIECES + ODD), max_size=12).flatmap(
+    lambda lines: st.sampled_from(["\n", "\n\n", "\r\n"]).map(lambda end: end.join(lines))
+)
+
+
+def cut(text: str, cap: int, tokenizer: tokens.Tokenizer) -> Made:
+    return parts_of([text], chunk_documents, cap=cap, count=tokenizer.count_batch)[0]
+
+
+@settings(max_examples=400)
+@given(texts=st.lists(MARKDOWN | st.text("#`~ \n\r\u3000ax.", max_size=30), max_size=4), data=st.data())
+def test_the_quick_way_is_the_plain_way(tokenizer: tokens.Tokenizer, texts: list[str], data: st.DataObject) -> None:
+    count = data.draw(st.sampled_from([tokens.estimate, tokenizer.count_batch]))
+    cap, even = data.draw(st.integers(4, 40)), data.draw(st.booleans())
+    known = data.draw(st.sampled_from([None, np.array(count(texts), np.int64)]))
+    quick = parts_of(texts, chunk_documents, cap=cap, count=count, even=even, known=known)
+    assert quick == [plainly(text, cap=cap, count=count, even=even) for text in texts]
+
+
+def test_white_space_is_all_that_python_strips() -> None:
+    assert {chr(code).encode() for code in range(sys.maxunicode + 1) if chr(code).isspace()} == set(layout.WHITE)
 
 
 @given(text=DOCUMENTS, cap=st.integers(4, 60))
@@ -99,7 +126,7 @@ def test_a_character_above_the_cap(tokenizer: tokens.Tokenizer) -> None:
 
 def test_the_tables(run: Workshop, world: str) -> None:
     documents = [{"doc_id": "a/b.md", "corpus": "notes", "text": world}]
-    made = run(chunk, Chunk(max_tokens=50), {"documents": documents, "tokenizer": run.tokenizer})
+    made = run(chunk, Chunk(max_tokens=50), {"documents": run.counted(documents), "tokenizer": run.tokenizer})
     chunks, headings = made["chunks"].to_pylist(), made["headings"].to_pylist()
     assert [row["title"] for row in headings] == [
         "Fish keeping",
@@ -135,7 +162,7 @@ def outline(run: Workshop, texts: dict[str, str], *, root: str, depth: int = 3, 
     documents = [
         {"doc_id": name, "corpus": "c", "text": text, "title": title, "source": name} for name, text in texts.items()
     ]
-    made = run(chunk, Chunk(max_tokens=99), {"documents": documents, "tokenizer": run.tokenizer})
+    made = run(chunk, Chunk(max_tokens=99), {"documents": run.counted(documents), "tokenizer": run.tokenizer})
     arguments = BuildOutline.model_validate({"root": root, "depth": depth, "titles": [("c", "The Book")]})
     return run(build_outline, arguments, {"c": documents, "c_headings": made["headings"]})["nodes"].to_pylist()
 
@@ -230,7 +257,7 @@ def test_loading_a_tokenizer(run: Workshop) -> None:
 def test_a_textbook(run: Workshop, books: Path) -> None:
     pattern = f"{books}/microbiology/*.md"
     documents = run(read_files, ReadFiles(corpus="c", role="domain", pattern=pattern))["documents"]
-    made = run(chunk, Chunk(max_tokens=512), {"documents": documents, "tokenizer": run.tokenizer})
+    made = run(chunk, Chunk(max_tokens=512), {"documents": run.counted(documents), "tokenizer": run.tokenizer})
     texts = {row["doc_id"]: row["text"] for row in documents.to_pylist()}
     chunks, headings = made["chunks"].to_pylist(), made["headings"].to_pylist()
     for doc_id, text in texts.items():

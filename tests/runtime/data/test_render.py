@@ -35,7 +35,7 @@ def rows_of(run: Workshop, texts: dict[str, str], root: str, epochs: int = 1, ca
     documents = [
         {"doc_id": name, "corpus": "c", "text": text, "title": None, "source": name} for name, text in texts.items()
     ]
-    made = run(chunk, Chunk(max_tokens=cap), {"documents": documents, "tokenizer": run.tokenizer})
+    made = run(chunk, Chunk(max_tokens=cap), {"documents": run.counted(documents), "tokenizer": run.tokenizer})
     arguments = BuildOutline.model_validate({"root": root, "depth": 3, "titles": [("c", "The Book")]})
     nodes = run(build_outline, arguments, {"c": documents, "c_headings": made["headings"]})["nodes"].to_pylist()
     roots = {node["doc_id"]: node["node_id"] for node in nodes if node["parent_id"] is None}

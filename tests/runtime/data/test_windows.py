@@ -15,10 +15,11 @@ from structdsl_runtime.operations.chunk_sections import chunk_sections
 from structdsl_runtime.operations.chunk_tokens import chunk_tokens
 from structdsl_runtime.text import tokens
 from structdsl_runtime.text.chunking import chunk_documents, window_documents
+from tests.runtime.data.plain_chunks import parts_of
 from tests.runtime.data.test_chunk import DOCUMENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from tests.runtime.data.workshop import Workshop
 
@@ -26,7 +27,7 @@ TEXTS = st.lists(DOCUMENTS | st.text(max_size=90), min_size=1, max_size=3)
 SHARES = st.sampled_from([0, 1, 2, 4])
 
 
-def words(texts: Sequence[str]) -> list[int]:
+def words(texts: Iterable[str]) -> list[int]:
     """Words for tokens."""
     return [len(text.split()) for text in texts]
 
@@ -35,7 +36,7 @@ def words(texts: Sequence[str]) -> list[int]:
 @given(texts=TEXTS, cap=st.integers(4, 60), share=SHARES)
 def test_windows_cover_the_text(tokenizer: tokens.Tokenizer, texts: list[str], cap: int, share: int) -> None:
     overlap = cap * share // 5
-    made = window_documents(texts, cap=cap, overlap=overlap, count=tokenizer.count_batch)
+    made = parts_of(texts, window_documents, cap=cap, overlap=overlap, count=tokenizer.count_batch)
     for text, document in zip(texts, made, strict=True):
         data, parts = text.encode(), document.chunks
         assert all(data[part.start : part.end].decode() == part.text != "" for part in parts)
@@ -49,8 +50,8 @@ def test_windows_cover_the_text(tokenizer: tokens.Tokenizer, texts: list[str], c
 
 def test_windows_are_full_and_overlap_by_what_is_asked(tokenizer: tokens.Tokenizer, world: str) -> None:
     text = world * 5
-    [plain] = window_documents([text], cap=100, overlap=0, count=tokenizer.count_batch)
-    [lapped] = window_documents([text], cap=100, overlap=25, count=tokenizer.count_batch)
+    [plain] = parts_of([text], window_documents, cap=100, overlap=0, count=tokenizer.count_batch)
+    [lapped] = parts_of([text], window_documents, cap=100, overlap=25, count=tokenizer.count_batch)
     assert min(part.tokens for part in plain.chunks[:-1]) > 90
     repeated = [text.encode()[b.start : a.end].decode() for a, b in pairwise(lapped.chunks)]
     counts = tokenizer.count_batch(repeated)
@@ -60,13 +61,13 @@ def test_windows_are_full_and_overlap_by_what_is_asked(tokenizer: tokens.Tokeniz
 
 
 def test_windows_of_a_script_without_spaces_are_full(tokenizer: tokens.Tokenizer) -> None:
-    [made] = window_documents(["水と魚の世界" * 40], cap=60, overlap=0, count=tokenizer.count_batch)
+    [made] = parts_of(["水と魚の世界" * 40], window_documents, cap=60, overlap=0, count=tokenizer.count_batch)
     assert min(part.tokens for part in made.chunks[:-1]) > 50
 
 
 def test_a_window_is_below_the_heading_at_which_it_begins() -> None:
     text = "before\n\n# A\n\n## B\n\nfirst second third\n\n# C\n\nlast"
-    [made] = window_documents([text], cap=3, overlap=0, count=words)
+    [made] = parts_of([text], window_documents, cap=3, overlap=0, count=words)
     assert len(made.chunks) > 3
     for part in made.chunks:
         title = made.headings[part.heading].title if part.heading is not None else None
@@ -77,7 +78,7 @@ def test_a_window_is_below_the_heading_at_which_it_begins() -> None:
 @given(text=DOCUMENTS, cap=st.integers(4, 60))
 def test_sections_are_the_text(tokenizer: tokens.Tokenizer, text: str, cap: int) -> None:
     [made], [filled] = (
-        chunk_documents([text], cap=cap, count=tokenizer.count_batch, even=even) for even in (True, False)
+        parts_of([text], chunk_documents, cap=cap, count=tokenizer.count_batch, even=even) for even in (True, False)
     )
     assert "".join(part.text for part in made.chunks) == text
     assert all(part.text for part in made.chunks)
@@ -89,10 +90,18 @@ def test_sections_are_the_text(tokenizer: tokens.Tokenizer, text: str, cap: int)
 def test_a_section_that_is_too_long_is_cut_evenly() -> None:
     text = "# A\n\n" + "\n\n".join(["one two three."] * 9) + "\n\n# B\n\nwhole\n\nsection"
     sizes = {
-        even: [part.tokens for part in chunk_documents([text], cap=20, count=words, even=even)[0].chunks]
+        even: [part.tokens for part in parts_of([text], chunk_documents, cap=20, count=words, even=even)[0].chunks]
         for even in (True, False)
     }
     assert sizes == {False: [20, 9, 4], True: [14, 15, 4]}
+
+
+def test_packing_evenly_ends_where_texts_have_more_tokens_than_their_parts() -> None:
+    def count(texts: Iterable[str]) -> list[int]:
+        return [len(text.split()) + text.strip().count("\n\n") for text in texts]
+
+    [made] = parts_of(["a b c d\n\ne f\n\ng h"], chunk_documents, cap=4, count=count, even=True)
+    assert [part.tokens for part in made.chunks] == [4, 2, 2]
 
 
 def test_the_tables(run: Workshop, world: str) -> None:
@@ -110,5 +119,5 @@ def test_the_tables(run: Workshop, world: str) -> None:
 
 def test_a_character_above_the_cap(tokenizer: tokens.Tokenizer) -> None:
     with pytest.raises(Fault) as caught:
-        window_documents(["a 😀"], cap=2, overlap=0, count=tokenizer.count_batch)
+        parts_of(["a 😀"], window_documents, cap=2, overlap=0, count=tokenizer.count_batch)
     assert caught.value.code == "E0710"

@@ -17,6 +17,7 @@ from structdsl.plan import Column
 from structdsl.promised import PROMISED
 from structdsl.signals import SIGNALS
 from structdsl_runtime.operation import Context
+from structdsl_runtime.text import tokens
 
 ROLES = {
     role: ", ".join(f"{n} {t}" for n, t in columns.items() if n != "n_tokens") for role, columns in PROMISED.items()
@@ -164,6 +165,12 @@ class Workshop:
         )
         function(arguments, FakeInputs(inputs or {}), outputs, context)
         return outputs.tables
+
+    def counted(self, documents: Table | pa.Table) -> pa.Table:
+        """Documents with the number of their tokens, as corpora have it."""
+        table = pa.Table.from_pylist(documents) if isinstance(documents, list) else documents
+        counts = tokens.load(self.tokenizer).count_batch(map(str, table.column("text").to_pylist()))
+        return table.append_column("n_tokens", pa.array(counts, pa.int64()))
 
     def output(self, name: str) -> Path:
         """The folder of that name that the last run wrote."""

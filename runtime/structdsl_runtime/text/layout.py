@@ -1,0 +1,171 @@
+"""Headings, sections and paragraphs of many Markdown texts at once, as places in their bytes.
+
+What a block is says `markdown.blocks`, line by line; here the same is asked of all lines together. Where lines begin
+and which are blank is seen in the bytes. Only a line that begins as a heading or a fence does is read as a string, and
+of those that begin with white space the few that end with it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from structdsl_runtime.text.markdown import atx, fence_after
+from structdsl_runtime.text.ragged import Numbers
+from structdsl_runtime.text.spans import Flags, Spans, tiles
+
+Bytes = npt.NDArray[np.uint8]
+
+_NEW_LINE: Final = ord("\n")
+_SPACE: Final = ord(" ")
+_INDENT: Final = 3  # spaces that a heading or a fence may stand behind
+WHITE: Final = tuple(chr(code).encode() for code in range(0x3001) if chr(code).isspace())  # all that Unicode has
+
+
+def _among(values: Iterable[int]) -> Flags:
+    """Which bytes are among these."""
+    found = np.zeros(256, np.bool_)
+    found[list(values)] = True
+    return found
+
+
+_MARKS: Final = _among(b"#`~")
+_WHITE_FIRST: Final = _among(each[0] for each in WHITE if each != b"\n")
+_WHITE_LAST: Final = _among(each[-1] for each in WHITE)
+
+
+@dataclass(frozen=True, slots=True)
+class Headings:
+    """Columns of equal length, in the order of the texts."""
+
+    texts: list[int] = field(default_factory=list)  # which text it is of
+    lines: list[int] = field(default_factory=list)  # which line it is
+    levels: list[int] = field(default_factory=list)
+    titles: list[str] = field(default_factory=list)
+    parents: list[int | None] = field(default_factory=list)  # the nearest shallower heading before it in its text
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A section is what lies between two headings that have text below them, and begins with all that lead to it."""
+
+    headings: Headings
+    starts: Numbers  # of the lines of the headings, in the buffer
+    sections: Spans  # end to end; none of an empty text
+    above: Numbers  # the deepest heading that each section is below, or -1
+    paragraphs: Spans  # end to end; the first of a section has its headings too
+
+
+def read(texts: Spans) -> Layout:
+    """The structure of texts that lie end to end."""
+    data = texts.bytes
+    filled = texts.starts[texts.sizes > 0]
+    lines = tiles(texts.data, _line_starts(data, filled))
+    blank = _blank(data, lines)
+    headings, fenced = _read_marked(data, lines, texts)
+    for first, last in fenced:
+        blank[first:last] = False
+    is_heading = np.zeros(len(lines), np.bool_)
+    is_heading[headings.lines] = True
+
+    solid = np.flatnonzero(~blank)
+    starts = lines.starts[solid]
+    titled = is_heading[solid]
+    opens = _first_at(starts, filled)  # the first of its text
+    follows = np.append(False, titled[:-1])[: len(solid)] & ~opens  # stands below a heading, with nothing between
+    ends_run = titled & ~np.append((titled & ~opens)[1:], False)[: len(solid)]
+    opens_run = titled & ~follows
+    sections = tiles(texts.data, _merged(filled, starts[opens_run & ~opens]))
+    above = np.full(len(sections), -1, np.int64)
+    above[sections.holding(starts[opens_run])] = np.flatnonzero(ends_run[titled])
+    apart = np.diff(solid, prepend=-1) > 1
+    paragraphs = tiles(texts.data, _merged(sections.starts, starts[apart & ~titled & ~opens & ~follows]))
+    return Layout(headings, lines.starts[headings.lines], sections, above, paragraphs)
+
+
+def _line_starts(data: Bytes, starts: Numbers) -> Numbers:
+    """Lines begin behind a new line, and where a text does."""
+    begins = np.zeros(len(data), np.bool_)
+    np.equal(data[:-1], _NEW_LINE, out=begins[1:])
+    begins[starts] = True
+    return np.flatnonzero(begins)
+
+
+def _blank(data: Bytes, lines: Spans) -> Flags:
+    """Which lines hold nothing but white space."""
+    first = data[lines.starts]
+    blank: Flags = first == _NEW_LINE
+    odd = np.flatnonzero(_WHITE_FIRST[first])
+    last = lines.ends[odd] - 1
+    odd = odd[_WHITE_LAST[data[last - (data[last] == _NEW_LINE)]]]
+    blank[odd] = [line.isspace() for line in lines.take(odd)]
+    return blank
+
+
+def _read_marked(data: Bytes, lines: Spans, texts: Spans) -> tuple[Headings, list[tuple[int, int]]]:
+    """The headings, and the runs of lines below an open fence, that which closes it included."""
+    headings = Headings()
+    fenced: list[tuple[int, int]] = []
+    marked = _marked(data, lines.starts)
+    current, fence, since = -1, "", 0
+    trail: list[int] = []  # the headings above, outermost first
+    candidates = zip(marked.tolist(), texts.holding(lines.starts[marked]).tolist(), lines.take(marked), strict=True)
+    for number, text, line in candidates:
+        if text != current:
+            if fence:
+                fenced.append((since, _line_at(lines, int(texts.ends[current]))))
+            current, fence, trail = text, "", []
+        inside, fence = fence, fence_after(line, fence)
+        if inside and not fence:
+            fenced.append((since, number + 1))
+        elif fence and not inside:
+            since = number + 1
+        elif not inside and (found := atx(line)):
+            level, title = found
+            while trail and headings.levels[trail[-1]] >= level:
+                trail.pop()
+            headings.parents.append(trail[-1] if trail else None)
+            trail.append(len(headings))
+            headings.texts.append(text)
+            headings.lines.append(number)
+            headings.levels.append(level)
+            headings.titles.append(title)
+    if fence:
+        fenced.append((since, _line_at(lines, int(texts.ends[current]))))
+    return headings, fenced
+
+
+def _marked(data: Bytes, starts: Numbers) -> Numbers:
+    """The lines that may be headings or fences."""
+    first = data[starts]
+    marked = _MARKS[first]
+    indented = np.flatnonzero(first == _SPACE)
+    at = starts[indented]
+    for _ in range(_INDENT):
+        at = np.minimum(at + (data[at] == _SPACE), len(data) - 1)
+    marked[indented] = _MARKS[data[at]]
+    return np.flatnonzero(marked)
+
+
+def _line_at(lines: Spans, place: int) -> int:
+    """The line that begins at a place, or would."""
+    return int(np.searchsorted(lines.starts, place))
+
+
+def _first_at(starts: Numbers, places: Numbers) -> Flags:
+    """The first start at or behind each place."""
+    first = np.zeros(len(starts) + 1, np.bool_)
+    first[np.searchsorted(starts, places)] = True
+    return first[:-1]
+
+
+def _merged(one: Numbers, other: Numbers) -> Numbers:
+    """Two rising rows of numbers as one."""
+    return np.sort(np.concatenate((one, other)), kind="stable")
