@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-_ATX: Final = re.compile(r" {0,3}(#{1,6})[ \t]+(\S.*?)(?:[ \t]+#+)?[ \t]*\n?\Z")
+_ATX: Final = re.compile(r" {0,3}(#{1,6})[ \t]+(\S.*)\n?\Z")
 _FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})(.*)", re.DOTALL)
 
 _SIGNS: Final = re.compile(r"[\[`<*_\\]")  # no markup is without one of these
@@ -61,14 +61,17 @@ def atx(line: str) -> tuple[int, str] | None:
     if "#" not in line[:4]:
         return None
     match = _ATX.match(line)
-    if match is None or not match[2].strip("# \t"):
+    if match is None:
         return None
-    return len(match[1]), plain(match[2])
+    title = match[2].rstrip(" \t")
+    if title.endswith("#") and (rest := title.rstrip("#")).endswith((" ", "\t")):
+        title = rest.rstrip(" \t")  # `## Title ##`
+    return (len(match[1]), plain(title)) if title.strip("# \t") else None
 
 
 def fence_after(line: str, fence: str) -> str:
     """The fence that is open after this line ("" where none is)."""
-    match = _FENCE.match(line)
+    match = _FENCE.match(line) if "```" in line or "~~~" in line else None
     if match is None:
         return fence
     if not fence:
