@@ -12,23 +12,22 @@ Documents lie end to end in one buffer, and everything found in them is a place 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain, pairwise, repeat, takewhile
-from typing import Final
+from itertools import accumulate, chain, islice, repeat, takewhile
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from structdsl_runtime.text import layout
 from structdsl_runtime.text.layout import Layout
 from structdsl_runtime.text.markdown import blocks
 from structdsl_runtime.text.ragged import Numbers
+from structdsl_runtime.text.ragged import starts as begins
 from structdsl_runtime.text.sentences import runs, sentences, words
 from structdsl_runtime.text.spans import Flags, Spans, tiles
 from structdsl_runtime.text.windows import Count, too_small, windows
-
-_UNKNOWN: Final = -1  # tokens of a unit that were not counted yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +46,6 @@ class _Section:
 
     edges: list[int]  # where units begin in the buffer, and where the last one ends
     counts: list[int]
-
-    def units(self) -> Iterator[tuple[int, int, int]]:
-        """From, to, and the tokens between."""
-        return ((start, end, n) for (start, end), n in zip(pairwise(self.edges), self.counts, strict=True))
 
 
 def chunk_documents(
@@ -131,54 +126,58 @@ def _large_sections(found: Layout, large: Flags, tokens: Numbers, count: Count) 
 
 def _refine(sections: Sequence[_Section], data: pa.Buffer, cap: int, count: Count) -> None:
     """Units above the cap become sentences, then words, then runs of characters."""
-    finers: Iterator[Callable[[str], list[str]] | None] = chain((sentences, words), repeat(None))
-    while large := [section for section in sections if max(section.counts) > cap]:
-        finer = next(finers)
-        for section in large:
-            _split(section, data, cap, finer)
-        _count(large, data, count)
+    for finer in chain((sentences, words), repeat(None)):
+        large = [section for section in sections if max(section.counts) > cap]
+        if not large:
+            return
+        cuts = [
+            {unit: _cut(section, unit, data, cap, finer) for unit, n in enumerate(section.counts) if n > cap}
+            for section in large
+        ]
+        counts = iter(count(_between(data, [edges for cut in cuts for edges in cut.values()])))
+        for section, cut in zip(large, cuts, strict=True):
+            _replace(section, cut, counts)
 
 
-def _split(section: _Section, data: pa.Buffer, cap: int, finer: Callable[[str], list[str]] | None) -> None:
-    """Replace the units above the cap by their pieces; runs of characters where there is no finer piece to name."""
-    view = memoryview(data)
-    edges = section.edges[:1]
-    counts: list[int] = []
-    for start, end, tokens in section.units():
-        if tokens <= cap:
-            edges.append(end)
-            counts.append(tokens)
-            continue
-        unit = str(view[start:end], "utf-8")
-        if len(unit) == 1:
-            raise too_small(cap, unit, tokens)
-        if finer is None:
-            pieces = runs(unit, max(2, -(-tokens // cap)))
-        else:
-            opened = 0 if counts else _headings_of(unit)  # a heading never ends a chunk: it stays with the first piece
-            first, *others = finer(unit[opened:]) or [""]
-            pieces = [unit[:opened] + first, *others]
-        edges.extend(list(accumulate((len(piece.encode()) for piece in pieces), initial=start))[1:])
-        counts.extend(repeat(_UNKNOWN, len(pieces)))
-    section.edges, section.counts = edges, counts
+def _cut(section: _Section, unit: int, data: pa.Buffer, cap: int, finer: Callable[[str], list[str]] | None) -> Numbers:
+    """The edges of the pieces of a unit: runs of characters where there is no finer piece to name."""
+    start, end = section.edges[unit : unit + 2]
+    text = str(memoryview(data)[start:end], "utf-8")
+    if len(text) == 1:
+        raise too_small(cap, text, section.counts[unit])
+    if finer is None:
+        pieces = runs(text, max(2, -(-section.counts[unit] // cap)))
+    else:
+        opened = 0 if unit else _headings_of(text)  # a heading never ends a chunk: it stays with the first piece
+        first, *others = finer(text[opened:]) or [""]
+        pieces = [text[:opened] + first, *others]
+    sizes = map(len, pieces if text.isascii() else map(str.encode, pieces))
+    return start + begins(np.fromiter(sizes, np.int64, len(pieces)))
 
 
 def _headings_of(unit: str) -> int:
     """Characters of the headings that the first unit of a section begins with."""
+    if not unit.lstrip().startswith("#"):
+        return 0
     return sum(len(block.text) for block in takewhile(lambda block: block.level, blocks(unit)))
 
 
-def _count(sections: Sequence[_Section], data: pa.Buffer, count: Count) -> None:
-    """Count the units that have no count yet."""
-    unknown = [(start, end) for part in sections for start, end, tokens in part.units() if tokens == _UNKNOWN]
-    fresh = iter(count(_spans(data, unknown)))
-    for part in sections:
-        part.counts = [next(fresh) if tokens == _UNKNOWN else tokens for tokens in part.counts]
+def _replace(section: _Section, cut: Mapping[int, Numbers], fresh: Iterator[int]) -> None:
+    """The pieces in place of the units that were cut."""
+    edges, counts = section.edges[:1], []
+    done = 0  # units
+    for unit, own in cut.items():
+        edges += [*section.edges[done + 1 : unit + 1], *own[1:].tolist()]
+        counts += [*section.counts[done:unit], *islice(fresh, len(own) - 1)]
+        done = unit + 1
+    section.edges = edges + section.edges[done + 1 :]
+    section.counts = counts + section.counts[done:]
 
 
-def _spans(data: pa.Buffer, spans: Sequence[tuple[int, int]]) -> Spans:
-    places = np.array(spans, np.int64).reshape(-1, 2)
-    return Spans(data, places[:, 0], places[:, 1])
+def _between(data: pa.Buffer, edges: Sequence[npt.ArrayLike]) -> Spans:
+    """The texts between edges, row by row."""
+    rows = [np.asarray(row, np.int64) for row in edges] or [np.empty(0, np.int64)]
+    return Spans(data, np.concatenate([row[:-1] for row in rows]), np.concatenate([row[1:] for row in rows]))
 
 
 def _pack_all(
@@ -191,11 +190,10 @@ def _pack_all(
     open_ = list(range(len(sections)))
     while open_:
         edges = [pack(sections[position], estimates[position]) for position in open_]
-        exact = iter(count(_spans(data, [span for part in edges for span in pairwise(part)])))
-        for position, part in zip(open_, edges, strict=True):
-            counts = [next(exact) for _ in part[1:]]
-            packed[position] = part[:-1], counts
-            estimates[position] -= max(0, max(counts) - cap)
+        exact = iter(count(_between(data, edges)))
+        for position, row in zip(open_, edges, strict=True):
+            packed[position] = row[:-1], list(islice(exact, len(row) - 1))
+            estimates[position] -= max(0, max(packed[position][1]) - cap)
         open_ = [position for position in open_ if max(packed[position][1]) > cap]
     starts, tokens = ([n for part in packed for n in part[side]] for side in (0, 1))
     return np.array(starts, np.int64), np.array(tokens, np.int64)

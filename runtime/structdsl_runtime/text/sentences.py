@@ -12,6 +12,7 @@ and Lao write no full stops: they are cut at their spaces, as words are.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
@@ -60,6 +61,7 @@ _STOPS: Final = (
     rf"|(?P<always>(?:[{_ALWAYS}]|．(?![0-9０-９])|፡፡)(?:[{_ALWAYS}．!?…])*+[{_CLOSING}]*+)(?!と|って)"
 )
 _CANDIDATE: Final = re.compile(f"(?P<line>{_LINE})|{_STOPS}")
+_FIRST: Final = re.compile(f"[\n;．፡{_SPACED}{_ALWAYS}]")  # what a candidate begins with; found much sooner
 _SPACE: Final = re.compile(r"\s*")
 _BEFORE: Final = re.compile(r"(?:[\w'’-]|\.(?=\w))*\Z")
 _FENCED: Final = re.compile(r"\s*(?:`{3}|~{3})")
@@ -94,7 +96,7 @@ def _ends(paragraph: str) -> list[int]:
     """Where sentences end, the white space behind them included."""
     cuts: list[int] = []
     done = 0
-    for match in _CANDIDATE.finditer(paragraph):
+    for match in _candidates(paragraph):
         if match.start() < done:
             continue
         if match["line"] is not None:
@@ -107,6 +109,16 @@ def _ends(paragraph: str) -> list[int]:
             done = space.end()
         cuts.append(done)
     return cuts
+
+
+def _candidates(paragraph: str) -> Iterator[re.Match[str]]:
+    """Where a sentence may end; looked for only where one character says that it can be."""
+    done = 0
+    for first in _FIRST.finditer(paragraph):
+        match = _CANDIDATE.match(paragraph, first.start()) if first.start() >= done else None
+        if match is not None:
+            done = match.end()
+            yield match
 
 
 def _ends_here(paragraph: str, stop: re.Match[str], following: int) -> bool:

@@ -122,8 +122,9 @@ def apart(prompt: str, response: str, marks: Sequence[int]) -> tuple[tuple[str, 
 
 def estimate(texts: Iterable[str]) -> list[int]:
     """Counts where no tokenizer is named: four bytes of UTF-8 are taken for a token."""
-    sizes = texts.sizes.tolist() if isinstance(texts, Spans) else [len(text.encode()) for text in texts]
-    return [-(-size // 4) for size in sizes]
+    sizes = texts.sizes if isinstance(texts, Spans) else np.array([len(text.encode()) for text in texts], np.int64)
+    counts: list[int] = (-(-sizes // 4)).tolist()
+    return counts
 
 
 def load(folder: Path, shown: str | None = None) -> Tokenizer:
