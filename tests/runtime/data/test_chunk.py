@@ -17,12 +17,13 @@ from structdsl_runtime.operations.chunk import chunk
 from structdsl_runtime.operations.count_tokens import count_tokens
 from structdsl_runtime.operations.read_files import read_files
 from structdsl_runtime.operations.tokenizer import load_tokenizer, train_tokenizer
-from structdsl_runtime.text import layout, tokens
+from structdsl_runtime.text import hashed, layout, tokens
 from structdsl_runtime.text.chunking import chunk_documents
 from structdsl_runtime.text.markdown import blocks
 from tests.runtime.data.plain_chunks import Made, parts_of, plainly
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from tests.runtime.data.workshop import Table, Workshop
@@ -58,10 +59,15 @@ def cut(text: str, cap: int, tokenizer: tokens.Tokenizer) -> Made:
     return parts_of([text], chunk_documents, cap=cap, count=tokenizer.count_batch)[0]
 
 
+def with_borders(texts: Iterable[str]) -> list[int]:
+    """Words, and the borders between lines: a text has more of them than its parts."""
+    return [len(text.split()) + text.strip().count("\n") for text in texts]
+
+
 @settings(max_examples=400)
 @given(texts=st.lists(MARKDOWN | st.text("#`~ \n\r\u3000ax.", max_size=30), max_size=4), data=st.data())
 def test_the_quick_way_is_the_plain_way(tokenizer: tokens.Tokenizer, texts: list[str], data: st.DataObject) -> None:
-    count = data.draw(st.sampled_from([tokens.estimate, tokenizer.count_batch]))
+    count = data.draw(st.sampled_from([tokens.estimate, tokenizer.count_batch, with_borders]))
     cap, even = data.draw(st.integers(4, 40)), data.draw(st.booleans())
     known = data.draw(st.sampled_from([None, np.array(count(texts), np.int64)]))
     quick = parts_of(texts, chunk_documents, cap=cap, count=count, even=even, known=known)
@@ -146,6 +152,21 @@ def test_the_tables(run: Workshop, world: str) -> None:
     assert chunks[-1]["heading_path"] == ["Fish keeping", "Feeding", "How often"]
     assert ids[chunks[-1]["heading_id"]]["title"] == "How often"
     assert len(chunks) > 6
+
+
+def test_documents_are_cut_together_as_they_are_alone(
+    run: Workshop, world: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [world, "", "no heading", world[:200], "\n", world.replace("#", "##") + "```\n# A", "# B\n\nx"]
+    documents = run.counted([{"doc_id": str(n), "corpus": "c", "text": text} for n, text in enumerate(texts)])
+    tokenizer: list[dict[str, Path]] = [{}, {"tokenizer": run.tokenizer}]
+    for more in tokenizer:
+        made = []
+        for size in (1, 500, 1 << 20):
+            monkeypatch.setattr(hashed, "BLOCK", size)
+            made.append(run(chunk, Chunk(max_tokens=50), {"documents": documents, **more}))
+        assert made[0] == made[1] == made[2]
+        assert {row["doc_id"] for row in made[0]["chunks"].to_pylist()} == {"0", "2", "3", "4", "5", "6"}
 
 
 def test_counts(run: Workshop, tokenizer: tokens.Tokenizer, world: str) -> None:

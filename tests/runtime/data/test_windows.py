@@ -16,7 +16,7 @@ from structdsl_runtime.operations.chunk_tokens import chunk_tokens
 from structdsl_runtime.text import tokens
 from structdsl_runtime.text.chunking import chunk_documents, window_documents
 from tests.runtime.data.plain_chunks import parts_of
-from tests.runtime.data.test_chunk import DOCUMENTS
+from tests.runtime.data.test_chunk import DOCUMENTS, with_borders
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -97,10 +97,7 @@ def test_a_section_that_is_too_long_is_cut_evenly() -> None:
 
 
 def test_packing_evenly_ends_where_texts_have_more_tokens_than_their_parts() -> None:
-    def count(texts: Iterable[str]) -> list[int]:
-        return [len(text.split()) + text.strip().count("\n\n") for text in texts]
-
-    [made] = parts_of(["a b c d\n\ne f\n\ng h"], chunk_documents, cap=4, count=count, even=True)
+    [made] = parts_of(["a b c d\n\ne f\n\ng h"], chunk_documents, cap=4, count=with_borders, even=True)
     assert [part.tokens for part in made.chunks] == [4, 2, 2]
 
 
