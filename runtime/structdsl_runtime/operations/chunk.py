@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -11,10 +12,11 @@ from structdsl.plan import Chunk
 from structdsl_runtime.operation import Context, Inputs, Outputs
 from structdsl_runtime.text import tokens
 from structdsl_runtime.text.chunking import Chunked, chunk_documents
-from structdsl_runtime.text.hashed import blocks
 from structdsl_runtime.text.spans import Spans, of_arrow
 from structdsl_runtime.text.windows import Count
-from structdsl_runtime.text.words import Numbers
+from structdsl_runtime.text.words import Numbers, blocks
+
+TOGETHER: Final = 4 << 20  # bytes that are cut and counted together
 
 Cut = Callable[[Spans, Count, Numbers | None], Chunked]
 """Texts, what counts their tokens, and those of each where they are known, into chunks."""
@@ -51,9 +53,9 @@ def cut_documents(cut: Cut, inputs: Inputs, outputs: Outputs, context: Context) 
 
 
 def _groups(inputs: Inputs, columns: str) -> Iterator[pa.RecordBatch]:
-    """Documents of some megabytes together."""
+    """Documents in groups of about `TOGETHER` bytes."""
     for batch in inputs.batches("documents", columns=columns):
-        for first, texts in blocks(batch["text"]):
+        for first, texts in blocks(batch["text"], TOGETHER):
             yield batch.slice(first, len(texts))
 
 

@@ -17,7 +17,7 @@ from structdsl_runtime.operations.chunk import chunk
 from structdsl_runtime.operations.count_tokens import count_tokens
 from structdsl_runtime.operations.read_files import read_files
 from structdsl_runtime.operations.tokenizer import load_tokenizer, train_tokenizer
-from structdsl_runtime.text import hashed, layout, tokens
+from structdsl_runtime.text import layout, tokens
 from structdsl_runtime.text.chunking import chunk_documents
 from structdsl_runtime.text.markdown import blocks
 from tests.runtime.data.plain_chunks import Made, parts_of, plainly
@@ -163,7 +163,7 @@ def test_documents_are_cut_together_as_they_are_alone(
     for more in tokenizer:
         made = []
         for size in (1, 500, 1 << 20):
-            monkeypatch.setattr(hashed, "BLOCK", size)
+            monkeypatch.setattr(sys.modules[chunk.__module__], "TOGETHER", size)
             made.append(run(chunk, Chunk(max_tokens=50), {"documents": documents, **more}))
         assert made[0] == made[1] == made[2]
         assert {row["doc_id"] for row in made[0]["chunks"].to_pylist()} == {"0", "2", "3", "4", "5", "6"}
