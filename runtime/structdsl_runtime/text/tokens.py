@@ -151,7 +151,8 @@ def load_fast(inputs: Inputs, name: str, columns: Sequence[str], key: str, conte
 
     They are compared on a sample of `columns` of the table `name`; where the reference stays, the user is told why.
     """
-    tokenizer = load(inputs.folder("tokenizer"))
+    folder = inputs.folder("tokenizer")
+    tokenizer = _load_once(folder, tuple((path.name, path.stat().st_mtime_ns) for path in sorted(folder.iterdir())))
     sooner = engines.fast(tokenizer.engine, context.warn)
     if sooner is None:
         return tokenizer
@@ -163,6 +164,13 @@ def load_fast(inputs: Inputs, name: str, columns: Sequence[str], key: str, conte
         sooner = f"it makes other tokens of {odd[:40]!r}"
     context.warn(f"`fastokens` cannot take the place of this tokenizer ({sooner}): the `tokenizers` library is slower")
     return tokenizer
+
+
+@functools.lru_cache(maxsize=2)
+def _load_once(folder: Path, files: tuple[tuple[str, int], ...]) -> Tokenizer:
+    """The tokenizer of a folder with these files, each under its time: read once for all parts of a table."""
+    del files
+    return load(folder)
 
 
 def same(one: Path, other: Path) -> bool:
