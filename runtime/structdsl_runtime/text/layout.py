@@ -78,10 +78,10 @@ def read(texts: Spans) -> Layout:
     solid = np.flatnonzero(~blank)
     starts = lines.starts[solid]
     titled = is_heading[solid]
-    opens = _first_at(starts, filled)  # the first of its text
-    follows = np.append(False, titled[:-1])[: len(solid)] & ~opens  # stands below a heading, with nothing between
-    ends_run = titled & ~np.append((titled & ~opens)[1:], False)[: len(solid)]
-    opens_run = titled & ~follows
+    opens = _first_at(starts, filled)  # the first of its text, as the first of all is
+    follows = np.roll(titled, 1) & ~opens  # stands below a heading, with nothing between
+    opens_run = titled & ~follows  # of headings
+    ends_run = titled & ~np.roll(titled & follows, -1)
     sections = tiles(texts.data, _merged(filled, starts[opens_run & ~opens]))
     above = np.full(len(sections), -1, np.int64)
     above[sections.holding(starts[opens_run])] = np.flatnonzero(ends_run[titled])
