@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -177,6 +179,25 @@ def test_counts(run: Workshop, tokenizer: tokens.Tokenizer, world: str) -> None:
         {"doc_id": "b", "n_tokens": tokenizer.count_batch(["<|endoftext|>"])[0]},
     ]
     assert tokenizer.eos_id not in tokenizer.encode_batch(["<|endoftext|>"])[0]
+
+
+def test_a_tokenizer_is_read_once_for_all_parts(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+    load = tokens.load
+
+    def noted(folder: Path) -> tokens.Tokenizer:
+        read.append(folder)
+        return load(folder)
+
+    monkeypatch.setattr(tokens, "load", noted)
+    folder = run.root / "tokenizer"
+    shutil.copytree(run.tokenizer, folder)
+    for _ in range(2):
+        run(count_tokens, CountTokens(), {"documents": [{"doc_id": "a", "text": "x"}], "tokenizer": folder})
+    assert read == [folder]
+    os.utime(folder / "tokenizer.json", (1, 1))
+    run(count_tokens, CountTokens(), {"documents": [{"doc_id": "a", "text": "x"}], "tokenizer": folder})
+    assert read == [folder, folder]
 
 
 def outline(run: Workshop, texts: dict[str, str], *, root: str, depth: int = 3, title: str | None = None) -> Table:
