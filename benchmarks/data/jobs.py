@@ -54,10 +54,16 @@ def spec(rules: str, *, role: str = "replay", rest: str = "") -> str:
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """What `structdsl run` is given: a spec, and the steps to `--select` [all]."""
+    """What `structdsl run` is given: a spec, and the steps to `--select` [all].
+
+    The steps of `before` are there when the clock starts; `copied` is a table that is written to a file of its own
+    afterwards, before it stops.
+    """
 
     spec: str
     select: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+    copied: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +78,16 @@ class Theirs:
 class Job:
     """`judge` says what the result is held against: `survivors` of duplicates and rules, `unique` texts, `near`
     duplicates by what was planted; or it is nothing but a `count` of tokens.
+
+    The input is the corpus as JSONL; or a `table`: peers are given it as Parquet, what we read it to is there already,
+    and MB are those of its texts.
     """
 
     title: str
     judge: str
     contenders: dict[str, Ours | Theirs]
+    table: bool = False
+    memory: int | None = None  # MB that DuckDB may use
 
 
 JOBS: Final = {
@@ -121,8 +132,16 @@ JOBS: Final = {
         },
     ),
     "e": Job(
-        "exact duplicates, DuckDB under 256 MB",
+        "exact duplicates of a table that is there, DuckDB under 256 MB; ours leaves a view of what stays",
         "unique",
-        {"structdsl": Ours(spec(EXACT)), "DuckDB, 256 MB": Theirs("e_duckdb", "duckdb")},
+        {
+            "structdsl": Ours(spec(EXACT), ("corpus.web.dropped",), before=("corpus.web.read",)),
+            "structdsl, what stays copied": Ours(
+                spec(EXACT), ("corpus.web.dropped",), before=("corpus.web.read",), copied="corpus.web"
+            ),
+            "DuckDB, what stays copied": Theirs("e_duckdb", "duckdb"),
+        },
+        table=True,
+        memory=256,
     ),
 }

@@ -59,9 +59,10 @@ def near(kept: Iterable[str], corpus: Path, below: float = 0.75) -> str:
     """In words how well duplicates were found: of planted pairs by true Jaccard, the share of which one has left;
     documents dropped although nothing is that similar to them; documents lost with all that was made of them.
     """
-    stayed = set(kept)
+    stayed, there = set(kept), {name for name, _ in documents(corpus)}
     table = pq.read_table(corpus / "truth.parquet").to_pydict()
-    pairs = list(zip(table["a"], table["b"], table["jaccard"], strict=True))
+    planted = zip(table["a"], table["b"], table["jaccard"], strict=True)
+    pairs = [pair for pair in planted if pair[0] in there and pair[1] in there]
     best: dict[str, float] = {}
     for one, other, similarity in pairs:
         for name in (one, other):
@@ -70,7 +71,7 @@ def near(kept: Iterable[str], corpus: Path, below: float = 0.75) -> str:
     for low, high in BANDS:
         inside = [not (one in stayed and other in stayed) for one, other, value in pairs if low <= value < high]
         found.append(f"{sum(inside) / len(inside):.3f}" if inside else "–")
-    wrong = sum(name not in stayed and best.get(name, 0.0) < below for name, _ in documents(corpus))
+    wrong = sum(name not in stayed and best.get(name, 0.0) < below for name in there)
     lost = sum(not stayed & group for group in _groups(pairs))
     return f"recall {' '.join(found)}; {wrong} wrongly, {lost} lost"
 

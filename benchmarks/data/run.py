@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+import duckdb
 import pyarrow.parquet as pq
 
 import structdsl
@@ -35,6 +37,7 @@ from benchmarks.data.venvs import LEFT_OUT, installed, python, versions
 ROOT: Final = Path(__file__).parents[2]
 PEERS: Final = Path(__file__).parent / "peers"
 SAMPLER: Final = Path(__file__).parent / "sampler"
+LIMITED: Final = Path(__file__).parent / "limited"
 HEADS: Final = ("job", "contender", "seconds", "MB/s", "CPU s", "peak MB", "result")
 
 
@@ -58,6 +61,36 @@ class Bench:
     venvs: Path
     limit: float  # seconds that a run may take
     cap: int | None = None  # MB of data that a process may have
+    checked: bool = True  # whether what is left is held against the reference
+
+    @cached_property
+    def table(self) -> Path:
+        """Ids and texts of the corpus as Parquet, a file for each of its own."""
+        folder = self.scratch / f"table-{self.corpus.name}"
+        folder.mkdir(exist_ok=True)
+        with duckdb.connect() as connection:
+            for path in sorted(self.corpus.glob("part-*.jsonl")):
+                made = folder / f"{path.stem}.parquet"
+                if not made.exists():
+                    connection.execute(
+                        f"COPY (SELECT id, text FROM read_json('{path}', format = 'newline_delimited',"  # noqa: S608 - a path of ours
+                        f" columns = {{id: 'VARCHAR', text: 'VARCHAR'}})) TO '{made}'"
+                        " (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 4096)"
+                    )
+        return folder
+
+    def bytes_of(self, job: Job) -> int:
+        """Of the input of a job: the files, or the texts of a table."""
+        if not job.table:
+            return self.size
+        return self._bytes_of_texts
+
+    @cached_property
+    def _bytes_of_texts(self) -> int:
+        with duckdb.connect() as connection:
+            query = f"SELECT sum(strlen(text)) FROM read_parquet('{self.table}/*.parquet')"  # noqa: S608 - a path of ours
+            (row,) = connection.execute(query).fetchall()
+        return int(row[0])
 
     @cached_property
     def digest(self) -> dict[str, str]:
@@ -85,16 +118,21 @@ def run(bench: Bench, job: Job, contender: Ours | Theirs, line: Line, profile: P
     if profile is not None:
         environment["STRUCTDSL_SAMPLES"] = str(profile)
         paths.insert(0, str(SAMPLER))
+    if job.memory is not None:
+        environment["DUCKDB_MB"] = str(job.memory)
+        paths.insert(0, str(LIMITED))
     environment["PYTHONPATH"] = os.pathsep.join(paths)
     if isinstance(contender, Ours):
         (folder / "corpus").symlink_to(bench.corpus)
         (folder / "model").symlink_to(bench.scratch / "model")
         (folder / "job.adapt").write_text(contender.spec, encoding="utf-8")
-        selected = [part for address in contender.select for part in ("--select", address)]
-        command = [executable(), "run", "job.adapt", *selected]
+        for address in contender.before:
+            before = [executable(), "run", "job.adapt", "--select", address]
+            subprocess.run(before, cwd=folder, env=environment, capture_output=True, check=True)  # noqa: S603 - our own command
+        command = _carried_out(contender)
     else:
         command = [str(python(bench.venvs, contender.venv)), str(PEERS / f"{contender.script}.py")]
-        command += [str(bench.corpus), str(folder)]
+        command += [str(bench.table if job.table else bench.corpus), str(folder)]
         command += [str(bench.scratch / "model" / "tokenizer.json")] * (job.judge == "count")
     if bench.cap is not None:
         command = ["prlimit", f"--data={bench.cap * 1_000_000}", *command]
@@ -111,7 +149,19 @@ def run(bench: Bench, job: Job, contender: Ours | Theirs, line: Line, profile: P
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def _carried_out(contender: Ours) -> list[str]:
+    """What is timed of ours."""
+    selected = [part for address in contender.select for part in ("--select", address)]
+    command = [executable(), "run", "job.adapt", *selected]
+    if not contender.copied:
+        return command
+    copy = [sys.executable, str(Path(__file__).with_name("copy_out.py")), contender.copied]
+    return ["sh", "-c", f"{shlex.join(command)} && {shlex.join(copy)}"]
+
+
 def _result(bench: Bench, job: Job, contender: Ours | Theirs, folder: Path, cost: Cost) -> str:
+    if not bench.checked and job.judge != "count":
+        return f"{sum(1 for _ in _kept(contender, folder))} documents, not checked"
     match job.judge:
         case "count" if isinstance(contender, Theirs):
             return cost.output.strip().splitlines()[-1]
@@ -227,7 +277,7 @@ def main() -> None:
                 elif not lines[name].refused:
                     run(bench, job, contender, lines[name])
         for name, line in lines.items():
-            print(f"| {' | '.join(cells(letter, name, line, bench.size))} |", flush=True)
+            print(f"| {' | '.join(cells(letter, name, line, bench.bytes_of(job)))} |", flush=True)
             steps += [f"| {letter} | {name} | {step} | {seconds:.2f} |" for step, seconds in line.steps]
             contender = chosen[name]
             if asked.profile and isinstance(contender, Ours) and line.costs:

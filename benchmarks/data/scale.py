@@ -42,6 +42,9 @@ def main() -> None:
     parser.add_argument("--sizes", type=float, nargs="+", default=SIZES, help="GB")
     parser.add_argument("-n", "--runs", type=int, default=1)
     parser.add_argument("--cap", type=int, metavar="MB", help="data that a process may have")
+    parser.add_argument(
+        "--checked", type=float, default=1.0, metavar="GB", help="up to here what is left is held against the reference"
+    )
     asked: Any = parser.parse_args()
     job = JOBS[asked.job]
     if asked.name not in job.contenders:
@@ -52,16 +55,14 @@ def main() -> None:
     print(f"| GB | {' | '.join(HEADS[1:])} |\n|{'---|' * len(HEADS)}", flush=True)
     points: list[tuple[float, float]] = []
     for size in sorted(asked.sizes):
-        bench, line = part(whole, size), Line()
+        bench, line = replace(part(whole, size), checked=size <= asked.checked), Line()
         for _ in range(asked.runs):
             if not line.refused:
                 run(bench, job, job.contenders[asked.name], line)
-        print(
-            f"| {' | '.join((f'{bench.size / 1e9:.2f}', *cells(asked.job, asked.name, line, bench.size)[1:]))} |",
-            flush=True,
-        )
+        given = bench.bytes_of(job)
+        print(f"| {' | '.join((f'{given / 1e9:.2f}', *cells(asked.job, asked.name, line, given)[1:]))} |", flush=True)
         if line.costs:
-            points.append((math.log(bench.size), math.log(statistics.median(cost.seconds for cost in line.costs))))
+            points.append((math.log(given), math.log(statistics.median(cost.seconds for cost in line.costs))))
     if len(points) > 1:
         slope, _ = statistics.linear_regression(*zip(*points, strict=True))
         print(f"\nTime grows with the power {slope:.2f} of the bytes.")

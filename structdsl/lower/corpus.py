@@ -127,10 +127,13 @@ def _count(corpus: Declaration, tokenizer: str | None, planner: Planner) -> None
 
 
 def _documents(corpus: Declaration, table: str, part: str, made: Progress, planner: Planner, **holes: object) -> None:
-    """A view or table of whole documents: those that stayed so far, or those of them that are held out."""
+    """A view or table of whole documents: those that stayed so far, or those of them that are held out.
+
+    Who has left is taken out of the counts: a join keeps one of its sides in memory, and must not choose the texts.
+    """
     promised = corpus_columns(corpus, planner)
     names = [column.name for column in promised]
-    relations: dict[str, sql.Relation] = {"documents": staying(made.documents, made.gone), "counts": made.counts}
+    relations: dict[str, sql.Relation] = {"documents": made.documents, "counts": staying(made.counts, made.gone)}
     reads = [made.documents, made.counts, *made.gone]
     template = "heldout" if part == "heldout" else "documents"
     text = sql.fill(template, relations, columns=[exp.column(c) for c in names if c != "doc_id"], **_literals(holes))
