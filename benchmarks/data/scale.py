@@ -2,8 +2,8 @@
 
 `python -m benchmarks.data.scale --scratch DIR --venvs DIR [--job a] [--name structdsl] [--sizes 0.1 … 4] [-n 1]`. The
 smaller corpora are the first files of the largest. The exponent is the slope of a line through the logarithms of bytes
-and of the median seconds: 1 is linear. `--cap MB` limits the data of each process as `ulimit -d` does: what asks for
-more ends with an error, and should have gone to disk.
+and of the median seconds: 1 is linear; that of processor seconds depends less on what else runs. `--cap MB` limits the
+data of each process as `ulimit -d` does: what asks for more ends with an error, and should have gone to disk.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def main() -> None:
     whole = replace(whole, cap=asked.cap)
     print(f"{heading('benchmarks.data.scale', made, whole.venvs)}\n\n{asked.job}: {job.title}\n")
     print(f"| GB | {' | '.join(HEADS[1:])} |\n|{'---|' * len(HEADS)}", flush=True)
-    points: list[tuple[float, float]] = []
+    points: list[tuple[float, float, float]] = []
     for size in sorted(asked.sizes):
         bench, line = replace(part(whole, size), checked=size <= asked.checked), Line()
         for _ in range(asked.runs):
@@ -62,10 +62,13 @@ def main() -> None:
         given = bench.bytes_of(job)
         print(f"| {' | '.join((f'{given / 1e9:.2f}', *cells(asked.job, asked.name, line, given)[1:]))} |", flush=True)
         if line.costs:
-            points.append((math.log(given), math.log(statistics.median(cost.seconds for cost in line.costs))))
+            seconds = statistics.median(cost.seconds for cost in line.costs)
+            cpu = statistics.median(cost.cpu for cost in line.costs)
+            points.append((math.log(given), math.log(seconds), math.log(cpu)))
     if len(points) > 1:
-        slope, _ = statistics.linear_regression(*zip(*points, strict=True))
-        print(f"\nTime grows with the power {slope:.2f} of the bytes.")
+        size, seconds_, cpu_ = zip(*points, strict=True)
+        time, work = (statistics.linear_regression(size, each).slope for each in (seconds_, cpu_))
+        print(f"\nTime grows with the power {time:.2f} of the bytes, processor time with {work:.2f}.")
 
 
 if __name__ == "__main__":
