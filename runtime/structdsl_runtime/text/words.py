@@ -152,18 +152,19 @@ class _Foldings:
 @cache
 def _foldings() -> _Foldings:
     easy, bytes_ = np.zeros(_CODES, np.bool_), np.full((_CODES, 4), _GONE, np.uint8)
-    codes = [code for first, end in _FOLDED for code in range(first, end)]
-    characters = [chr(code) for code in codes]
-    normal = pc.utf8_lower(pc.utf8_normalize(pa.array(characters), "NFKC"))
-    moved = pc.match_substring_regex(normal, rf"\pM|{_UNSPACED}|[\x{{1100}}-\x{{11FF}}]")
-    result = pc.replace_substring_regex(normal, _BETWEEN, " ")
-    for code, character, moves, becomes in zip(codes, characters, moved.to_pylist(), result.to_pylist(), strict=True):
-        size, new = len(character.encode()), becomes.encode()
-        if moves or len(new) > size:
-            continue
-        new = b" " * size if new.isspace() else new
-        easy[code] = True
-        bytes_[code, : len(new)] = list(new)
+    codes = np.concatenate([np.arange(first, end) for first, end in _FOLDED])
+    size = 2 + (codes >= 0x800) + (codes >= 0x10000)
+    normal = pc.utf8_lower(pc.utf8_normalize(pa.array(map(chr, codes), pa.string()), "NFKC"))
+    moves = np.asarray(pc.match_substring_regex(normal, rf"\pM|{_UNSPACED}|[\x{{1100}}-\x{{11FF}}]"))
+    becomes = pc.replace_substring_regex(normal, _BETWEEN, " ")
+    between = np.asarray(pc.equal(becomes, " "))
+    ends = offsets_of(becomes)
+    new, data = np.diff(ends), np.frombuffer(becomes.buffers()[2], np.uint8)
+    easy[codes] = ~moves & (new <= size)
+    for place in range(4):
+        there = new > place
+        bytes_[codes[there], place] = data[ends[:-1][there] + place]
+        bytes_[codes[between & (size > place)], place] = ord(" ")
     return _Foldings(easy, bytes_)
 
 
