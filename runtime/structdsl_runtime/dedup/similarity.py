@@ -48,7 +48,7 @@ class Sets:
         """The numbers of the sets of these texts, at most 65,536; what a text has twice counts once."""
         counts = np.diff(starts)
         owner = np.repeat(np.arange(len(counts), dtype=np.uint64), counts)
-        keys = np.sort(owner << _BITS | shingles >> np.uint64(16))
+        keys = np.sort(owner << _BITS | shingles >> np.uint64(16), kind="stable")  # quicker where owners are in order
         keys = keys[np.concatenate((np.ones(min(len(keys), 1), np.bool_), keys[1:] != keys[:-1]))]
         (keys & _LOWER).tofile(self._file)
         self._sizes.append(np.bincount((keys >> _BITS).astype(np.int64), minlength=len(counts)))
