@@ -71,6 +71,12 @@ class Sources:
         """Of each file of the last listing of a pattern, the stamp that it had then."""
         return self._stamps[pattern]
 
+    def size(self, pattern: str) -> int:
+        """Bytes of the files that the last listing of a pattern found; 0 for objects of a store."""
+        if "://" in pattern:
+            return 0
+        return sum(int(size) for mark in self._stamps[pattern].values() if (size := mark.partition(" ")[0]).isdigit())
+
     def keep(self, listing: Listing) -> None:
         """Remember a listing by its digest, so that a later plan can say which files changed."""
         path = self._listings / f"{digest(listing)}.json"

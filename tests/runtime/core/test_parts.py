@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from structdsl.compile import compile_text
-from structdsl_runtime import parts
+from structdsl_runtime import partition, parts
 from structdsl_runtime.events import Event, StepProgress, silent
 from structdsl_runtime.executor import RunResult, run
 from structdsl_runtime.reading import in_parts
@@ -48,8 +48,8 @@ def folder(tmp_path: Path) -> Path:
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every table is worth parts, and a few kilobytes are one."""
     monkeypatch.setattr(in_parts, "TOGETHER", 4000)
-    monkeypatch.setattr(parts, "WORTH", 0)
-    monkeypatch.setattr(parts, "TOGETHER", 1)
+    monkeypatch.setattr(partition, "WORTH", 0)
+    monkeypatch.setattr(parts, "PART_BYTES", 1)
 
 
 def write(folder: Path, name: str) -> None:
@@ -81,7 +81,7 @@ def made(folder: Path, address: str) -> set[Path]:
 def test_the_same_tables_at_once_in_parts_and_in_processes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert go(folder, "parts").status == "done"
     assert go(folder, "pool", workers=2).status == "done"
-    monkeypatch.setattr(parts, "WORTH", 1 << 60)
+    monkeypatch.setattr(partition, "WORTH", 1 << 60)
     assert go(folder, "whole").status == "done"
     assert digests(folder, "parts") == digests(folder, "whole") == digests(folder, "pool")
     for address in ROWS:
