@@ -13,8 +13,9 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import forkserver
 from pathlib import Path
@@ -56,11 +57,23 @@ class Pool:
             given = (self.memory, self.scratch, dict(os.environ))
             self._pool = ProcessPoolExecutor(self.workers, context, _begin, given)
         order = sorted(range(len(tasks)), key=lambda place: -tasks[place].size)
-        begun = {place: self._pool.submit(_carry_out, tasks[place]) for place in order}
+        begun: dict[int, Future[PartManifest]] = {}
         try:
-            for place in range(len(tasks)):
-                yield begun[place].result()
-        except BrokenProcessPool as error:
+            with self._killed_is_a_fault(BrokenProcessPool, EOFError):  # what they are forked from was killed
+                for place in order:
+                    begun[place] = self._pool.submit(_carry_out, tasks[place])
+            with self._killed_is_a_fault(BrokenProcessPool):
+                for place in range(len(tasks)):
+                    yield begun[place].result()
+        finally:
+            for future in begun.values():
+                future.cancel()
+
+    @contextmanager
+    def _killed_is_a_fault(self, *signs: type[BaseException]) -> Iterator[None]:
+        try:
+            yield
+        except signs as error:
             self._pool = None
             raise Fault(
                 "E0840",
@@ -68,9 +81,6 @@ class Pool:
                 notes=("the system does so where memory runs out; parts that were finished are kept",),
                 helps=("run again: it goes on where it was", "with `--workers 1`, one part is worked on at a time"),
             ) from error
-        finally:
-            for future in begun.values():
-                future.cancel()
 
     def close(self) -> None:
         """End the workers, whatever they are at: what they have not committed is done again."""

@@ -67,7 +67,9 @@ def of(*columns: pa.Array[Any]) -> list[tuple[int, ...]]:
 def test_equal_rows_alone_are_equal(data: st.DataObject) -> None:
     kinds = data.draw(st.lists(typed(2), min_size=1, max_size=3))
     rows = data.draw(st.lists(st.tuples(*(values for _, values in kinds)), min_size=2, max_size=6))
-    columns: list[Any] = [pa.array([row[place] for row in rows], kind, from_pandas=False) for place, (kind, _) in enumerate(kinds)]
+    columns: list[Any] = [
+        pa.array([row[place] for row in rows], kind, from_pandas=False) for place, (kind, _) in enumerate(kinds)
+    ]
     found, shown = of(*columns), list(zip(*(map(repr, column.to_pylist()) for column in columns), strict=True))
     for one, left in zip(found, shown, strict=True):
         for two, right in zip(found, shown, strict=True):
