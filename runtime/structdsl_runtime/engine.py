@@ -56,7 +56,8 @@ class Engine:
         self.connection = connect(scratch, memory, threads)
         self._memory = memory or memory_limit()
         self._cursors: list[duckdb.DuckDBPyConnection] = []
-        self.schemas: dict[tuple[Column, ...], pa.Schema] = {}  # of tables that were written, by their columns
+        self.schemas: dict[tuple[Column, ...], pa.Schema] = {}  # of tables that are written, by the columns of the plan
+        self.types: dict[tuple[Column, ...], dict[str, str]] = {}  # as which they are read
         self._shown: dict[str, str] = {}  # by quoted name, the SELECT
         self._open.add(self)
 

@@ -120,7 +120,7 @@ def restricted(found: list[Relation], table: str, portion: Portion) -> tuple[Rel
     return tuple(replace(each, select=portion.select) if each.table == table else each for each in found)
 
 
-def keys(step: Step, identity: Identity, main: Main, portions: list[Portion], passed: list[str]) -> list[str]:
+def keys(step: Step, identity: Identity, main: Main, portions: list[Portion], passed: list[Sums]) -> list[str]:
     """The key of what the step makes of each portion, given what the views pass of it: all that decides it."""
     same = {
         "op": step.operation.op,
@@ -130,17 +130,17 @@ def keys(step: Step, identity: Identity, main: Main, portions: list[Portion], pa
         "columns": list(main.made.columns.items()),
     }
     return [
-        fingerprint({**same, "rows": portion.mark, "passed": passes})
-        for portion, passes in zip(portions, passed, strict=True)
+        fingerprint({**same, "rows": portion.mark, "passed": [rows.rows, str(rows.upper), str(rows.lower)]})
+        for portion, rows in zip(portions, passed, strict=True)
     ]
 
 
-def probe(connection: DuckDBPyConnection, main: Main, portions: list[Portion]) -> list[str]:
-    """What views make of each portion: which rows they pass on, and with what beside. They are evaluated once, where
-    the inputs of the step are defined.
+def probe(connection: DuckDBPyConnection, main: Main, portions: list[Portion]) -> list[Sums]:
+    """What views make of each portion: how many rows they pass on, which, and with what beside. They are evaluated
+    once, where the inputs of the step are defined; without views, all rows are passed on and their mark says which.
     """
     if not main.views:
-        return [""] * len(portions)
+        return [Sums(portion.rows, 0, 0) for portion in portions]
     view, passes = main.views[0]
     key, others = identifier(passes.key), {other for _, each in main.views for other in each.others}
     schema, _, name = view.partition(".")
@@ -158,8 +158,8 @@ def probe(connection: DuckDBPyConnection, main: Main, portions: list[Portion]) -
         " SELECT portion, count(*), sum(md5_number_upper(line)), sum(md5_number_lower(line))"
         " FROM portioned JOIN hashed USING (key) GROUP BY portion"
     ).fetchall()
-    sums = {portion: " ".join(str(int(number)) for number in numbers) for portion, *numbers in counted}
-    return [sums.get(number, "0 0 0") for number in range(len(portions))]
+    sums = {portion: Sums(*map(int, numbers)) for portion, *numbers in counted}
+    return [sums.get(number, NOTHING) for number in range(len(portions))]
 
 
 def united(step: Step, made: list[tuple[str, PartManifest]]) -> dict[str, Produced]:

@@ -7,7 +7,7 @@ made up of the parts either way.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -67,17 +67,18 @@ class Partwise:
     ) -> list[tuple[str, PartManifest]]:
         found = parts.inputs_of(step, results, self.store)
         portions = parts.portions_of(main)
-        keys = parts.keys(step, identity, main, portions, parts.probe(self.engine.connection, main, portions))
-        handed = Handed(order=inputs.order, tables=inputs.tables, folders=inputs.folders)
-        tasks = {
-            key: self._task(
-                step,
-                key,
-                size=portion.rows,
-                inputs=replace(handed, relations=parts.restricted(found, main.table, portion)),
+        passed = parts.probe(self.engine.connection, main, portions)
+        keys = parts.keys(step, identity, main, portions, passed)
+        tasks = {}
+        for key, portion, rows in zip(keys, portions, passed, strict=True):
+            handed = Handed(
+                relations=parts.restricted(found, main.table, portion),
+                order=inputs.order,
+                tables=inputs.tables,
+                folders=inputs.folders,
+                counts={main.input: rows.rows},
             )
-            for key, portion in zip(keys, portions, strict=True)
-        }
+            tasks[key] = self._task(step, key, size=portion.rows, inputs=handed)
         made = self._make(step, tasks, total=sum(portion.rows for portion in portions))
         return [(key, made[key]) for key in keys]
 

@@ -64,7 +64,8 @@ class _Encoded:
             case _ if _is_sized(array.type):
                 self.heads += [_valid(array)[:, None], _fixed(array)]
             case _:
-                self._add_body(_valid(array), kernels.fill_null(array.cast(pa.large_binary()), b""))
+                body = array.cast(pa.large_binary())
+                self._add_body(_valid(array), body.fill_null(b"") if body.null_count else body)
 
     def _add_list(self, array: Array) -> None:
         elements = _bare(array.flatten())  # without what lies under a NULL
@@ -124,6 +125,8 @@ def _bare(array: Array) -> Array:
 
 
 def _valid(array: Array) -> NDArray[np.uint8]:
+    if not array.null_count:
+        return np.ones(len(array), np.uint8)
     valid: NDArray[np.bool_] = array.is_valid().to_numpy(zero_copy_only=False)
     return valid.view(np.uint8)
 

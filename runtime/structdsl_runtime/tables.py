@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class StepInputs:
     order: tuple[str, ...]  # the names, in the order of the plan
     tables: Mapping[str, str]  # name -> quoted name of the view
     folders: Mapping[str, Path]
+    counts: Mapping[str, int] = field(default_factory=dict)  # rows of those tables that were counted before
 
     def names(self) -> tuple[str, ...]:
         return self.order
@@ -46,6 +47,8 @@ class StepInputs:
             yield from batch.to_pylist()
 
     def count(self, name: str) -> int:
+        if name in self.counts:
+            return self.counts[name]
         with self.engine.cursor() as cursor:
             counted = cursor.execute(f"SELECT count(*) FROM {self.tables[name]}").fetchone()  # noqa: S608 - quoted
         assert counted is not None
@@ -124,7 +127,10 @@ class StepOutputs:
     def table_made(self, name: str) -> tuple[dict[str, str], Sums]:
         """The columns of a table that was written, with their types as DuckDB reads them, and the sums of its rows."""
         if name in self._sums:
-            return self._columns(name), self._sums[name]
+            wanted = self._outputs[name].columns
+            if wanted not in self._engine.types:
+                self._engine.types[wanted] = self._columns(name)
+            return self._engine.types[wanted], self._sums[name]
         with self._engine.cursor() as cursor:
             return table_sums(cursor, self._files[name])
 

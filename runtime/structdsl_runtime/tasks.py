@@ -44,6 +44,7 @@ class Handed:
     order: tuple[str, ...] = ()
     tables: Mapping[str, str] = field(default_factory=dict)
     folders: Mapping[str, Path] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)  # rows of tables
 
 
 NOTHING: Final = Handed()
@@ -117,7 +118,9 @@ def perform(task: Task, operations: Mapping[str, Function], engine: Engine) -> P
     try:
         engine.show(task.inputs.relations)
         handed = task.inputs
-        inputs = StepInputs(engine=engine, order=handed.order, tables=handed.tables, folders=handed.folders)
+        inputs = StepInputs(
+            engine=engine, order=handed.order, tables=handed.tables, folders=handed.folders, counts=handed.counts
+        )
         outputs = StepOutputs(engine, draft, task.outputs)
         context = Context(
             address=task.address,

@@ -86,12 +86,12 @@ class ParquetTable:
         batches, self._batches, self._pending = self._batches, [], (0, 0)
         if not batches:
             return
-        for batch in batches:
-            self.sums += sums(batch)
         if self.files[-1].stat().st_size > FILE_BYTES:
             self._writer.close()
             self._writer = self._next_file()
-        table = pa.Table.from_batches(batches, schema=self._schema)
+        table = pa.Table.from_batches(batches, schema=self._schema).combine_chunks()
+        for batch in table.to_batches():
+            self.sums += sums(batch)
         columns = [
             pa.ExtensionArray.from_storage(field.type, column.combine_chunks())
             if isinstance(field.type, pa.JsonType)
