@@ -17,7 +17,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -42,9 +42,15 @@ class Pool:
 
     def begin(self) -> None:
         """Have imports done beside what the caller does next; to do without is only slower."""
-        if _method() == "forkserver":
-            forkserver.set_forkserver_preload(list(PRELOADED))
+        if _method() != "forkserver":
+            return
+        forkserver.set_forkserver_preload(list(PRELOADED))
+        resource_tracker.ensure_running()  # blocks signals for itself, and unblocks them afterwards
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C is the run's, from the first moment
+        try:
             forkserver.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def map(self, tasks: Sequence[Task]) -> Iterator[PartManifest]:
         """In their order, the largest being begun first, so that all workers end at about the same time.

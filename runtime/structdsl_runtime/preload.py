@@ -7,7 +7,6 @@ start while they are imported. Ctrl-C is left to the run, by this process and al
 
 from __future__ import annotations
 
-import gc
 import importlib
 import os
 import signal
@@ -16,4 +15,3 @@ signal.signal(signal.SIGINT, signal.SIG_IGN)
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # of NumPy
 os.environ["JE_ARROW_MALLOC_CONF"] = "background_thread:false"
 importlib.import_module("structdsl_runtime.operations")
-gc.freeze()  # what is imported is never looked at again, so that its pages stay shared
