@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import duckdb
-import pyarrow as pa
 
-from structdsl.plan import Column
 from structdsl_runtime.machine import memory_limit, processors
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.relations import Relation, identifier, literal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from structdsl.plan import Column
 
 VALUES = (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException)
 
