@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -84,6 +84,7 @@ class Execution:
     ran: list[str] = field(default_factory=list)
     reused: list[str] = field(default_factory=list)
     failure: Failure | None = None
+    pool: Pool | None = None
     workshop: Workshop | None = None
     shown: Shown = field(init=False)
     current: Step | None = None
@@ -128,6 +129,7 @@ class Execution:
         failure too.
         """
         try:
+            self._begin_workers(step for step in self.steps if self.store.latest(step) is None)
             for step in self.steps:
                 if self.results.keys() >= set(step.upstream):
                     self._reuse(step)
@@ -210,7 +212,7 @@ class Execution:
     def _open_workshop(self) -> Workshop:
         """DuckDB, Arrow and the operations are loaded here, at the first step that has to run."""
         if self.workshop is None:
-            pool = self._open_pool() if self.operations is None else None
+            self._begin_workers(step for step in self.steps if step.address not in self.results)
 
             from structdsl_runtime.engine import Engine  # noqa: PLC0415 - loaded only when a step runs
             from structdsl_runtime.workshop import Workshop  # noqa: PLC0415 - loaded only when a step runs
@@ -227,22 +229,21 @@ class Execution:
                 operations=self.operations,
                 observer=self._tell,
                 divided=divided,
-                pool=pool,
+                pool=self.pool,
                 lead=self.lead,
             )
             self.stop.interrupts.append(Engine.interrupt_all)
         return self.workshop
 
-    def _open_pool(self) -> Pool | None:
-        """Workers, where there may be several; they are begun now if a step that is known to run wants them."""
-        workers = self.workers or processors()
-        if workers == 1:
-            return None
-        pool = Pool(workers, share_of_workers() // workers, self.store.scratch(self.journal.folder))
-        waiting = (step for step in self.steps if step.address not in self.results)
-        if any(wants_workers(step, self.results, self.store, self.sources) for step in waiting):
-            pool.begin()
-        return pool
+    def _begin_workers(self, steps: Iterable[Step]) -> None:
+        """Have workers ready where one of these steps, which have to run, is known to want them."""
+        if self.operations is not None or (self.workers or processors()) == 1:
+            return
+        if self.pool is None:
+            workers = self.workers or processors()
+            self.pool = Pool(workers, share_of_workers() // workers, self.store.scratch(self.journal.folder))
+        if any(wants_workers(step, self.results, self.store, self.sources) for step in steps):
+            self.pool.begin()
 
     def _mark_failed(self, error: str) -> None:
         if self.current is not None and self.current.address not in self.results:

@@ -72,10 +72,10 @@ class Sources:
         return self._stamps[pattern]
 
     def size(self, pattern: str) -> int:
-        """Bytes of the files that the last listing of a pattern found; 0 for objects of a store."""
+        """Bytes of the files that a glob matches now, of which none is read; 0 for objects of a store."""
         if "://" in pattern:
             return 0
-        return sum(int(size) for mark in self._stamps[pattern].values() if (size := mark.partition(" ")[0]).isdigit())
+        return sum(path.stat().st_size for path in match(pattern, self._root)[1] if path.exists())
 
     def keep(self, listing: Listing) -> None:
         """Remember a listing by its digest, so that a later plan can say which files changed."""
