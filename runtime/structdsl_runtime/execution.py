@@ -237,10 +237,10 @@ class Execution:
 
     def _begin_workers(self, steps: Iterable[Step]) -> None:
         """Have workers ready where one of these steps, which have to run, is known to want them."""
-        if self.operations is not None or (self.workers or processors()) == 1:
+        workers = self.workers or processors()
+        if self.operations is not None or workers == 1:
             return
         if self.pool is None:
-            workers = self.workers or processors()
             self.pool = Pool(workers, share_of_workers() // workers, self.store.scratch(self.journal.folder))
         if any(wants_workers(step, self.results, self.store, self.sources) for step in steps):
             self.pool.begin()
