@@ -29,7 +29,7 @@ from structdsl_runtime.journal import Journal
 from structdsl_runtime.keys import digests, identify
 from structdsl_runtime.machine import processors, share_of_workers
 from structdsl_runtime.operation import Fault
-from structdsl_runtime.order import data_first
+from structdsl_runtime.order import LONG, data_first
 from structdsl_runtime.partition import wants_workers
 from structdsl_runtime.pool import Pool
 from structdsl_runtime.shown import Shown
@@ -184,6 +184,8 @@ class Execution:
         self.shown.refresh(self.results)
         self._tell(StepStarted(address=step.address, op=op))
         workshop = self._open_workshop()
+        if self.pool is not None and op in LONG:
+            self.pool.close()  # what idle workers hold is memory that training wants
         self.stop.check()
         identity = identify(step, self.digests, self.sources)
         try:
