@@ -17,7 +17,7 @@ from structdsl.plan import (
     ReadTable,
     Step,
 )
-from structdsl_runtime.executor import selected
+from structdsl_runtime.order import selected
 
 CARRIED_OUT = frozenset(
     {

@@ -1,31 +1,49 @@
 """What a table or a folder holds, as a short text.
 
-A table is a bag of rows: its digest is the count and the sums of both halves of the MD5 of each row, so the order of
-rows and the number of threads and files play no part, and one pass in bounded memory is enough. DuckDB's own `hash()`
-is faster and differs between versions. A row is hashed as a JSON array of its values: JSON keeps NULL, '' and the
-borders of columns and elements apart. Whatever JSON has no exact form for (floats, decimals, dates) enters as the
-text of the value. Measured on one core: 250 MB of text, or 30 M token ids, a second of CPU.
+A table is a bag of rows: its digest is the count and the sums of both halves of the hash of each row (`rowhash`), so
+the order of rows and the number of threads and files play no part, and one pass in bounded memory is enough. Rows are
+hashed as they are handed to the writer of a table; only what DuckDB wrote is read again. The hash is no cryptographic
+one: it tells apart what is made, and guards against nobody who wants two tables to have one digest. Measured on one
+core, in a second of CPU: 2 GB of text in documents, 3 M rows of ten numbers, a billion token ids.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import numpy as np
+import pyarrow as pa
 from duckdb.sqltypes import DuckDBPyType
 
 from structdsl.identity import fingerprint
 from structdsl_runtime.files import walk
 from structdsl_runtime.relations import identifier, literal
+from structdsl_runtime.rowhash import hashes
+
+ROWS = 4096  # that are read together
 
 EXACT = frozenset(
     {"boolean", "tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint", "uinteger", "ubigint"}
 )
 
-_HALF = f"{2**64 - 1}::UHUGEINT"  # DuckDB takes an MD5 for a number whose lower half is what comes first in it
+ARROW = EXACT | {
+    "float",
+    "double",
+    "decimal",
+    "varchar",
+    "blob",
+    "date",
+    "time",
+    "timestamp",
+    "timestamp_ns",
+    "timestamp with time zone",
+    "interval",
+}
+"""Types whose values Arrow gives back exactly, beside those that are made of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,27 +65,25 @@ class Sums:
 NOTHING = Sums(0, 0, 0)
 
 
-def table_digest(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> tuple[str, int]:
-    """Digest and number of rows of a table in Parquet files; column names and types enter, row order does not."""
-    shape, sums = table_sums(connection, files)
-    return sums.digest(shape), sums.rows
-
-
 def table_sums(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> tuple[dict[str, str], Sums]:
     """Columns with their types, and the sums of a table in Parquet files."""
-    source = f"read_parquet([{', '.join(literal(str(path)) for path in files)}])"
-    table = connection.sql(f"FROM {source}")
-    shape = {name: str(kind) for name, kind in zip(table.columns, table.types, strict=True)}
+    table = connection.read_parquet([str(path) for path in files])
+    columns = list(zip(table.columns, table.types, strict=True))
     values = ", ".join(
-        f"CAST({identifier(name)} AS {plain(kind)})" for name, kind in zip(table.columns, table.types, strict=True)
+        f"CAST({identifier(name)} AS {plain(kind, ARROW)}) AS {identifier(name)}" for name, kind in columns
     )
-    counted = connection.execute(
-        f"WITH hashed AS (SELECT md5_number(CAST(json_array({values}) AS VARCHAR)) AS n FROM {source})"  # noqa: S608
-        f" SELECT count(*), coalesce(sum(CAST(n & {_HALF} AS UBIGINT)), 0), coalesce(sum(CAST(n >> 64 AS UBIGINT)), 0)"
-        " FROM hashed"
-    ).fetchone()
-    assert counted is not None
-    return shape, Sums(*(int(number) for number in counted))
+    total = NOTHING
+    for batch in table.project(values).to_arrow_reader(ROWS):
+        total += sums(batch)
+    return {name: str(kind) for name, kind in columns}, total
+
+
+def sums(batch: pa.RecordBatch) -> Sums:
+    """Of the rows of a batch, at most 2^32."""
+    halves = hashes(batch)
+    high, low = (halves >> np.uint64(32)).sum(0), (halves & np.uint64(2**32 - 1)).sum(0)
+    upper, lower = (int(above) * 2**32 + int(below) for above, below in zip(high, low, strict=True))
+    return Sums(batch.num_rows, upper, lower)
 
 
 def files_digest(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> tuple[str, int]:
@@ -81,19 +97,19 @@ def files_digest(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -
     return fingerprint(sorted(file_digest(path) for path in files)), int(counted[0])
 
 
-def plain(kind: DuckDBPyType) -> str:
-    """The type, in SQL, with every leaf that JSON would not give back exactly replaced by VARCHAR."""
-    if kind.id in EXACT:
+def plain(kind: DuckDBPyType, exact: Collection[str] = EXACT) -> str:
+    """The type, in SQL, with every leaf that is none of these, such as JSON would give back, replaced by VARCHAR."""
+    if kind.id in exact:
         return str(kind)
     if kind.id == "list":
-        return f"{plain(_child(kind, 'child'))}[]"
+        return f"{plain(_child(kind, 'child'), exact)}[]"
     if kind.id == "array":
-        return f"{plain(_child(kind, 'child'))}[{dict(kind.children)['size']}]"
+        return f"{plain(_child(kind, 'child'), exact)}[{dict(kind.children)['size']}]"
     if kind.id == "struct":
-        fields = [f"{identifier(name)} {plain(_child(kind, name))}" for name, _ in kind.children]
+        fields = [f"{identifier(name)} {plain(_child(kind, name), exact)}" for name, _ in kind.children]
         return f"STRUCT({', '.join(fields)})"
     if kind.id == "map":
-        return f"MAP({plain(_child(kind, 'key'))}, {plain(_child(kind, 'value'))})"
+        return f"MAP({plain(_child(kind, 'key'), exact)}, {plain(_child(kind, 'value'), exact)})"
     return "VARCHAR"
 
 

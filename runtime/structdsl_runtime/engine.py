@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import duckdb
 
 from structdsl_runtime.machine import memory_limit, processors
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.relations import Relation, identifier, literal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from structdsl.plan import Column
 
 VALUES = (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException)
 
@@ -52,8 +57,32 @@ class Engine:
 
     def __init__(self, scratch: Path, memory: int | None = None, threads: int | None = None) -> None:
         self.connection = connect(scratch, memory, threads)
+        self._memory = memory or memory_limit()
         self._cursors: list[duckdb.DuckDBPyConnection] = []
+        self.schemas: dict[tuple[Column, ...], pa.Schema] = {}  # of tables that are written, by the columns of the plan
+        self.types: dict[tuple[Column, ...], dict[str, str]] = {}  # as which they are read
+        self._shown: dict[str, str] = {}  # by quoted name, the SELECT
         self._open.add(self)
+
+    def show(self, relations: Iterable[Relation]) -> None:
+        """Have views of these and nothing else, in an order in which they can be defined; what is the same stays."""
+        wanted = {relation.name: relation for relation in relations}
+        for name in self._shown.keys() - wanted.keys():
+            self.connection.execute(f"DROP VIEW {name}")
+            del self._shown[name]
+        for name, relation in wanted.items():
+            if self._shown.get(name) != relation.select:
+                view(self.connection, relation)
+                self._shown[name] = relation.select
+
+    @contextmanager
+    def limited(self, memory: int) -> Iterator[None]:
+        """With fewer bytes for a while, which others use."""
+        self.connection.execute(f"SET memory_limit = '{min(memory, self._memory)}B'")
+        try:
+            yield
+        finally:
+            self.connection.execute(f"SET memory_limit = '{self._memory}B'")
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -77,10 +106,15 @@ class Engine:
         self.connection.close()
 
 
-def define(connection: duckdb.DuckDBPyConnection, relation: Relation) -> None:
-    """Create the view and its comments; raises `duckdb.Error` where the SQL does not bind."""
+def view(connection: duckdb.DuckDBPyConnection, relation: Relation) -> None:
+    """Create the view; raises `duckdb.Error` where the SQL does not bind."""
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(relation.schema)}")
     connection.execute(f"CREATE OR REPLACE VIEW {relation.name} AS {relation.select}")
+
+
+def define(connection: duckdb.DuckDBPyConnection, relation: Relation) -> None:
+    """Create the view, and the comments that whoever looks at a catalog reads."""
+    view(connection, relation)
     if relation.doc:
         connection.execute(f"COMMENT ON VIEW {relation.name} IS {literal(relation.doc)}")
     for column, doc in relation.columns:

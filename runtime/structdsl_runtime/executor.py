@@ -13,71 +13,27 @@ steps and garbage, and nothing in between. The first failure stops the run.
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from structdsl.plan import Plan, Step
-from structdsl_runtime.events import (
-    Event,
-    Failure,
-    Observer,
-    RunFinished,
-    RunStarted,
-    Status,
-    StepError,
-    StepFailed,
-    StepFinished,
-    StepProgress,
-    StepSkipped,
-    StepStarted,
-    Warned,
-    blamed,
-    silent,
-)
+from structdsl.plan import Plan
+from structdsl_runtime.events import Observer, silent
+from structdsl_runtime.execution import Execution, Interrupted, RunResult
 from structdsl_runtime.journal import Journal, bury
-from structdsl_runtime.keys import digests, identify
 from structdsl_runtime.lock import exclusive
-from structdsl_runtime.machine import memory_limit, processors
-from structdsl_runtime.operation import Fault
-from structdsl_runtime.relations import relations, stamp
+from structdsl_runtime.order import selected
 from structdsl_runtime.sources import Sources
-from structdsl_runtime.stop import Stop, stoppable
-from structdsl_runtime.store import Manifest, Result, Store
+from structdsl_runtime.stop import stoppable
+from structdsl_runtime.store import Store
 from structdsl_runtime.unfinished import sweep
 
 if TYPE_CHECKING:
     from structdsl_runtime.operation import Function
     from structdsl_runtime.training.leading import Lead
     from structdsl_runtime.training.torchrun import Node
-    from structdsl_runtime.workshop import Workshop
 
-LONG = frozenset({"cache_teacher", "closed_book", "dpo", "perplexity", "train"})  # hours, where others take minutes
-REFRESH = 0.5  # seconds between two refreshes of the catalog, at least
-
-
-class Interrupted(Exception):  # noqa: N818 - no error: asked for
-    """The run was asked to stop (SIGINT, SIGTERM); what was finished is kept."""
-
-    def __init__(self, run_id: str, left: tuple[str, ...]) -> None:
-        super().__init__(f"run {run_id} interrupted, {len(left)} steps left")
-        self.run_id = run_id
-        self.left = left
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunResult:
-    """How a run ended."""
-
-    run_id: str
-    status: Literal["done", "failed"]
-    ran: tuple[str, ...]  # in the order in which they ran
-    reused: tuple[str, ...]
-    left: tuple[str, ...]  # not begun: after the failed step
-    failure: Failure | None
-    seconds: float
+__all__ = ["Interrupted", "RunResult", "run"]
 
 
 def run(  # noqa: PLR0913 - a run has that many sides
@@ -113,7 +69,7 @@ def run(  # noqa: PLR0913 - a run has that many sides
         sweep(place)
         steps = selected(plan, only)
         journal = Journal(runs, plan, steps)
-        execution = _Execution(
+        execution = Execution(
             steps=steps,
             root=root.absolute(),
             store=place,
@@ -132,260 +88,3 @@ def _lead(store: Path, node: Node, plan: Plan, journal: Journal) -> Lead:
     from structdsl_runtime.training import leading, torchrun  # noqa: PLC0415 - few runs have several nodes
 
     return leading.Lead(store, node, torchrun.mark(plan), journal.state.run_id)
-
-
-def selected(plan: Plan, only: Collection[str] | None) -> tuple[Step, ...]:
-    """The steps with these addresses and all they are made from, in the order of the plan."""
-    if only is None:
-        return plan.steps
-    unknown = set(only) - {step.address for step in plan.steps}
-    if unknown:
-        raise KeyError(f"not in the plan: {', '.join(sorted(unknown))}")
-    wanted = set(only)
-    for step in reversed(plan.steps):
-        if step.address in wanted:
-            wanted.update(step.upstream)
-    return tuple(step for step in plan.steps if step.address in wanted)
-
-
-def data_first(steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    """What needs no trained model, then the rest; either in the order of the plan.
-
-    So a question that does not fit the rows of the last stage is found before the first has trained for a day.
-    """
-    late: set[str] = set()
-    for step in steps:
-        if step.operation.op in LONG or late.intersection(step.upstream):
-            late.add(step.address)
-    return (
-        *(step for step in steps if step.address not in late),
-        *(step for step in steps if step.address in late),
-    )
-
-
-@dataclass(slots=True, kw_only=True)
-class _Execution:
-    """The state of one run: what has been resolved, and what is loaded only when a step has to run."""
-
-    steps: tuple[Step, ...]
-    root: Path
-    store: Store
-    sources: Sources
-    journal: Journal
-    observer: Observer
-    operations: Mapping[str, Function] | None
-    stop: Stop
-    workers: int | None
-    lead: Lead | None
-    results: dict[str, Result] = field(default_factory=dict)
-    digests: dict[str, str] = field(default_factory=dict)
-    ran: list[str] = field(default_factory=list)
-    reused: list[str] = field(default_factory=list)
-    failure: Failure | None = None
-    workshop: Workshop | None = None
-    current: Step | None = None
-    refreshed: float = 0.0
-    started: float = field(default_factory=time.monotonic)
-
-    def run(self, plan: Plan) -> RunResult:
-        run_id = self.journal.state.run_id
-        self._tell(RunStarted(run_id=run_id, spec=plan.spec, steps=len(self.steps)))
-        status: Status = "failed"
-        try:
-            self._steps(plan)
-            status = "failed" if self.failure else "done"
-        except KeyboardInterrupt:
-            self.stop.heard()
-            status = "interrupted"
-            self._mark_failed("interrupted")
-            raise Interrupted(run_id, self._left(after_current=False)) from None
-        except Exception as error:
-            self._mark_failed(f"{type(error).__name__}: {error}")
-            if self.current is not None:
-                error.add_note(f"in step {self.current.address} ({self.current.operation.op}) of run {run_id}")
-            raise
-        finally:
-            self._end(status)
-        return RunResult(
-            run_id=run_id,
-            status="done" if status == "done" else "failed",
-            ran=tuple(self.ran),
-            reused=tuple(self.reused),
-            left=self._left(after_current=True),
-            failure=self.failure,
-            seconds=self._seconds,
-        )
-
-    def _steps(self, plan: Plan) -> None:
-        """All steps up to the first failure; an interrupt is `KeyboardInterrupt`, whatever a library made of it.
-
-        What is in the store is found first, so that its tables can be queried from the first moment, and after a
-        failure too.
-        """
-        try:
-            for step in self.steps:
-                if self.results.keys() >= set(step.upstream):
-                    self._reuse(step)
-            self._gather(plan)
-            if self.failure is not None:
-                return
-            for step in data_first(self.steps):
-                if step.address not in self.results and not self._reuse(step):
-                    self._perform(step)
-                if self.failure is not None:
-                    return
-        except Exception:
-            self.stop.check()
-            raise
-
-    def _gather(self, plan: Plan) -> None:
-        """Wait for the other nodes; where that fails, what needs them is to blame."""
-        if self.lead is None:
-            return
-        from structdsl_runtime.training.torchrun import spread  # noqa: PLC0415 - few runs have several nodes
-
-        (step, *_) = spread(plan)
-
-        def tell(message: str) -> None:
-            self._tell(Warned(address=step.address, message=message))
-
-        try:
-            self.lead.gather(tell)
-        except Fault as fault:
-            self.failure = blamed(step, fault, step.places.get("launcher", step.place))
-
-    def _reuse(self, step: Step) -> bool:
-        """Whether the store has the result of a step whose inputs are known; it is taken if so."""
-        self.current = step
-        self.stop.check()
-        manifest = self.store.find(step, identify(step, self.digests, self.sources).key)
-        if manifest is not None:
-            self._resolve(step, manifest)
-            self.reused.append(step.address)
-            self.journal.resolve(manifest, "reused")
-            op = step.operation.op
-            self._tell(StepSkipped(address=step.address, op=op, rows=manifest.rows, bytes=manifest.bytes))
-        self.current = None
-        return manifest is not None
-
-    def _perform(self, step: Step) -> None:
-        """Carry out a step; a fault of it becomes the failure of the run."""
-        self.current = step
-        op = step.operation.op
-        self.journal.mark(step.address, "running")
-        self.journal.save()
-        self._refresh()
-        self._tell(StepStarted(address=step.address, op=op))
-        workshop = self._open_workshop()
-        self.stop.check()
-        identity = identify(step, self.digests, self.sources)
-        try:
-            manifest = workshop.perform(step, identity, self.results)
-        except StepError as error:
-            self.failure = error.failure
-            self._mark_failed(f"{error.failure.code}: {error.failure.message}")
-            return
-        for listing in identity.listings.values():
-            self.sources.keep(listing)
-        self._resolve(step, manifest)
-        self.ran.append(step.address)
-        self.journal.resolve(manifest, "done")
-        self._tell(
-            StepFinished(
-                address=step.address, op=op, rows=manifest.rows, bytes=manifest.bytes, seconds=manifest.seconds
-            )
-        )
-        workshop.warn_of_faults(self.results[step.address], self.results)
-        self.current = None
-
-    def _resolve(self, step: Step, manifest: Manifest) -> None:
-        self.results[step.address] = Result(step=step, manifest=manifest)
-        self.digests.update(digests(manifest))
-
-    def _open_workshop(self) -> Workshop:
-        """DuckDB, Arrow and the operations are loaded here, at the first step that has to run."""
-        if self.workshop is None:
-            from structdsl_runtime.engine import Engine  # noqa: PLC0415 - loaded only when a step runs
-            from structdsl_runtime.workshop import Workshop  # noqa: PLC0415 - loaded only when a step runs
-
-            pool, divided = None, None
-            if self.operations is None:
-                from structdsl_runtime.operations import DIVIDED, OPERATIONS  # noqa: PLC0415 - loaded when a step runs
-                from structdsl_runtime.tasks import Pool  # noqa: PLC0415 - loaded only when a step runs
-
-                self.operations, divided = OPERATIONS, DIVIDED
-                workers = self.workers or processors()
-                if workers > 1:
-                    pool = Pool(workers, memory_limit() // workers)
-            self.workshop = Workshop(
-                root=self.root,
-                store=self.store,
-                run=self.journal.folder,
-                operations=self.operations,
-                observer=self._tell,
-                divided=divided,
-                pool=pool,
-                lead=self.lead,
-            )
-            self.stop.interrupts.append(Engine.interrupt_all)
-        return self.workshop
-
-    def _mark_failed(self, error: str) -> None:
-        if self.current is not None and self.current.address not in self.results:
-            self.journal.mark(self.current.address, "failed", error=error)
-            self._tell(StepFailed(address=self.current.address, op=self.current.operation.op, error=error))
-
-    def _left(self, *, after_current: bool) -> tuple[str, ...]:
-        """The steps without a result; the one in hand counts as left unless it failed."""
-        failed = self.current.address if after_current and self.current is not None else None
-        return tuple(s.address for s in self.steps if s.address not in self.results and s.address != failed)
-
-    def _end(self, status: Status) -> None:
-        """Close what is open, and leave a catalog that shows all that there is."""
-        if self.workshop is not None:
-            self.workshop.close()
-        self.sources.save()
-        self._refresh(force=True)
-        told = {step.address for step in self.steps if step.operation.op != "view"}
-        finished = RunFinished(
-            run_id=self.journal.state.run_id,
-            status=status,
-            ran=len(told.intersection(self.ran)),
-            reused=len(told.intersection(self.reused)),
-            left=len(told.intersection(self._left(after_current=status == "failed"))),
-            seconds=self._seconds,
-        )
-        self._tell(finished)
-        self.journal.finish(status)
-        if self.lead is not None:
-            self.lead.finish(status, self.failure)
-
-    def _refresh(self, *, force: bool = False) -> None:
-        """Rebuild the catalog if it would say something else, and not too often."""
-        if not force and time.monotonic() - self.refreshed < REFRESH:
-            return
-        found = [
-            relation
-            for result in self.results.values()
-            for relation in relations(result.step, result.manifest, self.store)
-        ]
-        catalog = self.store.root / "catalog.duckdb"
-        mark = self.store.root / "catalog.stamp"
-        now = stamp(found)
-        if not (catalog.exists() and mark.exists() and mark.read_text(encoding="ascii") == now):
-            from structdsl_runtime.catalog import build  # noqa: PLC0415 - brings DuckDB
-
-            build(self.store.root, found)
-            mark.write_text(now, encoding="ascii")
-        self.refreshed = time.monotonic()
-
-    def _tell(self, event: Event) -> None:
-        self.journal.observe(event)
-        self.observer(event)
-        if isinstance(event, StepProgress):
-            self.stop.check()
-            self._refresh()
-
-    @property
-    def _seconds(self) -> float:
-        return round(time.monotonic() - self.started, 3)

@@ -19,7 +19,7 @@ import duckdb
 
 from structdsl.plan import FetchModel, Plan, ReadDataset, RenderChat, RenderSsft, Step
 from structdsl_runtime.engine import connect, define
-from structdsl_runtime.executor import selected
+from structdsl_runtime.order import selected
 from structdsl_runtime.pretrained import SOURCE, TOKENIZER_FILES
 from structdsl_runtime.relations import identifier, relations
 from structdsl_runtime.store import Manifest, Store

@@ -16,6 +16,7 @@ from importlib import util
 from pathlib import Path
 
 SHARE = 0.6  # of the memory goes to DuckDB; the rest is for Python steps and the page cache
+WORKERS = 0.75  # of DuckDB's share is that of the workers while they work, the rest that of the run's own engine
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -32,6 +33,11 @@ def memory_limit() -> int:
         if soft != resource.RLIM_INFINITY:
             limits.append(soft)
     return int(min(limits) * SHARE)
+
+
+def share_of_workers() -> int:
+    """Bytes that DuckDB may use in all workers together, while the run's own engine keeps to the rest."""
+    return int(memory_limit() * WORKERS)
 
 
 def processors() -> int:

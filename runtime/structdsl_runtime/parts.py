@@ -14,19 +14,20 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import pyarrow.parquet as pq
+from duckdb import DuckDBPyConnection
 
 from structdsl.identity import fingerprint
-from structdsl.plan import Passes, Rows, Step, View
+from structdsl.plan import Step, View
 from structdsl_runtime.digest import NOTHING, Sums, plain
-from structdsl_runtime.engine import Engine, define
+from structdsl_runtime.engine import Engine
 from structdsl_runtime.keys import Identity
 from structdsl_runtime.operation import Outputs
+from structdsl_runtime.partition import Main
 from structdsl_runtime.relations import Relation, identifier, literal, relations
 from structdsl_runtime.store import Part, Produced, Result, Store
 from structdsl_runtime.tasks import PartManifest
 
-TOGETHER: Final = 48 << 20  # bytes of a part, before compression
-WORTH: Final = 4 << 20  # bytes of a table, as it is stored, from which parts are worth their trouble
+PART_BYTES: Final = 48 << 20  # of a part of a table that was made at once, before compression
 
 
 class Share(Protocol):
@@ -83,72 +84,34 @@ class Portion:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Main:
-    """The main input of a step: the table that its rows are of, and the views that pass them on, the last one first."""
-
-    input: str  # what the operation knows it by
-    table: str
-    made: Produced
-    folder: Path
-    views: tuple[tuple[str, Passes], ...]
-
-    @property
-    def is_worth_parts(self) -> bool:
-        """Whether there is enough of it; a small table is sooner done at once."""
-        return self.made.bytes >= WORTH and bool(self.made.rows)
-
-    def portions(self) -> list[Portion]:
-        """All rows, each in one portion."""
-        if self.made.parts:
-            return [
-                Portion(
-                    files=tuple(self.folder / file for file in part.files), rows=part.rows, mark=_mark(self.made, part)
-                )
-                for part in self.made.parts
-                if part.rows
-            ]
-        return list(_cut(self.folder, self.made))
-
-
-def main_input(step: Step, results: Mapping[str, Result], store: Store) -> Main | None:
-    """The main input of a row-wise step, where its rows can be had in parts."""
-    partition = step.operation.partition
-    if not isinstance(partition, Rows):
-        return None
-    name = partition.input
-    views: list[tuple[str, Passes]] = []
-    reference = step.inputs[name]
-    while True:
-        address, _, output = reference.rpartition(":")
-        result = results[address]
-        made = result.manifest.outputs[output]
-        if made.table is None:
-            return None
-        if not isinstance(result.step.operation, View):
-            folder = store.folder(result.step, result.manifest.key).absolute()
-            return Main(input=name, table=made.table, made=made, folder=folder, views=tuple(views))
-        passes = result.step.operation.passes
-        if passes is None:
-            return None
-        views.append((made.table, passes))
-        reference = result.step.inputs[passes.table]
+def portions_of(main: Main) -> list[Portion]:
+    """All rows of the main input, each in one portion."""
+    if main.made.parts:
+        return [
+            Portion(files=tuple(main.folder / file for file in part.files), rows=part.rows, mark=_mark(main.made, part))
+            for part in main.made.parts
+            if part.rows
+        ]
+    return list(_cut(main.folder, main.made))
 
 
 def inputs_of(step: Step, results: Mapping[str, Result], store: Store) -> list[Relation]:
-    """Every table that the inputs of a step lead to, in an order in which they can be defined."""
+    """The tables that a step reads, and those that they are views of, in an order in which they can be defined."""
     found: dict[str, Relation] = {}
 
-    def visit(address: str) -> None:
+    def visit(reference: str) -> None:
+        address, _, output = reference.rpartition(":")
         result = results[address]
         if isinstance(result.step.operation, View):
-            for upstream in result.step.upstream:
-                visit(upstream)
+            for below in result.step.inputs.values():
+                visit(below)
+        table = result.step.outputs[output].table
         for relation in relations(result.step, result.manifest, store):
-            found.setdefault(relation.table, relation)
+            if relation.table == table:
+                found.setdefault(table, relation)
 
-    for address in step.upstream:
-        visit(address)
+    for reference in step.inputs.values():
+        visit(reference)
     return list(found.values())
 
 
@@ -157,7 +120,7 @@ def restricted(found: list[Relation], table: str, portion: Portion) -> tuple[Rel
     return tuple(replace(each, select=portion.select) if each.table == table else each for each in found)
 
 
-def keys(step: Step, identity: Identity, main: Main, portions: list[Portion], passed: list[str]) -> list[str]:
+def keys(step: Step, identity: Identity, main: Main, portions: list[Portion], passed: list[Sums]) -> list[str]:
     """The key of what the step makes of each portion, given what the views pass of it: all that decides it."""
     same = {
         "op": step.operation.op,
@@ -167,40 +130,36 @@ def keys(step: Step, identity: Identity, main: Main, portions: list[Portion], pa
         "columns": list(main.made.columns.items()),
     }
     return [
-        fingerprint({**same, "rows": portion.mark, "passed": passes})
-        for portion, passes in zip(portions, passed, strict=True)
+        fingerprint({**same, "rows": portion.mark, "passed": [rows.rows, str(rows.upper), str(rows.lower)]})
+        for portion, rows in zip(portions, passed, strict=True)
     ]
 
 
-def probe(found: list[Relation], main: Main, portions: list[Portion], scratch: Path) -> list[str]:
-    """What views make of each portion: which rows they pass on, and with what beside. They are evaluated once."""
+def probe(connection: DuckDBPyConnection, main: Main, portions: list[Portion]) -> list[Sums]:
+    """What views make of each portion: how many rows they pass on, which, and with what beside. They are evaluated
+    once, where the inputs of the step are defined; without views, all rows are passed on and their mark says which.
+    """
     if not main.views:
-        return [""] * len(portions)
+        return [Sums(portion.rows, 0, 0) for portion in portions]
     view, passes = main.views[0]
     key, others = identifier(passes.key), {other for _, each in main.views for other in each.others}
     schema, _, name = view.partition(".")
-    engine = Engine(scratch)
-    try:
-        for relation in found:
-            define(engine.connection, relation)
-        table = engine.connection.sql(f"FROM {identifier(schema)}.{identifier(name)}")
-        types = zip(table.columns, table.types, strict=True)
-        casts = (f"CAST({identifier(column)} AS {plain(kind)})" for column, kind in types if column in others)
-        values = ", ".join([key, *casts])
-        portioned = " UNION ALL ".join(
-            f"SELECT {key} AS key, {number} AS portion FROM ({portion.select})"  # noqa: S608 - quoted
-            for number, portion in enumerate(portions)
-        )
-        counted = engine.connection.execute(
-            f"WITH hashed AS (SELECT {key} AS key, CAST(json_array({values}) AS VARCHAR) AS line"  # noqa: S608 - quoted
-            f" FROM {identifier(schema)}.{identifier(name)}), portioned AS ({portioned})"
-            " SELECT portion, count(*), sum(md5_number_upper(line)), sum(md5_number_lower(line))"
-            " FROM portioned JOIN hashed USING (key) GROUP BY portion"
-        ).fetchall()
-    finally:
-        engine.close()
-    sums = {portion: " ".join(str(int(number)) for number in numbers) for portion, *numbers in counted}
-    return [sums.get(number, "0 0 0") for number in range(len(portions))]
+    table = connection.sql(f"FROM {identifier(schema)}.{identifier(name)}")
+    types = zip(table.columns, table.types, strict=True)
+    casts = (f"CAST({identifier(column)} AS {plain(kind)})" for column, kind in types if column in others)
+    values = ", ".join([key, *casts])
+    portioned = " UNION ALL ".join(
+        f"SELECT {key} AS key, {number} AS portion FROM ({portion.select})"  # noqa: S608 - quoted
+        for number, portion in enumerate(portions)
+    )
+    counted = connection.execute(
+        f"WITH hashed AS (SELECT {key} AS key, CAST(json_array({values}) AS VARCHAR) AS line"  # noqa: S608 - quoted
+        f" FROM {identifier(schema)}.{identifier(name)}), portioned AS ({portioned})"
+        " SELECT portion, count(*), sum(md5_number_upper(line)), sum(md5_number_lower(line))"
+        " FROM portioned JOIN hashed USING (key) GROUP BY portion"
+    ).fetchall()
+    sums = {portion: Sums(*map(int, numbers)) for portion, *numbers in counted}
+    return [sums.get(number, NOTHING) for number in range(len(portions))]
 
 
 def united(step: Step, made: list[tuple[str, PartManifest]]) -> dict[str, Produced]:
@@ -240,7 +199,7 @@ def _cut(folder: Path, made: Produced) -> Iterator[Portion]:
         for group in range(metadata.num_row_groups):
             at += metadata.row_group(group).num_rows
             size += metadata.row_group(group).total_byte_size
-            if size >= TOGETHER or group + 1 == metadata.num_row_groups:
+            if size >= PART_BYTES or group + 1 == metadata.num_row_groups:
                 mark = f"{made.digest} {number} {start} {at}"
                 yield Portion(files=(folder / name,), start=start, stop=at, rows=at - start, mark=mark)
                 start, size = at, 0

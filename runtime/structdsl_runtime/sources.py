@@ -71,6 +71,12 @@ class Sources:
         """Of each file of the last listing of a pattern, the stamp that it had then."""
         return self._stamps[pattern]
 
+    def size(self, pattern: str) -> int:
+        """Bytes of the files that a glob matches now, of which none is read; 0 for objects of a store."""
+        if "://" in pattern:
+            return 0
+        return sum(path.stat().st_size for path in match(pattern, self._root)[1] if path.exists())
+
     def keep(self, listing: Listing) -> None:
         """Remember a listing by its digest, so that a later plan can say which files changed."""
         path = self._listings / f"{digest(listing)}.json"

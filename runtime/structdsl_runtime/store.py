@@ -110,6 +110,10 @@ class Store:
         """Where what a step makes of one part of its rows lives, made or not; results name it by `PARTS/<key>`."""
         return self._attic(step) / PARTS / key
 
+    def scratch(self, run: Path) -> Path:
+        """What a run has while it goes on, and nobody afterwards; `run` is the folder of its record."""
+        return self.root / "scratch" / run.name
+
     def find(self, step: Step, key: str) -> Manifest | None:
         """The result under a key, if it is committed, whole, and of the shape that the plan expects."""
         folder = self.folder(step, key)

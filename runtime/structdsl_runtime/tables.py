@@ -5,14 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from structdsl.plan import Column, Output
-from structdsl_runtime.digest import files_digest, folder_digest, table_digest
+from structdsl_runtime.digest import Sums, files_digest, folder_digest, table_sums
 from structdsl_runtime.engine import Engine, columns
 from structdsl_runtime.files import link, walk
 from structdsl_runtime.relations import identifier, literal
@@ -31,6 +31,7 @@ class StepInputs:
     order: tuple[str, ...]  # the names, in the order of the plan
     tables: Mapping[str, str]  # name -> quoted name of the view
     folders: Mapping[str, Path]
+    counts: Mapping[str, int] = field(default_factory=dict)  # rows of those tables that were counted before
 
     def names(self) -> tuple[str, ...]:
         return self.order
@@ -46,6 +47,8 @@ class StepInputs:
             yield from batch.to_pylist()
 
     def count(self, name: str) -> int:
+        if name in self.counts:
+            return self.counts[name]
         with self.engine.cursor() as cursor:
             counted = cursor.execute(f"SELECT count(*) FROM {self.tables[name]}").fetchone()  # noqa: S608 - quoted
         assert counted is not None
@@ -64,6 +67,7 @@ class StepOutputs:
         self._outputs = outputs
         self._files: dict[str, list[Path]] = {}
         self._linked: set[str] = set()
+        self._sums: dict[str, Sums] = {}  # of tables whose rows went through our hands
 
     def names(self) -> tuple[str, ...]:
         return tuple(self._outputs)
@@ -78,6 +82,7 @@ class StepOutputs:
         finally:
             writer.close()
         self._files[name] = writer.files
+        self._sums[name] = writer.sums
 
     def select(self, name: str, sql: str) -> None:
         """The rows of one SELECT over the inputs; types are cast to those of the plan, columns must be its own."""
@@ -119,6 +124,16 @@ class StepOutputs:
             raise ValueError(f"outputs never written: {sorted(unwritten)}")
         return self._files
 
+    def table_made(self, name: str) -> tuple[dict[str, str], Sums]:
+        """The columns of a table that was written, with their types as DuckDB reads them, and the sums of its rows."""
+        if name in self._sums:
+            wanted = self._outputs[name].columns
+            if wanted not in self._engine.types:
+                self._engine.types[wanted] = self._columns(name)
+            return self._engine.types[wanted], self._sums[name]
+        with self._engine.cursor() as cursor:
+            return table_sums(cursor, self._files[name])
+
     def finish(self) -> dict[str, Produced]:
         """Every output with its size and digest."""
         self.written()
@@ -130,9 +145,13 @@ class StepOutputs:
             files, found, rows, digest = walk(folder), {}, None, folder_digest(folder)
         else:
             files = self._files[name]
-            with self._engine.cursor() as cursor:
-                digest, rows = (files_digest if name in self._linked else table_digest)(cursor, files)
-                found = columns(cursor, f"SELECT * FROM {literal(str(files[0]))}")  # noqa: S608 - quoted
+            if name in self._linked:
+                found = self._columns(name)
+                with self._engine.cursor() as cursor:
+                    digest, rows = files_digest(cursor, files)
+            else:
+                found, sums = self.table_made(name)
+                digest, rows = sums.digest(found), sums.rows
         return Produced(
             kind=output.kind,
             table=output.table,
@@ -143,6 +162,10 @@ class StepOutputs:
             digest=digest,
         )
 
+    def _columns(self, name: str) -> dict[str, str]:
+        with self._engine.cursor() as cursor:
+            return columns(cursor, f"SELECT * FROM {literal(str(self._files[name][0]))}")  # noqa: S608 - quoted
+
     def _claim(self, name: str, kind: str) -> str:
         if self._outputs[name].kind != kind or name in self._files:
             raise ValueError(f"output `{name}` is a {self._outputs[name].kind}, to be written once")
@@ -151,8 +174,9 @@ class StepOutputs:
 
 def arrow_schema(engine: Engine, wanted: tuple[Column, ...]) -> pa.Schema:
     """The Arrow types of the columns of a plan, as DuckDB reads and writes them."""
-    values = ", ".join(f"CAST(NULL AS {column.type}) AS {identifier(column.name)}" for column in wanted)
-    with engine.cursor() as cursor, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an empty result is copied gladly
-        schema: pa.Schema = cursor.sql(f"SELECT {values} LIMIT 0").to_arrow_table().schema
-    return schema
+    if wanted not in engine.schemas:
+        values = ", ".join(f"CAST(NULL AS {column.type}) AS {identifier(column.name)}" for column in wanted)
+        with engine.cursor() as cursor, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an empty result is copied gladly
+            engine.schemas[wanted] = cursor.sql(f"SELECT {values} LIMIT 0").to_arrow_table().schema
+    return engine.schemas[wanted]

@@ -7,23 +7,18 @@ a pool of processes, or one day on other machines.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
-import signal
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from structdsl.plan import Operation, Output
-from structdsl_runtime.digest import Sums, table_sums
-from structdsl_runtime.engine import Engine, define
+from structdsl_runtime.digest import Sums
+from structdsl_runtime.engine import Engine
 from structdsl_runtime.files import flush, replace
-from structdsl_runtime.operation import Context, Fault, Function
+from structdsl_runtime.operation import Context, Function
 from structdsl_runtime.relations import Relation
 from structdsl_runtime.store import Part, Record
 from structdsl_runtime.tables import StepInputs, StepOutputs
@@ -49,6 +44,10 @@ class Handed:
     order: tuple[str, ...] = ()
     tables: Mapping[str, str] = field(default_factory=dict)
     folders: Mapping[str, Path] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)  # rows of tables
+
+
+NOTHING: Final = Handed()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +56,7 @@ class Task:
 
     address: str
     operation: Operation
-    inputs: Handed = Handed()
+    inputs: Handed = NOTHING
     given: Any = None  # what the function of the part is told, where the operation divides its own work
     outputs: Mapping[str, Output]
     root: Path
@@ -72,59 +71,33 @@ class Executor(Protocol):
         """The manifests of tasks, in their order, as they are finished; raises the Fault of the first that has one."""
         ...
 
+    def close(self) -> None:
+        """Let go of what is kept for the next tasks."""
+        ...
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Inline:
     """Task after task in this process, with the operations given."""
 
     operations: Mapping[str, Function]
+    memory: int  # bytes that DuckDB may use
+    scratch: Path  # a folder for what does not fit; the owner removes it after `close`
+    _engine: Engine | None = field(default=None, init=False)
 
     def map(self, tasks: Sequence[Task]) -> Iterator[PartManifest]:
+        if self._engine is None:
+            self._engine = Engine(self.scratch, self.memory)
         for task in tasks:
-            yield perform(task, self.operations)
-
-
-@dataclass(slots=True)
-class Pool:
-    """Worker processes of this machine, begun with the first tasks and kept until `close`."""
-
-    workers: int
-    memory: int  # bytes that DuckDB may use in each
-    _pool: ProcessPoolExecutor | None = field(default=None, init=False)
-
-    def map(self, tasks: Sequence[Task]) -> Iterator[PartManifest]:
-        """Raises Fault E0840 where a worker was killed; what others had finished is kept."""
-        if self._pool is None:
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self.workers, context, _begin, (self.memory,))
-        futures = [self._pool.submit(_perform, task) for task in tasks]
-        try:
-            for future in futures:
-                yield future.result()
-        except BrokenProcessPool as error:
-            self._pool = None
-            raise Fault(
-                "E0840",
-                "a worker process was killed",
-                notes=("the system does so where memory runs out; parts that were finished are kept",),
-                helps=("run again: it goes on where it was", "with `--workers 1`, one part is worked on at a time"),
-            ) from error
-        finally:
-            for future in futures:
-                future.cancel()
+            yield perform(task, self.operations, self._engine)
 
     def close(self) -> None:
-        """End the workers, whatever they are at: what they have not committed is done again."""
-        if self._pool is not None:
-            workers = list((self._pool._processes or {}).values())  # noqa: SLF001 - 3.14 has `kill_workers`
-            for worker in workers:
-                worker.kill()
-            self._pool.shutdown(cancel_futures=True)
-            self._pool = None
+        if self._engine is not None:
+            self._engine.close()
 
 
-def perform(task: Task, operations: Mapping[str, Function], memory: int | None = None) -> PartManifest:
-    """Carry out a task and commit its part."""
+def perform(task: Task, operations: Mapping[str, Function], engine: Engine) -> PartManifest:
+    """Carry out a task and commit its part; the engine sees the inputs of this task, whatever it saw before."""
     from structdsl_runtime.operations import DIVIDED  # noqa: PLC0415 - operations know what tasks are
 
     draft = task.folder.with_name(f".{task.folder.name}.{os.getpid()}")
@@ -142,12 +115,12 @@ def perform(task: Task, operations: Mapping[str, Function], memory: int | None =
     def warn(message: str) -> None:
         said[message] = None
 
-    engine = Engine(scratch / "duckdb", memory=memory, threads=1 if memory else None)
     try:
-        for relation in task.inputs.relations:
-            define(engine.connection, relation)
+        engine.show(task.inputs.relations)
         handed = task.inputs
-        inputs = StepInputs(engine=engine, order=handed.order, tables=handed.tables, folders=handed.folders)
+        inputs = StepInputs(
+            engine=engine, order=handed.order, tables=handed.tables, folders=handed.folders, counts=handed.counts
+        )
         outputs = StepOutputs(engine, draft, task.outputs)
         context = Context(
             address=task.address,
@@ -168,10 +141,9 @@ def perform(task: Task, operations: Mapping[str, Function], memory: int | None =
             found = DIVIDED[task.operation.op].part(task.operation, task.given, outputs)
         parts, columns = {}, {}
         for name, files in outputs.written().items():
-            columns[name], sums = table_sums(engine.connection, files)
+            columns[name], sums = outputs.table_made(name)
             parts[name] = _part(sums, files)
     finally:
-        engine.close()
         shutil.rmtree(scratch, ignore_errors=True)
     manifest = PartManifest(outputs=parts, columns=columns, unit=unit, found=found, warnings=tuple(said))
     for part in parts.values():
@@ -195,27 +167,3 @@ def _part(sums: Sums, files: Sequence[Path]) -> Part:
     size = sum(path.stat().st_size for path in files)
     names = tuple(path.name for path in files)
     return Part(files=names, rows=sums.rows, bytes=size, upper=sums.upper, lower=sums.lower)
-
-
-_memory = 0
-
-
-def _begin(memory: int) -> None:
-    """What a worker does first: leave Ctrl-C to the run, and not outlive it."""
-    global _memory  # noqa: PLW0603 - the one thing that a worker is told
-    _memory = memory
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def follow() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
-
-
-def _perform(task: Task) -> PartManifest:
-    from structdsl_runtime.operations import OPERATIONS  # noqa: PLC0415 - operations know what tasks are
-
-    return perform(task, OPERATIONS, _memory)

@@ -7,23 +7,25 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from structdsl.plan import Step, View
-from structdsl_runtime import parts, tasks, unfinished
-from structdsl_runtime.engine import VALUES, Engine, columns, define, misfit
+from structdsl_runtime import unfinished
+from structdsl_runtime.engine import VALUES, Engine, columns, misfit, view
 from structdsl_runtime.events import Observer, StepError, StepProgress, Warned, blamed
 from structdsl_runtime.keys import Identity
 from structdsl_runtime.machine import peak_memory, versions
 from structdsl_runtime.operation import Context, Fault, Function
+from structdsl_runtime.parts import Divided
+from structdsl_runtime.partwise import Partwise
+from structdsl_runtime.pool import Pool
 from structdsl_runtime.progress import counted
 from structdsl_runtime.relations import identifier, relations
-from structdsl_runtime.store import PARTS, SHARED, Manifest, Produced, Result, Store
+from structdsl_runtime.store import SHARED, Manifest, Produced, Result, Store
 from structdsl_runtime.tables import StepInputs, StepOutputs
 
 if TYPE_CHECKING:
@@ -41,28 +43,35 @@ class Workshop:
         run: Path,
         operations: Mapping[str, Function],
         observer: Observer,
-        divided: Mapping[str, parts.Divided] | None = None,
-        pool: tasks.Pool | None = None,
+        divided: Mapping[str, Divided] | None = None,
+        pool: Pool | None = None,
         lead: Lead | None = None,
     ) -> None:
         """Parts go to the pool, or are worked on here where there is none; `divided` make parts of their own."""
         self._root = root
         self._store = store
         self._logs = run / "logs"
-        self._scratch = store.root / "scratch" / run.name
+        self._scratch = store.scratch(run)
         self._operations = operations
         self._observer = observer
         self._lead = lead
         self.engine = Engine(self._scratch / "duckdb")
         self._connection = self.engine.connection
         self._defined: set[str] = set()
-        self._pool = pool
-        self._divided = divided or {}
-        self._inline = tasks.Inline(operations)
+        self._partwise = Partwise(
+            root=root,
+            store=store,
+            run=run,
+            scratch=self._scratch,
+            engine=self.engine,
+            operations=operations,
+            divided=divided or {},
+            observer=observer,
+            pool=pool,
+        )
 
     def close(self) -> None:
-        if self._pool is not None:
-            self._pool.close()
+        self._partwise.close()
         self.engine.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
@@ -131,7 +140,7 @@ class Workshop:
             for address in result.step.upstream:
                 self._define(results[address], results)
         for relation in relations(result.step, result.manifest, self._store):
-            define(self._connection, relation)
+            view(self._connection, relation)
         self._defined.add(result.step.address)
 
     def _check_guards(self, step: Step) -> None:
@@ -163,21 +172,17 @@ class Workshop:
     ) -> dict[str, Produced]:
         scratch = self._scratch / step.address
         scratch.mkdir(parents=True)
+        inputs = self._inputs(step, results)
         try:
-            divided = self._divided.get(step.operation.op)
-            if divided is not None and divided.applies(step.operation):
-                return self._operate_divided(step, identity, divided)
-            main = parts.main_input(step, results, self._store)
-            if main is not None and main.is_worth_parts:
-                return self._operate_in_parts(step, identity, results, main, scratch)
-            return self._operate_at_once(step, folder, identity, results, scratch)
+            in_parts = self._partwise.carry_out(step, identity, results, inputs)
+            return self._operate_at_once(step, folder, identity, inputs, scratch) if in_parts is None else in_parts
         except Fault as fault:
             raise StepError(blamed(step, fault, step.place)) from fault
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
     def _operate_at_once(
-        self, step: Step, folder: Path, identity: Identity, results: Mapping[str, Result], scratch: Path
+        self, step: Step, folder: Path, identity: Identity, inputs: StepInputs, scratch: Path
     ) -> dict[str, Produced]:
         outputs = StepOutputs(self.engine, folder, step.outputs)
 
@@ -199,104 +204,11 @@ class Workshop:
             decides=decides,
             lead=self._lead,
         )
-        self._operations[step.operation.op](step.operation, self._inputs(step, results), outputs, context)
+        self._operations[step.operation.op](step.operation, inputs, outputs, context)
         return outputs.finish()
-
-    def _operate_in_parts(
-        self, step: Step, identity: Identity, results: Mapping[str, Result], main: parts.Main, scratch: Path
-    ) -> dict[str, Produced]:
-        """What is there of the parts already is taken; the others are made, by the pool where they are several."""
-        found = parts.inputs_of(step, results, self._store)
-        portions = main.portions()
-        passed = parts.probe(found, main, portions, scratch / "probe")
-        keys = parts.keys(step, identity, main, portions, passed)
-        whole = self._inputs(step, results)
-        inputs = tasks.Handed(order=whole.order, tables=whole.tables, folders=whole.folders)
-        made: dict[str, tasks.PartManifest] = {}
-        todo: dict[str, tasks.Task] = {}
-        for key, portion in zip(keys, portions, strict=True):
-            manifest = tasks.finished(self._store.part(step, key))
-            if manifest is None:
-                handed = replace(inputs, relations=parts.restricted(found, main.table, portion))
-                todo[key] = self._task(step, key, size=portion.rows, inputs=handed)
-            else:
-                made[key] = manifest
-        self._carry_out(step, todo, made, total=sum(portion.rows for portion in portions))
-        return parts.united(step, [(f"../{PARTS}/{key}", made[key]) for key in keys])
-
-    def _operate_divided(self, step: Step, identity: Identity, divided: parts.Divided) -> dict[str, Produced]:
-        """An operation that divides its own work: it says what the parts are, and what they make up."""
-
-        def make(given: Mapping[str, parts.Share], total: int, unit: str) -> dict[str, tasks.PartManifest]:
-            made: dict[str, tasks.PartManifest] = {}
-            todo: dict[str, tasks.Task] = {}
-            for key, each in given.items():
-                manifest = tasks.finished(self._store.part(step, key))
-                if manifest is None:
-                    todo[key] = self._task(step, key, given=each, size=each.size)
-                else:
-                    made[key] = manifest
-            self._carry_out(step, todo, made, total=total, unit=unit)
-            return made
-
-        ((pattern, listing),) = identity.listings.items()
-        whole = divided.whole(
-            step.operation,
-            parts.Work(
-                root=self._root,
-                listing=listing,
-                stamps=identity.stamps[pattern],
-                engine=self.engine,
-                there=lambda: self._parts(step),
-                folder=lambda key: self._store.part(step, key),
-                warn=partial(self._warn, step),
-                make=make,
-            ),
-        )
-        return parts.united(step, [(f"../{PARTS}/{key}", manifest) for key, manifest in whole])
 
     def _warn(self, step: Step, message: str) -> None:
         self._observer(Warned(address=step.address, message=f"{step.address}: {message}"))
-
-    def _parts(self, step: Step) -> Iterator[tuple[str, tasks.PartManifest]]:
-        for folder in sorted(self._store.part(step, "").glob("[!.]*")):
-            manifest = tasks.finished(folder)
-            if manifest is not None:
-                yield folder.name, manifest
-
-    def _task(self, step: Step, key: str, *, size: int, **what: Any) -> tasks.Task:
-        return tasks.Task(
-            address=step.address,
-            operation=step.operation,
-            outputs=step.outputs,
-            root=self._root,
-            folder=self._store.part(step, key),
-            log=self._logs / f"{step.address}.log",
-            run=self._logs.parent,
-            size=size,
-            **what,
-        )
-
-    def _carry_out(
-        self,
-        step: Step,
-        todo: Mapping[str, tasks.Task],
-        made: dict[str, tasks.PartManifest],
-        *,
-        total: int,
-        unit: str = "",  # in which the total counts [what the operation itself counts in]
-    ) -> None:
-        executor = self._pool if self._pool is not None and len(todo) > 1 else self._inline
-        done = total - sum(task.size for task in todo.values())
-        said: set[str] = set()
-        for (key, task), manifest in zip(todo.items(), executor.map(tuple(todo.values())), strict=True):
-            made[key] = manifest
-            done += task.size
-            self._observer(StepProgress(address=step.address, done=done, total=total, unit=unit or manifest.unit))
-            for message in dict.fromkeys(manifest.warnings):
-                if message not in said:
-                    said.add(message)
-                    self._warn(step, message)
 
     def _warn_of_others(self, step: Step, key: str, decides: Mapping[str, Any]) -> None:
         """A warning for each state that an earlier run saved of this step, and that other data make useless."""

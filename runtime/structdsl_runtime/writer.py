@@ -19,6 +19,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from structdsl_runtime.digest import NOTHING, sums
+
 ROWS = 4096  # of a row group
 BYTES = 64 << 20  # of a row group, before compression
 FILE_BYTES = 1 << 30  # of a file, compressed; the next one is `<output>-0001.parquet`
@@ -30,6 +32,7 @@ class ParquetTable:
 
     def __init__(self, folder: Path, name: str, schema: pa.Schema, json: frozenset[str]) -> None:
         self.files: list[Path] = []
+        self.sums = NOTHING
         self._folder = folder
         self._name = name
         self._schema = schema
@@ -86,7 +89,9 @@ class ParquetTable:
         if self.files[-1].stat().st_size > FILE_BYTES:
             self._writer.close()
             self._writer = self._next_file()
-        table = pa.Table.from_batches(batches, schema=self._schema)
+        table = pa.Table.from_batches(batches, schema=self._schema).combine_chunks()
+        for batch in table.to_batches():
+            self.sums += sums(batch)
         columns = [
             pa.ExtensionArray.from_storage(field.type, column.combine_chunks())
             if isinstance(field.type, pa.JsonType)

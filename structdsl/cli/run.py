@@ -197,7 +197,7 @@ def _of_nodes(fault: Fault, unit: Unit, plan: Plan, style: str) -> click.excepti
 
 def _require_packages(plan: Plan, addresses: list[str] | None) -> None:
     """Refuse a run for which the `runtime` extra is not installed, before it begins."""
-    from structdsl_runtime.executor import selected  # noqa: PLC0415
+    from structdsl_runtime.order import selected  # noqa: PLC0415
 
     operations = {step.operation.op for step in selected(plan, addresses)}
     names = DATA_PACKAGES + (MODEL_PACKAGES if operations & MODEL_OPERATIONS else ())

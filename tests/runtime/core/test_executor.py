@@ -17,11 +17,12 @@ import pytest
 from structdsl.plan import CountTokens, Guard, Plan, Query, Train
 from structdsl.plan.operations import Optimizer, Schedule
 from structdsl_runtime.events import Event, RunFinished, StepFailed, StepProgress, Warned, silent
-from structdsl_runtime.executor import RunResult, data_first, run, selected
+from structdsl_runtime.executor import RunResult, run
 from structdsl_runtime.journal import read_state
 from structdsl_runtime.keys import decisive
 from structdsl_runtime.lock import StoreInUse
 from structdsl_runtime.operation import Context, Function, Inputs, Outputs
+from structdsl_runtime.order import data_first, selected
 from structdsl_runtime.store import Manifest
 from tests.runtime.core.toy_plan import KEEP, OPERATIONS, PLACE, plan, plan_of, step, table
 

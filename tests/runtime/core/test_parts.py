@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from structdsl.compile import compile_text
-from structdsl_runtime import parts
+from structdsl_runtime import partition, parts, pool
 from structdsl_runtime.events import Event, StepProgress, silent
 from structdsl_runtime.executor import RunResult, run
 from structdsl_runtime.reading import in_parts
@@ -48,8 +48,8 @@ def folder(tmp_path: Path) -> Path:
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every table is worth parts, and a few kilobytes are one."""
     monkeypatch.setattr(in_parts, "TOGETHER", 4000)
-    monkeypatch.setattr(parts, "WORTH", 0)
-    monkeypatch.setattr(parts, "TOGETHER", 1)
+    monkeypatch.setattr(partition, "WORTH", 0)
+    monkeypatch.setattr(parts, "PART_BYTES", 1)
 
 
 def write(folder: Path, name: str) -> None:
@@ -81,9 +81,11 @@ def made(folder: Path, address: str) -> set[Path]:
 def test_the_same_tables_at_once_in_parts_and_in_processes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert go(folder, "parts").status == "done"
     assert go(folder, "pool", workers=2).status == "done"
-    monkeypatch.setattr(parts, "WORTH", 1 << 60)
+    monkeypatch.setattr(pool, "LONGEST", 0)
+    assert go(folder, "spawned", workers=2).status == "done"
+    monkeypatch.setattr(partition, "WORTH", 1 << 60)
     assert go(folder, "whole").status == "done"
-    assert digests(folder, "parts") == digests(folder, "whole") == digests(folder, "pool")
+    assert digests(folder, "parts") == digests(folder, "whole") == digests(folder, "pool") == digests(folder, "spawned")
     for address in ROWS:
         assert len(list((folder / "parts" / "tables" / address / "parts").iterdir())) > 2, address
         assert not (folder / "whole" / "tables" / address / "parts").exists()
@@ -106,6 +108,24 @@ def test_what_a_killed_run_left_of_parts_is_removed(folder: Path) -> None:
     go(folder)
     assert not draft.exists()
     assert made(folder, "corpus.a.count") == finished
+
+
+def test_workers_are_begun_before_the_run_itself_imports_where_there_is_work_for_them(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[pool.Pool] = []
+
+    def begin(self: pool.Pool) -> None:
+        begun.append(self)
+
+    monkeypatch.setattr(pool.Pool, "begin", begin)
+    monkeypatch.setattr(in_parts, "TOGETHER", 1 << 20)
+    plan, _ = compile_text(SPEC, Path("toy.adapt"))
+    assert plan is not None
+    for worth, expected in ((1 << 20, False), (1000, True)):
+        monkeypatch.setattr(partition, "WORTH_READING", worth)
+        run(plan, root=folder, store=folder / str(worth), only=["corpus.a.read"], workers=2)
+        assert bool(begun) == expected
 
 
 def test_a_killed_worker_is_a_fault_and_its_parts_are_made_again(folder: Path) -> None:
