@@ -132,9 +132,10 @@ def occurrences(lowered: bytes, phrases: Sequence[bytes]) -> Places:
 def dots(slab: Slab) -> Places:
     """Where `...` and `…` stand, none over another."""
     used = slab.data[: len(slab.bits)]
-    places = np.flatnonzero(used == ord("."))
+    full = used == ord(".")
+    places = np.flatnonzero(full[1:] & full[:-1])  # where another follows
     opens = np.flatnonzero(np.diff(places, prepend=-9) != 1)
-    sizes = np.diff(opens, append=len(places))
+    sizes = np.diff(opens, append=len(places)) + 1
     runs = np.flatnonzero(sizes >= 3)
     number = sizes[runs] // 3
     step = np.arange(number.sum()) - np.repeat(np.cumsum(number) - number, number)
