@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Final, Protocol
 
 from structdsl_runtime.files import resolve
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.sources import match, stamp
+
+BUFFER: Final = 1 << 20
+"""Bytes of a file that are read together, however few are asked for: lines of text are mostly a few thousand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class Source:
     stamp: str  # size, time and inode when it was found: another stamp is another file
 
     def open(self) -> BinaryIO:
-        return self.path.open("rb")
+        return self.path.open("rb", buffering=BUFFER)
 
     def now(self) -> str:
         """The stamp that it has by now."""
