@@ -26,6 +26,7 @@ from structdsl_runtime.text.normalise import UndecodableError, decode
 from structdsl_runtime.text.sources import unreadable
 
 BATCH: Final = 512  # rows of a columnar file that are Python objects at once
+_QUOTES: Final = "a quotation mark within a value is written twice, and such a value stands between two more"
 
 
 @dataclass(slots=True)
@@ -106,24 +107,44 @@ _SCAN: Final[Callable[[str, int], tuple[Any, int]]] = vars(json.JSONDecoder(pars
 
 
 def _csv(portion: Portion, delimiter: str, most: int) -> Iterator[Row]:
-    """Rows under the names of the first; a number is text here, and nothing is taken for a date."""
+    """Rows under the names of the first; a number is text here, and nothing is taken for a date.
+
+    A row that breaks the rules of quotation is left out alone where its lines have an even number of marks, for then
+    the next line begins a row whatever was meant; otherwise nobody knows where rows begin. Raises Fault E0515 there.
+    """
     file, encoding = _utf8(portion)
     shown = portion.source.shown
+    marks = 0
+
+    def marked() -> Iterator[str]:
+        nonlocal marks
+        for line in _decoded(file, shown, most):
+            marks += line.count('"')
+            yield line
+
     with file:
         csv.field_size_limit(most)
-        reader = csv.reader(_decoded(file, shown, most), delimiter=delimiter, strict=True)
-        try:
-            names = next(reader, [])
-            _check_names(names, shown)
-            before = reader.line_num
-            for fields in reader:
-                number, before = before + 1, reader.line_num
-                if fields:
-                    row = _fields(names, fields, number)
-                    row.length = sum(map(len, fields))
-                    yield row if encoding is None else _told(row, encoding)
-        except csv.Error as error:
-            raise unreadable(shown, f"line {reader.line_num}: {error}") from None
+        reader = csv.reader(marked(), delimiter=delimiter, strict=True)
+        names: list[str] | None = None
+        while True:
+            number, marks = reader.line_num + 1, 0
+            try:
+                fields = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                if names is None or marks % 2:
+                    raise unreadable(shown, f"the row that begins in line {number}: {error}", _QUOTES) from None
+                lines_ = f"lines {number} to {reader.line_num}: " if reader.line_num > number else ""
+                yield Row("L", number, None, reason="not a row", evidence=f"{lines_}{error}")
+                continue
+            if names is None:
+                names = fields
+                _check_names(names, shown)
+            elif fields:
+                row = _fields(names, fields, number)
+                row.length = sum(map(len, fields))
+                yield row if encoding is None else _told(row, encoding)
 
 
 def _told(row: Row, encoding: str) -> Row:

@@ -6,7 +6,7 @@ import glob
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
@@ -75,6 +75,39 @@ def readable(shown: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise unreadable(shown, _lower(error.strerror or str(error))) from None
+
+
+MOST_NAMED: Final = 10  # files of a source that cannot be read
+
+
+@dataclass(slots=True)
+class Broken:
+    """Files of a source that cannot be read: all are looked at before one stops the run."""
+
+    faults: list[Fault] = field(default_factory=list)
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Goes on where a file cannot be read."""
+        try:
+            yield
+        except Fault as fault:
+            if fault.code != "E0515":
+                raise
+            self.faults.append(fault)
+
+    def check(self) -> None:
+        """Raise Fault E0515 that names them, where there are any."""
+        if len(self.faults) == 1:
+            raise self.faults[0]
+        if self.faults:
+            more = len(self.faults) - MOST_NAMED
+            raise Fault(
+                "E0515",
+                f"{len(self.faults)} files cannot be read",
+                notes=(*(fault.message for fault in self.faults[:MOST_NAMED]), *([f"and {more} more"] * (more > 0))),
+                helps=tuple(dict.fromkeys(help_ for fault in self.faults for help_ in fault.helps)),
+            )
 
 
 def unreadable(name: str, reason: str, help_: str | None = None) -> Fault:

@@ -147,6 +147,24 @@ def test_a_file_that_changed_since_it_was_hashed_is_not_read(tmp_path: Path, mon
     assert read(tmp_path).rows == 2
 
 
+def test_broken_files_of_all_parts_are_named_and_the_others_kept(tmp_path: Path) -> None:
+    for number in range(8):
+        write(tmp_path, f"{number}.jsonl", {f"d{number}": "some text"})
+    for number in (0, 5):
+        (tmp_path / f"{number}.jsonl").rename(tmp_path / f"{number}.parquet")
+    for _ in range(2):
+        failure = carried_out(tmp_path).failure
+        assert failure is not None
+        assert (failure.code, failure.message) == ("E0515", "2 files cannot be read")
+        assert [note.split(" ")[0] for note in failure.notes] == ["`0.parquet`", "`5.parquet`"]
+    kept = held(tmp_path)
+    assert list(kept.values()) == [2, 2]
+    for number in (0, 5):
+        (tmp_path / f"{number}.parquet").rename(tmp_path / f"{number}.jsonl")
+    assert read(tmp_path).rows == 8
+    assert kept.keys() <= held(tmp_path).keys()
+
+
 @pytest.mark.parametrize("operations", [None, OPERATIONS])
 def test_texts_in_other_encodings_are_told_of(tmp_path: Path, operations: Mapping[str, Function] | None) -> None:
     text = "Der Müller aß süße Äpfel, während es draußen über den Häusern dämmerte. " * 4
