@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
+
 from structdsl.plan import Step, View
 from structdsl_runtime import parts, tasks, unfinished
 from structdsl_runtime.engine import VALUES, Engine, columns, define, misfit
@@ -23,6 +25,7 @@ from structdsl_runtime.machine import peak_memory, versions
 from structdsl_runtime.operation import Context, Fault, Function
 from structdsl_runtime.progress import counted
 from structdsl_runtime.relations import identifier, relations
+from structdsl_runtime.room import no_room
 from structdsl_runtime.store import PARTS, SHARED, Manifest, Produced, Result, Store
 from structdsl_runtime.tables import StepInputs, StepOutputs
 
@@ -173,6 +176,11 @@ class Workshop:
             return self._operate_at_once(step, folder, identity, results, scratch)
         except Fault as fault:
             raise StepError(blamed(step, fault, step.place)) from fault
+        except (OSError, duckdb.Error) as error:
+            full = no_room(error, self._store.root)
+            if full is None:
+                raise
+            raise StepError(blamed(step, full, step.place)) from error
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 

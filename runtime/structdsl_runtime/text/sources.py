@@ -12,6 +12,7 @@ from typing import BinaryIO, Final, Protocol
 
 from structdsl_runtime.files import resolve
 from structdsl_runtime.operation import Fault
+from structdsl_runtime.room import FULL
 from structdsl_runtime.sources import match, stamp
 
 BUFFER: Final = 1 << 20
@@ -70,10 +71,12 @@ def find(pattern: str, root: Path) -> list[Source]:
 
 @contextmanager
 def readable(shown: str) -> Iterator[None]:
-    """Turns what the system says about a file into Fault E0515."""
+    """Turns what the system says about a file into Fault E0515; that a disk is full is said of no file that is read."""
     try:
         yield
     except OSError as error:
+        if error.errno in FULL:
+            raise
         raise unreadable(shown, _lower(error.strerror or str(error))) from None
 
 
