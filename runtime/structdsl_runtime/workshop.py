@@ -103,8 +103,15 @@ class Workshop:
         return manifest
 
     def warn_of_faults(self, result: Result, results: Mapping[str, Result]) -> None:
-        """One warning for the rows that a reader had to leave out or that fail a check, with the query for them."""
+        """One warning for the rows that a reader had to leave out or that fail a check, with the query for them.
+
+        And one where documents should be held out and none are.
+        """
         for output in result.step.outputs.values():
+            if output.table is not None and output.table.endswith("_heldout") and not result.manifest.rows:
+                corpus = output.table.removesuffix("_heldout")
+                message = f"{corpus}: nothing is held out, for there are too few documents; {output.table} is empty"
+                self._observer(Warned(address=result.step.address, message=message))
             if output.table == f"checks.{result.step.address.removeprefix('check.')}":
                 if failing := result.manifest.rows:
                     message = f"{result.step.address}: {counted(failing, 'row')} failing; SELECT * FROM {output.table}"  # noqa: S608
