@@ -29,7 +29,7 @@ from structdsl_runtime.operations.read_table import read_table
 from structdsl_runtime.reading.part import read_portion
 from structdsl_runtime.reading.portions import portions
 from structdsl_runtime.sources import UNREADABLE, Sources
-from tests.runtime.data.test_reading import Written
+from tests.runtime.data.test_reading import Written, quickly
 from tests.runtime.data.test_reading import read as read_cut
 
 if TYPE_CHECKING:
@@ -283,6 +283,15 @@ def test_one_mark_too_many_in_csv_never_moves_a_row(
     assert len({(row["doc_id"], row["text"]) for row in documents} - expected) <= 1  # the row that it is in
 
 
+def test_bytes_of_nothing_are_of_the_text(run: Workshop) -> None:
+    run.files(
+        a_md=b"a\0b", b_jsonl=b'{"text": "a\\u0000b"}\n{"text": "\0"}\n', c_csv=b"text\na\0b\n", d_html=b"<p>a\0b"
+    )
+    documents, faults = read(run, "*.*")
+    assert [row["text"] for row in documents] == ["a\0b"] * 3 + ["ab"]  # pages are read as browsers do
+    assert [(row["source"], row["reason"]) for row in faults] == [("b.jsonl#L2", "not json")]
+
+
 def test_a_column_of_another_type_in_one_file(run: Workshop) -> None:
     run.files(a_parquet=parquet(ROWS), b_parquet=parquet(pa.table({"text": [1, 2]})))
     documents, faults = read(run, "*.parquet")
@@ -432,7 +441,7 @@ def test_every_outcome_is_rows_or_a_fault(
     for name, data in files:
         (folder / name).write_bytes(data)
     try:
-        documents, faults, found = read_cut(portions("*", folder))
+        documents, faults, found = quickly(portions("*", folder))
     except Fault as caught:
         if caught.code != "E0515":
             raise
