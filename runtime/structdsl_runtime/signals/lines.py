@@ -140,7 +140,7 @@ def dots(slab: Slab) -> Places:
     number = sizes[runs] // 3
     step = np.arange(number.sum()) - np.repeat(np.cumsum(number) - number, number)
     found: Places = np.repeat(places[opens[runs]], number) + 3 * step
-    if slab.followers.size:
+    if slab.extra is not None:
         wide = np.flatnonzero(used == _ELLIPSIS[0])
         found = np.sort(np.concatenate((found, wide[_stands(slab.data, wide, _ELLIPSIS)])))
     return found

@@ -32,7 +32,7 @@ class Slab:
     bits: Bytes
     starts: Places
     ends: Places
-    followers: Places  # bytes that are not the first of their character
+    extra: npt.NDArray[np.int32] | None  # bytes before each that are not the first of their character; none: no such
 
     @property
     def number(self) -> int:
@@ -49,10 +49,10 @@ class Slab:
 
     def characters(self, starts: Places, ends: Places) -> Places:
         """How many characters lie between two places."""
-        if not self.followers.size:
+        if self.extra is None:
             return ends - starts
-        within: Places = np.searchsorted(self.followers, ends) - np.searchsorted(self.followers, starts)
-        return ends - starts - within
+        found: Places = ends - starts - (self.extra[ends] - self.extra[starts])
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +116,11 @@ def _slab(texts: Any) -> Slab:
     used = data[: size + 1]
     bits = bits_of(used)
     places = bounds - bounds[0] + 1
-    plain = pc.all(pc.string_is_ascii(texts)).as_py()
-    followers = np.empty(0, np.int64) if plain else np.flatnonzero(bits >= FOLLOWS)
-    return Slab(data, bits, places[:-1].copy(), places[1:] - 1, followers)
+    extra = None
+    if not pc.all(pc.string_is_ascii(texts)).as_py():
+        extra = np.zeros(len(used) + 1, np.int32)
+        np.cumsum(bits >= FOLLOWS, dtype=np.int32, out=extra[1:])
+    return Slab(data, bits, places[:-1].copy(), places[1:] - 1, extra)
 
 
 def spaced_words(slab: Slab) -> Words:
@@ -150,13 +152,7 @@ def unicode_words(slab: Slab) -> Words:
 
 def _words(slab: Slab, starts: Places, ends: Places) -> Words:
     bounds = np.searchsorted(starts, np.append(slab.starts, len(slab.bits)))
-    lengths = ends - starts
-    if slab.followers.size:
-        owner = np.searchsorted(starts, slab.followers, "right") - 1
-        inside = owner >= 0
-        inside[inside] = slab.followers[inside] < ends[owner[inside]]
-        lengths = lengths - np.bincount(owner[inside], minlength=len(starts))
-    return Words(starts, ends, _bits(slab, starts, ends), lengths, bounds)
+    return Words(starts, ends, _bits(slab, starts, ends), slab.characters(starts, ends), bounds)
 
 
 def _bits(slab: Slab, starts: Places, ends: Places) -> Bytes:
