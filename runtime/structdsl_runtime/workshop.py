@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
+
 from structdsl.plan import Step, View
 from structdsl_runtime import unfinished
 from structdsl_runtime.engine import VALUES, Engine, columns, misfit, view
@@ -25,6 +27,7 @@ from structdsl_runtime.partwise import Partwise
 from structdsl_runtime.pool import Pool
 from structdsl_runtime.progress import counted
 from structdsl_runtime.relations import identifier, relations
+from structdsl_runtime.room import no_room
 from structdsl_runtime.store import SHARED, Manifest, Produced, Result, Store
 from structdsl_runtime.tables import StepInputs, StepOutputs
 
@@ -109,8 +112,15 @@ class Workshop:
         return manifest
 
     def warn_of_faults(self, result: Result, results: Mapping[str, Result]) -> None:
-        """One warning for the rows that a reader had to leave out or that fail a check, with the query for them."""
+        """One warning for the rows that a reader had to leave out or that fail a check, with the query for them.
+
+        And one where documents should be held out and none are.
+        """
         for output in result.step.outputs.values():
+            if output.table is not None and output.table.endswith("_heldout") and not result.manifest.rows:
+                corpus = output.table.removesuffix("_heldout")
+                message = f"{corpus}: nothing is held out, for there are too few documents; {output.table} is empty"
+                self._observer(Warned(address=result.step.address, message=message))
             if output.table == f"checks.{result.step.address.removeprefix('check.')}":
                 if failing := result.manifest.rows:
                     message = f"{result.step.address}: {counted(failing, 'row')} failing; SELECT * FROM {output.table}"  # noqa: S608
@@ -178,6 +188,11 @@ class Workshop:
             return self._operate_at_once(step, folder, identity, inputs, scratch) if in_parts is None else in_parts
         except Fault as fault:
             raise StepError(blamed(step, fault, step.place)) from fault
+        except (OSError, duckdb.Error) as error:
+            full = no_room(error, self._store.root)
+            if full is None:
+                raise
+            raise StepError(blamed(step, full, step.place)) from error
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 

@@ -62,6 +62,14 @@ def test_faulty_rows_are_kept_account_of(data: Folder) -> None:
     ]  # fmt: skip
 
 
+def test_nothing_that_is_held_out_is_told_of(data: Folder) -> None:
+    data.edit("domain }", "domain, holdout = 1% }")
+    warned = data.shell("run", "--select", "corpus.notes").stderr
+    assert "corpus.notes: nothing is held out, for there are too few documents; corpus.notes_heldout is empty" in warned
+    data.edit("1%", "99%")
+    assert "held out" not in data.shell("run", "--select", "corpus.notes").stderr
+
+
 def test_more_tokens_than_the_epochs_allow(fresh: Folder) -> None:
     fresh.edit("budget = 2k tokens, max_epochs = 20", "budget = 90k tokens, max_epochs = 2")
     message = fresh.shell("run", "--select", "mixture.knowledge", "--diagnostics", "concise", code=4).stderr

@@ -14,6 +14,7 @@ from structdsl_runtime.operation import Context, Inputs, Outputs
 from structdsl_runtime.reading.found import Found, check, recoded, together
 from structdsl_runtime.reading.part import read_portion
 from structdsl_runtime.reading.portions import Portion, portions_of
+from structdsl_runtime.text.sources import Broken
 
 
 def read_files(arguments: ReadFiles, inputs: Inputs, outputs: Outputs, context: Context) -> None:
@@ -34,6 +35,7 @@ def read_objects(arguments: ReadObjects, inputs: Inputs, outputs: Outputs, conte
 def read_portions(arguments: Reading, cut: Sequence[Portion], outputs: Outputs, context: Context) -> None:
     """Read portions one after the other into the outputs; raises Fault E0514, E0515 and E0516."""
     parts: list[Found] = []
+    broken = Broken()
     taken: set[str] = set()
     files = {name: number for number, name in enumerate(dict.fromkeys(portion.source.shown for portion in cut))}
     with outputs.table("documents") as documents, outputs.table("faults") as faults, ExitStack() as stack:
@@ -45,7 +47,9 @@ def read_portions(arguments: Reading, cut: Sequence[Portion], outputs: Outputs, 
             if room == 0:
                 break
             written = (documents, faults, redactions, offsets)
-            parts.append(read_portion(arguments, portion, *written, taken=taken, room=room))
+            with broken.noted():
+                parts.append(read_portion(arguments, portion, *written, taken=taken, room=room))
+    broken.check()
     whole = together(parts)
     check(arguments, whole, len(files))
     if (message := recoded(arguments, whole)) is not None:

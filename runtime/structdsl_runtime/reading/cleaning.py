@@ -90,7 +90,7 @@ class Cleaner:
         while waiting:
             holder, key, value = waiting.pop()
             if isinstance(value, str):
-                if value and (row.plain or _encodable(value)):  # a row with what cannot be written leaves anyway
+                if value and (value.isascii() or _encodable(value)):  # a row with what cannot be written leaves anyway
                     yield _Leaf(row, holder, key, value)
             elif isinstance(value, dict):
                 waiting += [(value, *item) for item in value.items()]

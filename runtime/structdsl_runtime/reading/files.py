@@ -16,7 +16,7 @@ from structdsl_runtime.text.encodings import text_of
 from structdsl_runtime.text.html import page
 from structdsl_runtime.text.markdown import first_title
 from structdsl_runtime.text.normalise import UndecodableError, check_encodable, normalise
-from structdsl_runtime.text.sources import unreadable
+from structdsl_runtime.text.sources import BUFFER, unreadable
 
 _CHARSET: Final = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_:.-]{2,40})""", re.IGNORECASE)
 _RST: Final = re.compile(r"(?:\A|\n)[ ]?(\S.*)\n([=\-`:'\"~^_*+#<>.])\2{2,}[ \t]*(?:\n|\Z)")
@@ -26,7 +26,9 @@ _ASCIIDOC: Final = re.compile(r"(?:\A|\n)= +(\S.*)")
 def file_row(portion: Portion, most: int) -> Row:
     """The one row of a file, with its `text`, and a `title` where the file says one apart from its text."""
     with opened(portion.source, portion.format) as file:
-        data = file.read(most + 1)
+        data = file.read(min(BUFFER, most + 1))  # as much is set aside in memory as is asked for
+        if len(data) == BUFFER:
+            data += file.read(most + 1 - BUFFER)
     if len(data) > most:
         with opened(portion.source, portion.format) as file:
             return too_long(1, sum(map(len, iter(lambda: file.read(1 << 20), b""))), most, "")

@@ -7,7 +7,8 @@ looked at afterwards, over ids alone: documents whose id an earlier one has leav
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,14 +16,14 @@ from typing import Any, Final
 
 from structdsl.identity import effective, fingerprint
 from structdsl.plan import ReadFiles, Reading, ReadObjects, ReadTable
-from structdsl_runtime.operation import Outputs
+from structdsl_runtime.operation import Fault, Outputs
 from structdsl_runtime.parts import Divided, Work
 from structdsl_runtime.reading.found import Found, check, duplicate_fault, recoded, together, without_duplicates
 from structdsl_runtime.reading.part import read_portion
 from structdsl_runtime.reading.portions import PORTION_BYTES, Portion, portions_of
 from structdsl_runtime.relations import literal
 from structdsl_runtime.tasks import PartManifest
-from structdsl_runtime.text.sources import unreadable
+from structdsl_runtime.text.sources import Broken, unreadable
 
 TOGETHER: Final = PORTION_BYTES
 """Bytes of small files that are read together, at most."""
@@ -55,17 +56,21 @@ class Without:
 
 
 def read_part(arguments: Reading, given: Group | Without, outputs: Outputs) -> dict[str, Any]:
-    """The rows of a part, and what was found in each portion of it."""
+    """The rows of a part, what was found in each portion of it, and which of them could not be read."""
     if isinstance(given, Without):
         return _write_without(given, outputs)
     found = {}
+    broken = Broken()
     taken: set[str] = set()
     with outputs.table("documents") as documents, outputs.table("faults") as faults, ExitStack() as stack:
         redactions = stack.enter_context(outputs.table("redactions")) if arguments.redact else None
         offsets = stack.enter_context(outputs.table("offsets"))
         for mark, portion in given.portions:
-            found[mark] = asdict(read_portion(arguments, portion, documents, faults, redactions, offsets, taken=taken))
-    return {"reader": given.reader, "portions": found}
+            written = (documents, faults, redactions, offsets)
+            with broken.noted():
+                found[mark] = asdict(read_portion(arguments, portion, *written, taken=taken))
+    unread = [(fault.message, fault.helps) for fault in broken.faults]
+    return {"reader": given.reader, "portions": found, "unread": unread}
 
 
 def read_in_parts(arguments: ReadFiles | ReadObjects | ReadTable, work: Work) -> list[tuple[str, PartManifest]]:
@@ -94,6 +99,7 @@ def read_in_parts(arguments: ReadFiles | ReadObjects | ReadTable, work: Work) ->
     groups = list(_grouped([(mark, portion) for mark, portion in marks.items() if mark in missing], reader))
     todo = {fingerprint([reader, *(mark for mark, _ in group.portions)]): group for group in groups}
     made |= work.make(todo, files, "files")
+    _check_read(made, work)
     order = sorted(made, key=lambda key: min(place[mark] for mark in made[key].found["portions"]))
     found = {mark: Found(**each) for key in order for mark, each in made[key].found["portions"].items()}
     parts, left = _without_duplicates([(key, made[key]) for key in order], wanted, work)
@@ -104,9 +110,23 @@ def read_in_parts(arguments: ReadFiles | ReadObjects | ReadTable, work: Work) ->
     return parts
 
 
+def _check_read(made: Mapping[str, PartManifest], work: Work) -> None:
+    """Raise Fault E0515 for files that could not be read, of all parts; no such part is taken again."""
+    broken = Broken()
+    for key, part in made.items():
+        if part.found["unread"]:
+            broken.faults += [Fault("E0515", message, helps=tuple(helps)) for message, helps in part.found["unread"]]
+            shutil.rmtree(work.folder(key))
+    broken.check()
+
+
 def _there(work: Work, reader: str, marks: dict[str, Portion]) -> Iterator[tuple[str, PartManifest]]:
     """Parts of earlier runs of which everything is wanted, none of it twice; the largest first."""
-    known = [(key, part) for key, part in work.there() if part.found and part.found.get("reader") == reader]
+    known = [
+        (key, part)
+        for key, part in work.there()
+        if part.found and part.found.get("reader") == reader and not part.found["unread"]
+    ]
     taken: set[str] = set()
     for key, part in sorted(known, key=lambda entry: (-len(entry[1].found["portions"]), entry[0])):
         held = part.found["portions"].keys()

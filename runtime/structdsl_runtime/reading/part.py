@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
+from itertools import groupby
 from typing import Any, Final
 
 import pyarrow as pa
@@ -27,8 +27,8 @@ from structdsl_runtime.text.normalise import UndecodableError, check_encodable
 from structdsl_runtime.text.sources import readable, unreadable
 
 BATCH_ROWS: Final = 512
-BATCH_CHARS: Final = 4 << 20
-FEW: Final = 16  # rows that are written one by one: a batch costs more than they do
+BATCH_BYTES: Final = 4 << 20
+FEW: Final = 16  # rows that are handled one by one: to do it together costs more
 
 _BROKEN: Final = (pa.ArrowException, UnicodeDecodeError, EOFError, zlib.error)
 _PLACE: Final = ("doc_id", "text_byte", "file_byte", "n_bytes")
@@ -108,7 +108,7 @@ class Sink:
     count: int = 0
     ids: set[str] = field(init=False)
     columns: dict[str, list[Any]] = field(default_factory=dict)
-    places: tuple[list[Any], list[Any], list[Any], list[Any]] = field(default_factory=lambda: ([], [], [], []))
+    places: list[tuple[str, int | None, int, int]] = field(default_factory=list)  # as `_PLACE` names them
     chars: int = 0
     quick: PlainText | None = field(init=False)
     cleaner: Cleaner | None = field(init=False)
@@ -129,10 +129,15 @@ class Sink:
         for batch in _batched(rows):
             if self.cleaner is not None:
                 self.cleaner.clean(batch)
-            for row in batch:
-                if self.full:
-                    return
-                self._row(row)
+            for plain, group in groupby(batch, self._is_plain):
+                run = list(group)
+                if plain and len(run) > FEW:
+                    self._run(run)
+                    continue
+                for row in run:
+                    if self.full:
+                        return
+                    self._row(row)
             self._flush()
 
     def close(self) -> Found:
@@ -150,6 +155,39 @@ class Sink:
     def full(self) -> bool:
         return self.room is not None and self.count >= self.room
 
+    def _is_plain(self, row: Row) -> bool:
+        quick, record = self.quick, row.record
+        return quick is not None and row.plain and record is not None and self.room is None and quick.fits(record)
+
+    def _run(self, rows: Sequence[Row]) -> None:
+        """Keep rows that fit the quick way, all at once; what turns out to be none of them is looked for by halves."""
+        assert self.quick is not None, "the rows fit it"
+        kept = [row.record for row in rows if row.record is not None]
+        own = map(self.quick.own, kept)
+        ids = [doc_id or f"{self.name}:{row.number}" for doc_id, row in zip(own, rows, strict=True)]
+        shown = [f"{self.shown}#{row.mark}{row.number}" for row in rows]
+        try:
+            columns = self.quick.columns(kept)
+            sizes = list(map(len, columns["text"]))
+            batch = _batch({"doc_id": ids, "n_chars": sizes, "source": shown, **columns})
+        except (ValueError, RecursionError):
+            if len(rows) == 1:
+                self._row(rows[0])
+                return
+            middle = len(rows) // 2
+            self._run(rows[:middle])
+            self._run(rows[middle:])
+            return
+        if len(taken := {*ids}) == len(ids) and self.ids.isdisjoint(taken):
+            self.ids |= taken
+        else:
+            fresh = [place for place, doc_id in enumerate(ids) if self._is_new(doc_id, shown[place])]
+            ids, rows = [ids[place] for place in fresh], [rows[place] for place in fresh]
+            batch = batch.take(pa.array(fresh, pa.int32()))
+        self._flush()
+        self._write(batch)
+        self._note(ids, rows)
+
     def _row(self, row: Row) -> None:
         shown = f"{self.shown}#{row.mark}{row.number}" if row.mark else self.shown
         doc_id = f"{self.name}:{row.number}" if row.mark else self.name
@@ -158,12 +196,6 @@ class Sink:
             return
         if row.titled is not None and row.record["title"] is None:
             row.record["title"] = row.titled(row.record["text"])
-        values: dict[str, Any] | None = None
-        if row.plain and self.quick is not None:
-            own, values = self.quick.values(row.record)
-            if values is not None:
-                self._keep(own or doc_id, shown, values, row)
-                return
         try:
             own = records.identity(row.record, self.arguments)
             if own is not None:
@@ -178,22 +210,11 @@ class Sink:
             self._keep(doc_id, shown, values, row)
 
     def _keep(self, doc_id: str, shown: str, values: dict[str, Any], row: Row) -> None:
-        if doc_id in self.ids:
-            self._drop(doc_id, shown, DUPLICATE, EARLIER)
+        if not self._is_new(doc_id, shown):
             return
-        self.ids.add(doc_id)
-        self.count += 1
-        if row.encoding is not None:
-            self.encodings[row.encoding] = self.encodings.get(row.encoding, 0) + 1
-        if row.redacted and self.redactions is not None:
-            for kind, count in row.redacted.items():
-                self.redactions.row(doc_id=doc_id, kind=kind, n=count)
-        if self.offsets is not None:
-            if row.line is not None:
-                self._place(doc_id, None, *row.line)
-            elif row.data is not None:
-                for stretch in stretches(row.data, values["text"]):
-                    self._place(doc_id, *stretch)
+        self._note([doc_id], [row])
+        if row.data is not None:
+            self.places += [(doc_id, *stretch) for stretch in stretches(row.data, values["text"])]
         columns = self.columns
         if not columns:
             columns.update((name, []) for name in ("doc_id", "n_chars", "source", *values))
@@ -204,15 +225,28 @@ class Sink:
         for name, value in values.items():
             columns[name].append(value)
         self.chars += length
-        if self.chars > BATCH_CHARS:
+        if self.chars > BATCH_BYTES:
             self._flush()
 
-    def _place(self, doc_id: str, text: int | None, file: int, count: int) -> None:
-        ids, texts, files, counts = self.places
-        ids.append(doc_id)
-        texts.append(text)
-        files.append(file)
-        counts.append(count)
+    def _is_new(self, doc_id: str, shown: str) -> bool:
+        """Whether no document before has the id; the row is dropped where one has."""
+        if doc_id in self.ids:
+            self._drop(doc_id, shown, DUPLICATE, EARLIER)
+            return False
+        self.ids.add(doc_id)
+        return True
+
+    def _note(self, ids: Sequence[str], rows: Sequence[Row]) -> None:
+        """What else is known of rows that are kept."""
+        self.count += len(rows)
+        for doc_id, row in zip(ids, rows, strict=True):
+            if row.encoding is not None:
+                self.encodings[row.encoding] = self.encodings.get(row.encoding, 0) + 1
+            if row.redacted and self.redactions is not None:
+                for kind, count in row.redacted.items():
+                    self.redactions.row(doc_id=doc_id, kind=kind, n=count)
+            if row.at is not None:
+                self.places.append((doc_id, None, row.at, row.length))
 
     def _drop(self, doc_id: str, shown: str, reason: str, evidence: str) -> None:
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
@@ -220,17 +254,14 @@ class Sink:
         self.faults.row(doc_id=doc_id, source=shown, step="read", reason=reason, evidence=evidence)
 
     def _flush_places(self) -> None:
-        if self.offsets is None or not self.places[0]:
+        places, self.places = self.places, []
+        if self.offsets is None or not places:
             return
-        places, self.places = self.places, ([], [], [], [])
-        if len(places[0]) <= FEW:
-            for values in zip(*places, strict=True):
+        if len(places) <= FEW:
+            for values in places:
                 self.offsets.row(**dict(zip(_PLACE, values, strict=True)))
             return
-        arrays = {
-            name: pa.array(values, _TYPES.get(name, pa.string())) for name, values in zip(_PLACE, places, strict=True)
-        }
-        self.offsets.write(pa.RecordBatch.from_pydict(arrays))
+        self.offsets.write(_batch(dict(zip(_PLACE, zip(*places, strict=True), strict=True))))
 
     def _flush(self) -> None:
         self._flush_places()
@@ -244,13 +275,28 @@ class Sink:
                 own = dict(zip(names, values, strict=True))
                 self.documents.row(corpus=self.arguments.corpus, role=self.arguments.role, **own)
             return
-        arrays = {name: pa.array(values, _TYPES.get(name, pa.string())) for name, values in columns.items()}
-        arrays["corpus"] = pa.repeat(self.arguments.corpus, count)
-        arrays["role"] = pa.repeat(self.arguments.role, count)
-        self.documents.write(pa.RecordBatch.from_pydict(arrays))
+        self._write(_batch(columns))
+
+    def _write(self, batch: pa.RecordBatch) -> None:
+        for name in ("corpus", "role"):
+            batch = batch.append_column(name, pa.repeat(getattr(self.arguments, name), batch.num_rows))
+        self.documents.write(batch)
+
+
+def _batch(columns: Mapping[str, Sequence[Any]]) -> pa.RecordBatch:
+    """Columns as Arrow has them; raises UnicodeEncodeError for half a surrogate pair."""
+    arrays = [pa.array(values, _TYPES.get(name, pa.string())) for name, values in columns.items()]
+    return pa.RecordBatch.from_arrays(arrays, names=list(columns))
 
 
 def _batched(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    iterator = iter(rows)
-    while batch := list(islice(iterator, BATCH_ROWS)):
+    batch: list[Row] = []
+    held = 0
+    for row in rows:
+        batch.append(row)
+        held += row.length
+        if len(batch) == BATCH_ROWS or held > BATCH_BYTES:
+            yield batch
+            batch, held = [], 0
+    if batch:
         yield batch

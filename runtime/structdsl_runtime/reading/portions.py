@@ -15,7 +15,7 @@ from typing import Final
 from structdsl.plan import ReadFiles, ReadObjects, ReadTable
 from structdsl_runtime.reading.formats import Format, format_of
 from structdsl_runtime.reading.objects import find_objects
-from structdsl_runtime.text.sources import Readable, find, readable, unreadable
+from structdsl_runtime.text.sources import Broken, Readable, find, readable, unreadable
 
 PORTION_BYTES: Final = 16 << 20
 """About how much of a file is read at once."""
@@ -47,10 +47,16 @@ def portions(pattern: str, root: Path, size: int = PORTION_BYTES) -> list[Portio
     Raises Fault E0513 where no file matches, E0515 for a file of another kind and for one that cannot be read.
     """
     sources: Sequence[Readable] = find_objects(pattern) if "://" in pattern else find(pattern, root)
-    formats = [format_of(source.name, source.shown) for source in sources]  # all are known before one is read
-    return [
-        portion for source, found in zip(sources, formats, strict=True) for portion in _divided(source, found, size)
-    ]
+    broken, formats, cut = Broken(), list[Format](), list[Portion]()
+    for source in sources:
+        with broken.noted():
+            formats.append(format_of(source.name, source.shown))
+    broken.check()  # all are known before one is read
+    for source, found in zip(sources, formats, strict=True):
+        with broken.noted():
+            cut += _divided(source, found, size)
+    broken.check()
+    return cut
 
 
 def portions_of(arguments: ReadFiles | ReadObjects | ReadTable, root: Path, size: int = PORTION_BYTES) -> list[Portion]:

@@ -1,7 +1,7 @@
 """Rows of files as records: objects of JSON Lines, rows of CSV, Parquet and Arrow, all as dictionaries.
 
-JSON goes the strict way of `records.parse`. A line that the scanner of the standard library takes at once, and that
-spells no surrogate, is what that way would have made of it, and is marked as `plain`.
+JSON goes the strict way of `records.parse`. A line that the scanner of the standard library takes at once is what that
+way would have made of it, and is marked as `plain`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from structdsl_runtime.text.normalise import UndecodableError, decode
 from structdsl_runtime.text.sources import unreadable
 
 BATCH: Final = 512  # rows of a columnar file that are Python objects at once
+_QUOTES: Final = "a quotation mark within a value is written twice, and such a value stands between two more"
 
 
 @dataclass(slots=True)
@@ -35,14 +36,15 @@ class Row:
     mark: str  # "L" and "R" count lines and rows
     number: int
     record: dict[str, Any] | None
-    plain: bool = False  # of JSON: all of it can be written as UTF-8, and nothing of it needs a second look
+    plain: bool = False  # whether it may go the quick way; half a surrogate pair is found when it is written
     reason: str = ""
     evidence: str = ""
     encoding: str | None = None  # that it was in, where that is not UTF-8
     titled: Callable[[str], str] | None = None  # how its text gives it a title, where it has none
     redacted: dict[str, int] | None = None  # kind -> how often
     data: bytes | None = None  # of a file that is UTF-8 and one text
-    line: tuple[int, int] | None = None  # first byte in the file and how many, where they are those of the file
+    length: int = 0  # bytes that its line has, about; 0 where it has none
+    at: int | None = None  # where its line starts, of a file that is UTF-8 and in no compression
 
 
 def rows_of(portion: Portion, most: int) -> Iterator[Row]:
@@ -63,27 +65,19 @@ def rows_of(portion: Portion, most: int) -> Iterator[Row]:
 def _json_lines(portion: Portion, most: int) -> Iterator[Row]:
     file, encoding = _utf8(portion)
     with file:
-        number = portion.first - 1
         if portion.start:
             file.seek(portion.start)
-        left = -1 if portion.end is None else portion.end - portion.start
-        at = portion.start
-        known = encoding is None and portion.format.codec is None
-        for line in lines(file, most):
-            number += 1
-            if isinstance(line, int):
-                yield too_long(number, line, most)
-                left -= line
-                at += line
-            else:
-                length = len(line)
-                left -= length
-                if (row := _object(line, number)) is not None:
-                    if known:
-                        row.line = at, length
-                    yield _told(row, encoding)
-                at += length
-            if left == 0:
+        at, known = portion.start, encoding is None and portion.format.codec is None
+        for number, line in enumerate(lines(file, most), portion.first):
+            length = line if isinstance(line, int) else len(line)
+            row = too_long(number, line, most) if isinstance(line, int) else _object(line, number)
+            if row is not None:
+                row.length = length
+                if known:
+                    row.at = at
+                yield row if encoding is None else _told(row, encoding)
+            at += length
+            if at == portion.end:
                 return
 
 
@@ -93,7 +87,7 @@ def _object(data: bytes, number: int) -> Row | None:
         line = data.decode("utf-8")
         record, end = _SCAN(line, 0)
         if type(record) is dict and (end == len(line) or not line[end:].strip(" \t\r\n")):
-            return Row("L", number, record, plain=b"\\ud" not in data and b"\\uD" not in data)
+            return Row("L", number, record, True)  # noqa: FBT003 - by name takes its time
     except (ValueError, StopIteration, RecursionError):
         pass  # the strict way says what is the matter
     try:
@@ -113,27 +107,49 @@ _SCAN: Final[Callable[[str, int], tuple[Any, int]]] = vars(json.JSONDecoder(pars
 
 
 def _csv(portion: Portion, delimiter: str, most: int) -> Iterator[Row]:
-    """Rows under the names of the first; a number is text here, and nothing is taken for a date."""
+    """Rows under the names of the first; a number is text here, and nothing is taken for a date.
+
+    A row that breaks the rules of quotation is left out alone where its lines have an even number of marks, for then
+    the next line begins a row whatever was meant; otherwise nobody knows where rows begin. Raises Fault E0515 there.
+    """
     file, encoding = _utf8(portion)
     shown = portion.source.shown
+    marks = 0
+
+    def marked() -> Iterator[str]:
+        nonlocal marks
+        for line in _decoded(file, shown, most):
+            marks += line.count('"')
+            yield line
+
     with file:
         csv.field_size_limit(most)
-        reader = csv.reader(_decoded(file, shown, most), delimiter=delimiter, strict=True)
-        try:
-            names = next(reader, [])
-            _check_names(names, shown)
-            before = reader.line_num
-            for fields in reader:
-                number, before = before + 1, reader.line_num
-                if fields:
-                    yield _told(_fields(names, fields, number), encoding)
-        except csv.Error as error:
-            raise unreadable(shown, f"line {reader.line_num}: {error}") from None
+        reader = csv.reader(marked(), delimiter=delimiter, strict=True)
+        names: list[str] | None = None
+        while True:
+            number, marks = reader.line_num + 1, 0
+            try:
+                fields = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                if names is None or marks % 2:
+                    raise unreadable(shown, f"the row that begins in line {number}: {error}", _QUOTES) from None
+                lines_ = f"lines {number} to {reader.line_num}: " if reader.line_num > number else ""
+                yield Row("L", number, None, reason="not a row", evidence=f"{lines_}{error}")
+                continue
+            if names is None:
+                names = fields
+                _check_names(names, shown)
+            elif fields:
+                row = _fields(names, fields, number)
+                row.length = sum(map(len, fields))
+                yield row if encoding is None else _told(row, encoding)
 
 
-def _told(row: Row, encoding: str | None) -> Row:
+def _told(row: Row, encoding: str) -> Row:
     """The row with the encoding that it was in, as a field beside the others."""
-    if encoding is not None and row.record is not None:
+    if row.record is not None:
         row.encoding = codecs.lookup(encoding).name
         row.record.setdefault("encoding", row.encoding)
     return row

@@ -10,12 +10,10 @@ import pyarrow as pa
 
 from structdsl_runtime.reading.formats import Format
 from structdsl_runtime.text.encodings import incremental
-from structdsl_runtime.text.sources import Readable
+from structdsl_runtime.text.sources import BUFFER, Readable
 
 MOST_BYTES: Final = 64 << 20
 """Of one document: what is longer is left out, so that memory is bounded by what is sane and not by what is there."""
-
-_BUFFER: Final = 1 << 20
 
 
 def opened(source: Readable, found: Format) -> BinaryIO:
@@ -24,7 +22,7 @@ def opened(source: Readable, found: Format) -> BinaryIO:
     if found.codec is None:
         return file
     stream = pa.CompressedInputStream(cast("io.IOBase", file), found.codec)
-    return cast("BinaryIO", io.BufferedReader(cast("io.RawIOBase", stream), _BUFFER))
+    return cast("BinaryIO", io.BufferedReader(cast("io.RawIOBase", stream), BUFFER))
 
 
 def lines(file: BinaryIO, most: int = MOST_BYTES) -> Iterator[bytes | int]:
@@ -34,7 +32,7 @@ def lines(file: BinaryIO, most: int = MOST_BYTES) -> Iterator[bytes | int]:
             yield line
             continue
         length = len(line)
-        while more := file.readline(_BUFFER):
+        while more := file.readline(BUFFER):
             length += len(more)
             if more.endswith(b"\n"):
                 break
@@ -51,7 +49,7 @@ class Recoded(io.RawIOBase):
 
     @classmethod
     def buffered(cls, file: BinaryIO, encoding: str) -> BinaryIO:
-        return cast("BinaryIO", io.BufferedReader(cls(file, encoding), _BUFFER))
+        return cast("BinaryIO", io.BufferedReader(cls(file, encoding), BUFFER))
 
     def readable(self) -> bool:
         return True
@@ -59,7 +57,7 @@ class Recoded(io.RawIOBase):
     def readinto(self, buffer: object) -> int:
         view = memoryview(cast("bytearray", buffer))
         while not self._held:
-            block = self._file.read(_BUFFER)
+            block = self._file.read(BUFFER)
             self._held = self._decoder.decode(block, final=not block).encode()
             if not block:
                 break

@@ -132,14 +132,15 @@ def occurrences(lowered: bytes, phrases: Sequence[bytes]) -> Places:
 def dots(slab: Slab) -> Places:
     """Where `...` and `…` stand, none over another."""
     used = slab.data[: len(slab.bits)]
-    places = np.flatnonzero(used == ord("."))
+    full = used == ord(".")
+    places = np.flatnonzero(full[1:] & full[:-1])  # where another follows
     opens = np.flatnonzero(np.diff(places, prepend=-9) != 1)
-    sizes = np.diff(opens, append=len(places))
+    sizes = np.diff(opens, append=len(places)) + 1
     runs = np.flatnonzero(sizes >= 3)
     number = sizes[runs] // 3
     step = np.arange(number.sum()) - np.repeat(np.cumsum(number) - number, number)
     found: Places = np.repeat(places[opens[runs]], number) + 3 * step
-    if slab.followers.size:
+    if slab.extra is not None:
         wide = np.flatnonzero(used == _ELLIPSIS[0])
         found = np.sort(np.concatenate((found, wide[_stands(slab.data, wide, _ELLIPSIS)])))
     return found

@@ -32,7 +32,7 @@ class Slab:
     bits: Bytes
     starts: Places
     ends: Places
-    followers: Places  # bytes that are not the first of their character
+    extra: npt.NDArray[np.int32] | None  # bytes before each that are not the first of their character; none: no such
 
     @property
     def number(self) -> int:
@@ -49,10 +49,10 @@ class Slab:
 
     def characters(self, starts: Places, ends: Places) -> Places:
         """How many characters lie between two places."""
-        if not self.followers.size:
+        if self.extra is None:
             return ends - starts
-        within: Places = np.searchsorted(self.followers, ends) - np.searchsorted(self.followers, starts)
-        return ends - starts - within
+        found: Places = ends - starts - (self.extra[ends] - self.extra[starts])
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Words:
 
     starts: Places
     ends: Places
-    bits: Bytes  # what characters each has
+    bits: Bytes  # whether a character of each is `WORD`, whether one is `ALPHA`
     lengths: Places  # in characters
     bounds: Places  # words of text i are those from `bounds[i]` to `bounds[i + 1]`
 
@@ -76,9 +76,21 @@ class Words:
 
 def sums(values: npt.NDArray[Any], bounds: Places) -> Places:
     """The sums of the stretches of an array between bounds."""
-    total = np.zeros(len(values) + 1, np.int64)
-    np.cumsum(values, out=total[1:])
-    return total[bounds[1:]] - total[bounds[:-1]]
+    return _reduced(np.add, values.astype(np.int64, copy=False), bounds)
+
+
+def united(values: Bytes, bounds: Places) -> Bytes:
+    """The bits that some value of a stretch has, of the stretches of an array between bounds."""
+    return _reduced(np.bitwise_or, values, bounds)
+
+
+def _reduced(by: np.ufunc, values: npt.NDArray[Any], bounds: Places) -> npt.NDArray[Any]:
+    """Of stretches of an array, what is in none of them left out; 0 for an empty one."""
+    found = np.zeros(len(bounds) - 1, values.dtype)
+    some = np.flatnonzero(bounds[1:] > bounds[:-1])
+    if some.size:
+        found[some] = by.reduceat(values[: bounds[-1]], bounds[some])
+    return found
 
 
 def slabs(texts: pa.Array[Any]) -> Iterator[Slab]:
@@ -98,15 +110,17 @@ def _slab(texts: Any) -> Slab:
     _, offsets, buffer = closed.buffers()
     bounds = np.frombuffer(offsets, np.int64, len(texts) + 1, closed.offset * 8)
     size = int(bounds[-1] - bounds[0])
-    data = np.zeros(size + 1 + BEYOND, np.uint8)
-    data[0] = NEWLINE
+    data = np.empty(size + 1 + BEYOND, np.uint8)
+    data[0], data[size + 1 :] = NEWLINE, 0
     data[1 : size + 1] = np.frombuffer(buffer, np.uint8, size, int(bounds[0]))
     used = data[: size + 1]
     bits = bits_of(used)
     places = bounds - bounds[0] + 1
-    plain = pc.all(pc.string_is_ascii(texts)).as_py()
-    followers = np.empty(0, np.int64) if plain else np.flatnonzero(bits >= FOLLOWS)
-    return Slab(data, bits, places[:-1].copy(), places[1:] - 1, followers)
+    extra = None
+    if not pc.all(pc.string_is_ascii(texts)).as_py():
+        extra = np.zeros(len(used) + 1, np.int32)
+        np.cumsum(bits >= FOLLOWS, dtype=np.int32, out=extra[1:])
+    return Slab(data, bits, places[:-1].copy(), places[1:] - 1, extra)
 
 
 def spaced_words(slab: Slab) -> Words:
@@ -137,12 +151,15 @@ def unicode_words(slab: Slab) -> Words:
 
 
 def _words(slab: Slab, starts: Places, ends: Places) -> Words:
-    bits = np.bitwise_or.reduceat(slab.bits, starts) if starts.size else np.empty(0, np.uint8)
     bounds = np.searchsorted(starts, np.append(slab.starts, len(slab.bits)))
-    lengths = ends - starts
-    if slab.followers.size:
-        owner = np.searchsorted(starts, slab.followers, "right") - 1
-        inside = owner >= 0
-        inside[inside] = slab.followers[inside] < ends[owner[inside]]
-        lengths = lengths - np.bincount(owner[inside], minlength=len(starts))
-    return Words(starts, ends, bits, lengths, bounds)
+    return Words(starts, ends, _bits(slab, starts, ends), slab.characters(starts, ends), bounds)
+
+
+def _bits(slab: Slab, starts: Places, ends: Places) -> Bytes:
+    """Mostly the first character of a word says it, for what is `ALPHA` is `WORD` as well; of others all are seen."""
+    bits: Bytes = slab.bits[starts]
+    other = np.flatnonzero(bits & ALPHA == 0)
+    if other.size:
+        between = np.stack((starts[other], ends[other]), axis=1).ravel()  # the words, and what lies behind each
+        bits[other] = np.bitwise_or.reduceat(slab.bits, between)[::2]
+    return bits

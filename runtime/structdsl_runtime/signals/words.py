@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structdsl_runtime.signals.characters import ALPHA, WORD, Places
-from structdsl_runtime.signals.slab import Floats, Slab, Words, sums
+from structdsl_runtime.signals.slab import Floats, Slab, Words, sums, united
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -20,7 +20,7 @@ _MASKS: Final = np.array([(1 << 8 * size) - 1 for size in range(9)], np.uint64)
 _ODD: Final = np.uint64(0x9E3779B97F4A7C15)
 _OTHER: Final = np.uint64(0xD6E8FEB86659FD93)
 _LONGEST: Final = 64  # bytes of a word that is hashed eight at a time
-_SHORTEST: Final = min(map(len, STOP_WORDS))
+_SIZES: Final = (min(map(len, STOP_WORDS)), max(map(len, STOP_WORDS)))  # at most the four bytes of a code
 _CODES: Final = tuple(np.uint32(int.from_bytes(word.encode(), "little")) for word in STOP_WORDS)
 _BITS: Final = np.array([value.bit_count() for value in range(256)], np.int64)
 
@@ -47,16 +47,13 @@ def alphabetic(words: Words) -> Places:
 def stop_words(slab: Slab, words: Words) -> Places:
     """How many of `STOP_WORDS` each text has, as they are spelt there."""
     sizes = words.ends - words.starts
-    short = np.flatnonzero((sizes >= _SHORTEST) & (sizes <= 4))
+    short = np.flatnonzero((sizes >= _SIZES[0]) & (sizes <= _SIZES[1]))
     four = np.ndarray(len(slab.data) - 3, "<u4", slab.data.data, strides=(1,))
     codes = four[words.starts[short]] & _MASKS.astype(np.uint32)[sizes[short]]
-    found = np.zeros(slab.number, np.uint8)
-    bounds = np.searchsorted(short, words.bounds)
+    found = np.zeros(len(short), np.uint8)
     for bit, code in enumerate(_CODES):
-        there = np.flatnonzero(codes == code)
-        has = np.searchsorted(there, bounds[1:]) > np.searchsorted(there, bounds[:-1])
-        found |= has.astype(np.uint8) << np.uint8(bit)
-    return _BITS[found]
+        found |= (codes == code).view(np.uint8) * np.uint8(1 << bit)
+    return _BITS[united(found, np.searchsorted(short, words.bounds))]
 
 
 def hashes(slab: Slab, words: Words) -> Hashes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 from typing import Final
 
+from structdsl_runtime.text.letters import of_one_byte
 from structdsl_runtime.text.normalise import UndecodableError, decode
 
 FEWEST: Final = 24  # bytes from which an encoding can be guessed
@@ -51,6 +52,8 @@ def guessed(data: bytes) -> str | None:
     """The encoding that these bytes are most likely in; none where nothing speaks for any."""
     if len(data) < FEWEST or b"\0" in data[:SAMPLE]:
         return None
+    if (encoding := of_one_byte(data[:SAMPLE])) is not None:
+        return encoding
     from charset_normalizer import from_bytes  # noqa: PLC0415 - few files need it
 
     best = from_bytes(data[:SAMPLE]).best()

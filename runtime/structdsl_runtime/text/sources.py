@@ -6,13 +6,17 @@ import glob
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Final, Protocol
 
 from structdsl_runtime.files import resolve
 from structdsl_runtime.operation import Fault
+from structdsl_runtime.room import FULL
 from structdsl_runtime.sources import match, stamp
+
+BUFFER: Final = 1 << 20
+"""Bytes of a file that are read together, however few are asked for: lines of text are mostly a few thousand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,7 @@ class Source:
     stamp: str  # size, time and inode when it was found: another stamp is another file
 
     def open(self) -> BinaryIO:
-        return self.path.open("rb")
+        return self.path.open("rb", buffering=BUFFER)
 
     def now(self) -> str:
         """The stamp that it has by now."""
@@ -67,11 +71,46 @@ def find(pattern: str, root: Path) -> list[Source]:
 
 @contextmanager
 def readable(shown: str) -> Iterator[None]:
-    """Turns what the system says about a file into Fault E0515."""
+    """Turns what the system says about a file into Fault E0515; that a disk is full is said of no file that is read."""
     try:
         yield
     except OSError as error:
+        if error.errno in FULL:
+            raise
         raise unreadable(shown, _lower(error.strerror or str(error))) from None
+
+
+MOST_NAMED: Final = 10  # files of a source that cannot be read
+
+
+@dataclass(slots=True)
+class Broken:
+    """Files of a source that cannot be read: all are looked at before one stops the run."""
+
+    faults: list[Fault] = field(default_factory=list)
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Goes on where a file cannot be read."""
+        try:
+            yield
+        except Fault as fault:
+            if fault.code != "E0515":
+                raise
+            self.faults.append(fault)
+
+    def check(self) -> None:
+        """Raise Fault E0515 that names them, where there are any."""
+        if len(self.faults) == 1:
+            raise self.faults[0]
+        if self.faults:
+            more = len(self.faults) - MOST_NAMED
+            raise Fault(
+                "E0515",
+                f"{len(self.faults)} files cannot be read",
+                notes=(*(fault.message for fault in self.faults[:MOST_NAMED]), *([f"and {more} more"] * (more > 0))),
+                helps=tuple(dict.fromkeys(help_ for fault in self.faults for help_ in fault.helps)),
+            )
 
 
 def unreadable(name: str, reason: str, help_: str | None = None) -> Fault:

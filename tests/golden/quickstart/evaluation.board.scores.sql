@@ -1,6 +1,6 @@
 -- evaluation.board_scores · table of step evaluation.board.scores
 -- One row a model, task and metric, with an interval at 95%.
--- quickstart.adapt:53 · recipe c57fa38ca509
+-- quickstart.adapt:53 · recipe b1d58f80281e
 SELECT
   *
 FROM (

@@ -1,6 +1,6 @@
 -- taxonomy.guide_links · table of step taxonomy.guide.links
 -- Every chunk on exactly one node: the first rule that answers, else the root of its tree.
--- quickstart.adapt:24 · recipe 5a7757813223
+-- quickstart.adapt:24 · recipe 1cee81016c83
 WITH RECURSIVE roots AS (
   SELECT
     corpus,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from structdsl.compile import compile_text
@@ -15,6 +19,7 @@ from structdsl_runtime.executor import RunResult, run
 from structdsl_runtime.operation import Function
 from structdsl_runtime.operations import OPERATIONS
 from structdsl_runtime.reading import in_parts
+from structdsl_runtime.room import no_room
 from structdsl_runtime.sources import Sources
 from structdsl_runtime.store import Manifest
 from structdsl_runtime.tasks import finished
@@ -145,6 +150,59 @@ def test_a_file_that_changed_since_it_was_hashed_is_not_read(tmp_path: Path, mon
     assert "b.jsonl" in str(result.failure)
     monkeypatch.undo()
     assert read(tmp_path).rows == 2
+
+
+def test_broken_files_of_all_parts_are_named_and_the_others_kept(tmp_path: Path) -> None:
+    for number in range(8):
+        write(tmp_path, f"{number}.jsonl", {f"d{number}": "some text"})
+    for number in (0, 5):
+        (tmp_path / f"{number}.jsonl").rename(tmp_path / f"{number}.parquet")
+    for _ in range(2):
+        failure = carried_out(tmp_path).failure
+        assert failure is not None
+        assert (failure.code, failure.message) == ("E0515", "2 files cannot be read")
+        assert [note.split(" ")[0] for note in failure.notes] == ["`0.parquet`", "`5.parquet`"]
+    kept = held(tmp_path)
+    assert list(kept.values()) == [2, 2]
+    for number in (0, 5):
+        (tmp_path / f"{number}.parquet").rename(tmp_path / f"{number}.jsonl")
+    assert read(tmp_path).rows == 8
+    assert kept.keys() <= held(tmp_path).keys()
+
+
+class Full(pq.ParquetWriter):
+    """As where the disk is full after some row groups."""
+
+    left = 0
+
+    def write_table(self, *arguments: Any, **more: Any) -> None:
+        Full.left -= 1
+        if Full.left < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        super().write_table(*arguments, **more)
+
+
+@pytest.mark.parametrize("operations", [None, OPERATIONS])
+def test_a_full_disk_is_no_fault_of_a_source(
+    tmp_path: Path, operations: Mapping[str, Function] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        write(tmp_path, f"{number}.jsonl", {f"d{number}": "some text"})
+    with monkeypatch.context() as patch:
+        patch.setattr(pq, "ParquetWriter", Full)
+        patch.setattr(Full, "left", 1)
+        failure = carried_out(tmp_path, operations=operations).failure
+    assert failure is not None
+    assert (failure.code, "No space left on device" in failure.message) == ("E0841", True)
+    assert digests(read(tmp_path, operations=operations)) == digests(read(tmp_path, "other", OPERATIONS))
+
+
+def test_a_full_disk_in_the_words_of_libraries(tmp_path: Path) -> None:
+    said = "IO Error: Could not write file: No space left on device"
+    for error in (duckdb.IOException(said), OSError(errno.EFBIG, "File too large")):
+        assert no_room(error, tmp_path) is not None
+    for error in (duckdb.IOException("no such file"), PermissionError(errno.EACCES, "")):
+        assert no_room(error, tmp_path) is None
 
 
 @pytest.mark.parametrize("operations", [None, OPERATIONS])
