@@ -1,6 +1,6 @@
 -- checks.thin_specialties · table of step check.thin_specialties
 -- The rows that fail.
--- medical.adapt:210 · recipe 771add787d47
+-- medical.adapt:210 · recipe 6c173bce1009
 SELECT
   specialty,
   COUNT(*) AS n
