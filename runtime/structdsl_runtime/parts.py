@@ -25,7 +25,7 @@ from structdsl_runtime.relations import Relation, identifier, literal, relations
 from structdsl_runtime.store import Part, Produced, Result, Store
 from structdsl_runtime.tasks import PartManifest
 
-TOGETHER: Final = 48 << 20  # bytes of a part, before compression
+TOGETHER: Final = 16 << 20  # bytes of a part, before compression
 WORTH: Final = 4 << 20  # bytes of a table, as it is stored, from which parts are worth their trouble
 
 

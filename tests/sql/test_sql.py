@@ -341,7 +341,7 @@ def test_links_place_every_chunk_once_by_the_first_rule_that_answers(database: d
     ]
     create(database, "taxonomy.rules", rules, answers)
     levels = [sql.condition("places.titles[1]").as_("top"), sql.condition("places.titles[2]").as_("low")]
-    tables = {
+    tables: dict[str, sql.Relation] = {
         "chunks": "corpus.c_chunks",
         "nodes": "taxonomy.t_nodes",
         "places": sql.part("levels", {"nodes": "taxonomy.t_nodes"}),

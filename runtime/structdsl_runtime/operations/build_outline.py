@@ -73,7 +73,7 @@ def _headings(corpus: str, depth: int, inputs: Inputs) -> dict[str, list[_Headin
     found: dict[str, list[_Heading]] = defaultdict(list)
     columns = f"doc_id, {', '.join(_Heading._fields)}"
     for batch in inputs.batches(f"{corpus}_headings", columns=columns, order="doc_id, position"):
-        shallow = batch.filter(pc.less_equal(batch.column("level"), depth))
+        shallow = batch.filter(pc.less_equal(batch.column("level"), pa.scalar(depth, pa.int32())))
         for doc_id, *heading in zip(*(column.to_pylist() for column in shallow.columns), strict=True):
             found[doc_id].append(_Heading(*heading))
     return found
