@@ -10,7 +10,6 @@ what fits is to have the tokens, so they are written as well, and no text is enc
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,10 +19,10 @@ from structdsl.plan import RenderScpt
 from structdsl_runtime.operation import Context, Fault, Inputs, Outputs
 from structdsl_runtime.operations.tokenise import framed, token_rows
 from structdsl_runtime.structure.mindmap import Maps, clean
-from structdsl_runtime.structure.recall import recall, sample_id_of
+from structdsl_runtime.structure.recall import recall, sample_id_of, too_long
 from structdsl_runtime.structure.templates import chunk_prompt
 from structdsl_runtime.structure.tree import Node, read_nodes
-from structdsl_runtime.structure.ways import Choice, Way, fit
+from structdsl_runtime.structure.ways import Fitted, Way, fit
 from structdsl_runtime.text import tokens
 from structdsl_runtime.text.markdown import opens_with
 from structdsl_runtime.text.ragged import Numbers
@@ -58,7 +57,6 @@ class _Recalls(NamedTuple):
 def render_scpt(arguments: RenderScpt, inputs: Inputs, outputs: Outputs, context: Context) -> None:
     """Samples in training order; raises Fault E0710 where a chunk and the bare path to it exceed `length`."""
     tokenizer = tokens.load_fast(inputs, "rows", ("text",), "sample_id", context)
-    room = arguments.length - 1 - len(tokenizer.prefix)  # for the end of text, and what the model wants before a text
     recalls, nodes = _structure(inputs)
     maps = Maps()
     total, done = inputs.count("rows"), 0
@@ -66,18 +64,37 @@ def render_scpt(arguments: RenderScpt, inputs: Inputs, outputs: Outputs, context
         for batch in inputs.batches("rows", columns=f"position, {_COLUMNS}", order="position", rows=_ROWS):
             place = batch.column("position").to_numpy()
             due = [each for after in place.tolist() for each in recalls.due.get(after, ())]
-            entries = [*_shown(batch, nodes, maps, arguments, room), *_recalled(due, nodes, room)]
             position = np.append(place + np.searchsorted(recalls.after, place), [each.position for each in due])
             order = np.argsort(position)
+            entries = [*_shown(batch, nodes, maps), *_recalled(due, nodes)]
             ordered = [entries[number] for number in order.tolist()]
             numbers = pa.array(position[order].astype(np.int64))
-            fitted = fit([choice for _, choice in ordered], room, tokenizer)
+            fitted = _fitted(ordered, nodes, tokenizer, arguments)
             samples.write(_table([sample for sample, _ in ordered], numbers, fitted.ways))
             asked = np.array([prompt != "" for prompt, _ in fitted.ways], np.bool_)
             encoded = framed(fitted.ids, np.ones(len(ordered), np.bool_), tokenizer)
             table.write(token_rows(numbers, encoded, asked, arguments.length))
             done += batch.num_rows
             context.progress(done, total, "rows")
+
+
+def _fitted(
+    entries: list[tuple[_Sample, Iterator[Way]]],
+    nodes: dict[str, Node],
+    tokenizer: tokens.Tokenizer,
+    arguments: RenderScpt,
+) -> Fitted:
+    fixed = 1 + len(tokenizer.prefix)  # the end of text, and what the model wants before a text
+    room = arguments.length - fixed
+
+    def fault(number: int, prompt: int, response: int) -> Fault:
+        sample, _ = entries[number]
+        if sample.kind == "recall":
+            return too_long(nodes[str(sample.node_id)], room, prompt, response)
+        return _too_long(sample.sample_id, prompt, max(arguments.reserve, response), fixed, arguments.length)
+
+    reserves = {"chunk": arguments.reserve, "recall": 0, "plain": None}
+    return fit([ways for _, ways in entries], [reserves[sample.kind] for sample, _ in entries], room, tokenizer, fault)
 
 
 def _structure(inputs: Inputs) -> tuple[_Recalls, dict[str, Node]]:
@@ -100,27 +117,22 @@ def _structure(inputs: Inputs) -> tuple[_Recalls, dict[str, Node]]:
     return recalls, read_nodes(inputs, of=met)
 
 
-def _shown(
-    batch: pa.RecordBatch, nodes: dict[str, Node], maps: Maps, arguments: RenderScpt, room: int
-) -> Iterator[tuple[_Sample, Choice]]:
-    """The rows of a batch as samples."""
+def _shown(batch: pa.RecordBatch, nodes: dict[str, Node], maps: Maps) -> Iterator[tuple[_Sample, Iterator[Way]]]:
+    """The rows of a batch as samples, each with the ways to put it."""
     columns = (batch.column(name).to_pylist() for name in _COLUMNS.split(", "))
     for sample_id, epoch, corpus, doc_id, chunk_id, kind, node_id, text, titles in zip(*columns, strict=True):
-        if kind != "chunk" or node_id is None:
-            sample = _Sample(sample_id, epoch, "plain", corpus, doc_id, chunk_id, None)
-            yield sample, Choice(ways=iter([("", text)]), reserve=None)
-            continue
-        node = nodes[node_id]
-        response = _response(text, titles[-1] if titles else None, node)
-        fault = partial(_too_long, sample_id, arguments, arguments.length - room)
-        sample = _Sample(sample_id, epoch, "chunk", corpus, doc_id, chunk_id, node_id)
-        yield sample, Choice(ways=_ways(sample_id, node, response, maps), reserve=arguments.reserve, fault=fault)
+        if kind == "chunk" and node_id is not None:
+            response = _response(text, titles[-1] if titles else None, nodes[node_id])
+            sample = _Sample(sample_id, epoch, "chunk", corpus, doc_id, chunk_id, node_id)
+            yield sample, _ways(sample_id, nodes[node_id], response, maps)
+        else:
+            yield _Sample(sample_id, epoch, "plain", corpus, doc_id, chunk_id, None), iter([("", text)])
 
 
-def _recalled(due: list[_Recall], nodes: dict[str, Node], room: int) -> Iterator[tuple[_Sample, Choice]]:
+def _recalled(due: list[_Recall], nodes: dict[str, Node]) -> Iterator[tuple[_Sample, Iterator[Way]]]:
     for _, epoch, node_id in due:
         node = nodes[node_id]
-        yield _Sample(sample_id_of(node), epoch, "recall", node.corpus, node.doc_id, None, node_id), recall(node, room)
+        yield _Sample(sample_id_of(node), epoch, "recall", node.corpus, node.doc_id, None, node_id), recall(node)
 
 
 def _table(samples: list[_Sample], position: pa.Array[Any], ways: list[Way]) -> pa.Table:
@@ -141,14 +153,13 @@ def _ways(sample_id: str, node: Node, response: str, maps: Maps) -> Iterator[Way
         yield chunk_prompt(map_, field=field, aspect=aspect, sample_id=sample_id), response
 
 
-def _too_long(sample_id: str, arguments: RenderScpt, fixed: int, prompt: int, response: int) -> Fault:
-    kept = max(arguments.reserve, response)
+def _too_long(sample_id: str, prompt: int, kept: int, fixed: int, length: int) -> Fault:
     return Fault(
         "E0710",
         f"the map of `{sample_id}` does not fit beside its chunk",
         notes=(
             f"shortest prompt {prompt} + response {kept} + end {fixed} = {prompt + kept + fixed} tokens",
-            f"`length` is {arguments.length}",
+            f"`length` is {length}",
         ),
         helps=("raise `length` of the stage, or lower `max` of `chunk`",),
     )

@@ -16,7 +16,7 @@ from typing import Any
 from structdsl.plan import RenderSsft
 from structdsl_runtime.operation import Context, Inputs, Outputs
 from structdsl_runtime.structure.mindmap import clean, draw, path_only
-from structdsl_runtime.structure.recall import Recall, outline_question
+from structdsl_runtime.structure.recall import Recall, outline_question, too_long
 from structdsl_runtime.structure.templates import DEFAULT, TEMPLATES
 from structdsl_runtime.structure.tree import Node, read_nodes
 from structdsl_runtime.structure.ways import fit
@@ -51,9 +51,15 @@ def render_ssft(arguments: RenderSsft, inputs: Inputs, outputs: Outputs, context
 def _maps(inputs: Inputs, nodes: dict[str, Node], room: int, tokenizer: tokens.Tokenizer) -> list[Recall]:
     """The map-recall question of each tree that a question belongs to."""
     rows = inputs.rows("rows", columns="node_id", order="position")
-    roots = dict.fromkeys(nodes[row["node_id"]].root for row in rows if row["node_id"] is not None)
-    ways = fit([outline_question(root, room) for root in roots], room, tokenizer).ways
-    return [Recall(root, *way) for root, way in zip(roots, ways, strict=True)]
+    roots = list(dict.fromkeys(nodes[row["node_id"]].root for row in rows if row["node_id"] is not None))
+    fitted = fit(
+        [outline_question(root) for root in roots],
+        [0] * len(roots),
+        room,
+        tokenizer,
+        lambda number, *sizes: too_long(roots[number], room, *sizes),
+    )
+    return [Recall(root, *way) for root, way in zip(roots, fitted.ways, strict=True)]
 
 
 def _epoch(

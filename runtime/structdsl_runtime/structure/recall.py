@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.structure.mindmap import WINDOWS, View, clean, draw, first_children, siblings, small, whole
 from structdsl_runtime.structure.templates import DEFAULT, TEMPLATES, recall_prompt
 from structdsl_runtime.structure.tree import Node
-from structdsl_runtime.structure.ways import Choice, Way
+from structdsl_runtime.structure.ways import Way
 from structdsl_runtime.text import stable
 from structdsl_runtime.text.prompts import question_prompt
 
@@ -55,14 +54,14 @@ def recalled(visited: Mapping[Node, int]) -> dict[Node, int]:
     return found
 
 
-def recall(node: Node, room: int) -> Choice:
-    """The ways to recall a node; the fault is E0710, where even the shortest takes more than `room` tokens."""
+def recall(node: Node) -> Iterator[Way]:
+    """The ways to recall a node."""
     root = node.root
     sample_id = sample_id_of(node)
     field, aspect = clean((node.parent or root).title), clean(node.title)  # the field is what the page is of
     if small(root):
         ask = _ask("recall_tree", sample_id, field, aspect)
-        return _choice(node, [recall_prompt(ask, None, field=field, sample_id=sample_id)], _depths(root), room)
+        return _ways([recall_prompt(ask, None, field=field, sample_id=sample_id)], _depths(root))
     if node is node.chapter:
         ask = _ask("recall_chapter" if node is not root else "recall_tree", sample_id, field, aspect)
         responses = _depths(node)
@@ -73,13 +72,23 @@ def recall(node: Node, room: int) -> Choice:
         recall_prompt(ask, None if node is root else draw(page, node), field=field, sample_id=sample_id)
         for page in _pages(node)
     )
-    return _choice(node, prompts, responses, room)
+    return _ways(prompts, responses)
 
 
-def outline_question(root: Node, room: int) -> Choice:
-    """The question for the structure of a whole tree, in the form in which every question is asked."""
+def outline_question(root: Node) -> Iterator[Way]:
+    """The ways to ask for the structure of a whole tree, in the form in which every question is asked."""
     question = _ask("questions", sample_id_of(root), clean(root.title), "")
-    return _choice(root, [question_prompt(question)], _depths(root), room)
+    return _ways([question_prompt(question)], _depths(root))
+
+
+def too_long(node: Node, room: int, prompt: int, response: int) -> Fault:
+    """Fault E0710: no way to recall a node has at most `room` tokens."""
+    return Fault(
+        "E0710",
+        f"the recall sample of `{clean(node.title)}` does not fit",
+        notes=(f"prompt {prompt} + response {response} tokens, at its shortest; there is room for {room}",),
+        helps=("raise `length` of the stage",),
+    )
 
 
 def sample_id_of(node: Node) -> str:
@@ -124,10 +133,6 @@ def _opened(section: Node) -> Iterator[View]:
             yield View(page.node, below)
 
 
-def _choice(node: Node, prompts: Iterable[str], responses: Iterable[View], room: int) -> Choice:
-    return Choice(ways=_ways(prompts, responses), fault=partial(_too_long, node, room))
-
-
 def _ways(prompts: Iterable[str], responses: Iterable[View]) -> Iterator[Way]:
     """Each prompt with each response: the response is cut before the prompt."""
     drawn: list[str] = []
@@ -136,12 +141,3 @@ def _ways(prompts: Iterable[str], responses: Iterable[View]) -> Iterator[Way]:
             if not number:
                 drawn.append(response)
             yield prompt, response
-
-
-def _too_long(node: Node, room: int, prompt: int, response: int) -> Fault:
-    return Fault(
-        "E0710",
-        f"the recall sample of `{clean(node.title)}` does not fit",
-        notes=(f"prompt {prompt} + response {response} tokens, at its shortest; there is room for {room}",),
-        helps=("raise `length` of the stage",),
-    )

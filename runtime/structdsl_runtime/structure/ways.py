@@ -18,50 +18,42 @@ from structdsl_runtime.text.tokens import Tokenizer
 Way = tuple[str, str]  # a prompt and a response
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """The ways to put a sample, in the order in which they are tried.
-
-    A response takes `reserve` tokens at least, so that samples of a kind are treated alike; where it is none, any size
-    fits. `fault` says that no way does, given the sizes of the last one's prompt and response.
-    """
-
-    ways: Iterator[Way]
-    reserve: int | None = 0
-    fault: Callable[[int, int], Fault] | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Fitted:
     ways: list[Way]  # a sample each
     ids: Ragged  # prompt and response of each sample in turn
 
 
-def fit(choices: Sequence[Choice], room: int, tokenizer: Tokenizer) -> Fitted:
-    """The first way of each choice whose prompt and response together have at most `room` tokens."""
-    ways: list[Way] = [("", "")] * len(choices)
-    reserves = np.array([choice.reserve for choice in choices], np.float64)  # none becomes NaN
+def fit(
+    ways: Sequence[Iterator[Way]],
+    reserves: Sequence[int | None],
+    room: int,
+    tokenizer: Tokenizer,
+    fault: Callable[[int, int, int], Fault],
+) -> Fitted:
+    """The first way to put each sample in which prompt and response together have at most `room` tokens.
+
+    A response is taken to have `reserve` tokens at least; where that is none, any size fits. Raises the fault of a
+    sample that fits in no way, given its number, and the tokens of the prompt and the response that came last.
+    """
+    chosen: list[Way] = [("", "")] * len(ways)
+    least = np.array(reserves, np.float64)  # none becomes NaN, which is more than nothing
     number_of: dict[str, int] = {}  # each text
     encoded: list[Ragged] = []
     sizes, needed = np.empty(0, np.int64), np.empty((0, 2), np.int64)
-    open_ = np.arange(len(choices))
+    open_ = np.arange(len(ways))
     while len(open_):
+        before, texts = len(number_of), []
         for at, number in enumerate(open_.tolist()):
-            way = next(choices[number].ways, None)
+            way = next(ways[number], None)
             if way is None:
-                raise _fault(choices[number], *needed[at].tolist())
-            ways[number] = way
-        before = len(number_of)
-        texts = [number_of.setdefault(text, len(number_of)) for number in open_.tolist() for text in ways[number]]
+                raise fault(number, *needed[at].tolist())
+            chosen[number] = way
+            texts += [number_of.setdefault(text, len(number_of)) for text in way]
         encoded.append(tokenizer.encode_flat(list(islice(number_of, before, None))))
         sizes = np.append(sizes, encoded[-1].sizes)
         needed = sizes[texts].reshape(-1, 2)
-        too_long = needed[:, 0] + np.maximum(reserves[open_], needed[:, 1]) > room  # never, where it is NaN
+        too_long = needed[:, 0] + np.maximum(least[open_], needed[:, 1]) > room
         open_, needed = open_[too_long], needed[too_long]
-    numbers = np.array([number_of[text] for way in ways for text in way], np.int64)
-    return Fitted(ways, joined(encoded).take(numbers))
-
-
-def _fault(choice: Choice, prompt: int, response: int) -> Fault:
-    assert choice.fault is not None, "a sample that any size fits has a way"
-    return choice.fault(prompt, response)
+    numbers = np.array([number_of[text] for way in chosen for text in way], np.int64)
+    return Fitted(chosen, joined(encoded).take(numbers))
