@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from structdsl.plan import BuildOutline
+from structdsl_runtime.garbage import uncollected
 from structdsl_runtime.operation import Context, Inputs, Outputs
 from structdsl_runtime.reading.formats import WHOLE_SUFFIXES
 from structdsl_runtime.text.slug import slug
@@ -45,6 +46,7 @@ class _Node(NamedTuple):
     depth: int
 
 
+@uncollected()
 def build_outline(arguments: BuildOutline, inputs: Inputs, outputs: Outputs, context: Context) -> None:
     """One row per node: the roots, and every heading down to level `depth`."""
     nodes = chain.from_iterable(_corpus(corpus, title, arguments, inputs) for corpus, title in arguments.titles)

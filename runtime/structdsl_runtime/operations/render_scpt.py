@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from structdsl.plan import RenderScpt
+from structdsl_runtime.garbage import uncollected
 from structdsl_runtime.operation import Context, Fault, Inputs, Outputs
 from structdsl_runtime.operations.tokenise import framed, token_rows
 from structdsl_runtime.structure.mindmap import Maps, clean
@@ -54,6 +55,7 @@ class _Recalls(NamedTuple):
     due: dict[int, list[_Recall]]
 
 
+@uncollected()
 def render_scpt(arguments: RenderScpt, inputs: Inputs, outputs: Outputs, context: Context) -> None:
     """Samples in training order; raises Fault E0710 where a chunk and the bare path to it exceed `length`."""
     tokenizer = tokens.load_fast(inputs, "rows", ("text",), "sample_id", context)

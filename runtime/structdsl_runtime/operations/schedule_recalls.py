@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from structdsl.plan import ScheduleRecalls
+from structdsl_runtime.garbage import uncollected
 from structdsl_runtime.operation import Context, Inputs, Outputs
 from structdsl_runtime.structure.recall import recalled
 from structdsl_runtime.structure.tree import Node, read_nodes
@@ -22,6 +23,7 @@ from structdsl_runtime.text import stable
 _PASS = ["corpus", "epoch", "node_id"]
 
 
+@uncollected()
 def schedule_recalls(arguments: ScheduleRecalls, inputs: Inputs, outputs: Outputs, context: Context) -> None:
     """One row per recall: the position of the row that it comes after, and its own among all samples."""
     due: list[tuple[int, int, int, str]] = []
