@@ -205,17 +205,11 @@ def _engine(folder: Path, shown: str) -> tokenizers.Tokenizer:
     return engine
 
 
-@functools.lru_cache(maxsize=2)
-def _from_file(path: Path, stamp: tuple[int, int]) -> tokenizers.Tokenizer:  # noqa: ARG001 - another file is read anew
-    """A tokenizer of the library, read once for all parts of a table."""
-    return tokenizers.Tokenizer.from_file(str(path))
-
-
 def _read_engine(folder: Path, shown: str) -> tokenizers.Tokenizer:
     path = folder / "tokenizer.json"
     if path.is_file():
         try:
-            return _from_file(path, (path.stat().st_mtime_ns, path.stat().st_size))
+            return tokenizers.Tokenizer.from_file(str(path))
         except Exception as error:  # the library raises nothing narrower
             raise unusable(shown, f"`{path.name}` is no tokenizer: {error}", SAVE_TOKENIZER) from error
     from transformers import AutoTokenizer  # noqa: PLC0415 — 0.6 s that most runs never pay
