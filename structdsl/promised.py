@@ -150,6 +150,7 @@ POOL = columns(
     "sample_id VARCHAR, corpus VARCHAR, role VARCHAR, doc_id VARCHAR, chunk_id VARCHAR, heading_path VARCHAR[],"
     "text VARCHAR, n_tokens BIGINT"
 )
+RECALLS = columns("position BIGINT, after BIGINT, epoch INTEGER, node_id VARCHAR")
 RENDERED = columns(
     "position BIGINT, sample_id VARCHAR, epoch INTEGER, kind VARCHAR, prompt VARCHAR, response VARCHAR,"
     "corpus VARCHAR, doc_id VARCHAR, chunk_id VARCHAR, node_id VARCHAR, marks INTEGER[]"

@@ -27,7 +27,7 @@ from structdsl_runtime.relations import Relation, identifier, literal, relations
 from structdsl_runtime.store import Part, Produced, Result, Store
 from structdsl_runtime.tasks import PartManifest
 
-PART_BYTES: Final = 48 << 20  # of a part of a table that was made at once, before compression
+PART_BYTES: Final = 16 << 20  # of a part of a table that was made at once, before compression
 
 
 class Share(Protocol):
@@ -192,14 +192,17 @@ def _mark(made: Produced, part: Part) -> str:
 
 
 def _cut(folder: Path, made: Produced) -> Iterator[Portion]:
-    """A table that was made at once, at borders of its row groups."""
+    """A table that was made at once, at borders of its row groups, into portions that are about alike."""
     for number, name in enumerate(made.files):
         metadata = pq.read_metadata(folder / name)
-        start = at = size = 0
-        for group in range(metadata.num_row_groups):
-            at += metadata.row_group(group).num_rows
-            size += metadata.row_group(group).total_byte_size
-            if size >= PART_BYTES or group + 1 == metadata.num_row_groups:
+        groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+        total = max(1, sum(group.total_byte_size for group in groups))
+        count = -(-total // PART_BYTES)
+        start = at = size = cut = 0
+        for group in groups:
+            at += group.num_rows
+            size += group.total_byte_size
+            if size * count // total > cut or group is groups[-1]:
                 mark = f"{made.digest} {number} {start} {at}"
                 yield Portion(files=(folder / name,), start=start, stop=at, rows=at - start, mark=mark)
-                start, size = at, 0
+                start, cut = at, size * count // total

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from sqlglot import exp
 
 from structdsl.lineage import chunking, data_of, root_model, scorer, selection, structure_of
 from structdsl.lower.asked import asked_model
 from structdsl.lower.model import seed_of, tokenizer_of
 from structdsl.lower.planner import Planner
-from structdsl.plan import Guard, Output, Pack, RenderChat, RenderScpt, RenderSsft, ScoreSamples, Tokenise
+from structdsl.plan import (
+    Guard,
+    Output,
+    Pack,
+    RenderChat,
+    RenderScpt,
+    RenderSsft,
+    ScheduleRecalls,
+    ScoreSamples,
+    Tokenise,
+)
 from structdsl.plan.operations import Template
-from structdsl.promised import PACKED, RENDERED, SAMPLES, TOKENS, columns, columns_of
+from structdsl.promised import PACKED, RECALLS, RENDERED, SAMPLES, TOKENS, columns, columns_of
 from structdsl.schema import model as schema
 from structdsl.schema.stage import Easiest
 from structdsl.unit import Declaration
@@ -70,12 +78,26 @@ def _scpt(stage: Declaration, tokenizer: str, planner: Planner) -> None:
         SCPT_ROWS,
         at=stage.span_of("data"),
         tables={"draw": mixture, "pool": f"{mixture}_pool", "links": f"{taxonomy}_links"},
-        view=True,
+    )
+    structured = {"rows": planner.owners[f"{name}_rows"], "nodes": planner.owners[f"{taxonomy}_nodes"]}
+    planner.add(
+        f"{name}.recalls",
+        ScheduleRecalls(seed=seed_of(planner)),
+        at=stage.span_of("structure", "data"),
+        inputs=structured,
+        outputs={
+            "recalls": Output(table=f"{name}_recalls", columns=RECALLS, doc="What is recalled, and after which rows.")
+        },
     )
     blocks = planner.unit.blocks
     reserve = max(chunking(blocks[corpus], planner.unit).max for corpus in blocks[taxonomy].values.over)
-    operation = RenderScpt(length=stage.values.length, reserve=reserve, seed=seed_of(planner))
-    _add_structured(stage, operation, tokenizer, planner)
+    planner.add(
+        f"{name}.render",
+        RenderScpt(length=stage.values.length, reserve=reserve),
+        at=stage.span_of("structure", "data"),
+        inputs={**structured, "recalls": planner.owners[f"{name}_recalls"], "tokenizer": tokenizer},
+        outputs={"samples": _rendered(name), "tokens": _tokens(name)},
+    )
 
 
 def _asked(stage: Declaration, root: Declaration, tokenizer: str, planner: Planner) -> None:
@@ -135,7 +157,36 @@ def _ssft(stage: Declaration, root: Declaration, tokenizer: str, planner: Planne
         seed=seed_of(planner),
         template=template,
     )
-    _add_structured(stage, operation, tokenizer, planner, inputs, sources)
+    guards: tuple[Guard, ...] = ()
+    if operation.reveal != "none":
+        guards = (
+            planner.guard(
+                "E0706",
+                "ssft_unplaced",
+                at=stage.span_of("structure", "data"),
+                tables={"rows": f"{name}_rows"},
+                holes={"corpus": data_of(stage), "taxonomy": taxonomy},
+                helps=(
+                    'map the column that holds it: `columns = { path: "…" }`',
+                    f"the paths are in the column `path` of `{taxonomy}`",
+                ),
+            ),
+        )
+    planner.add(
+        f"{name}.render",
+        operation,
+        at=stage.span_of("structure", "data"),
+        inputs={
+            "rows": planner.owners[f"{name}_rows"],
+            "nodes": planner.owners[f"{taxonomy}_nodes"],
+            "tokenizer": tokenizer,
+            **inputs,
+        },
+        sources=sources,
+        outputs={"samples": _rendered(name)},
+        guards=guards,
+        places={"template": stage.span_of("template")} if stage.attribute("template") is not None else {},
+    )
 
 
 def _chosen(stage: Declaration, root: Declaration, tokenizer: str, planner: Planner) -> str:
@@ -208,60 +259,25 @@ def template_of(
         at = holder.values.template
 
 
-def _add_structured(
-    stage: Declaration,
-    operation: RenderScpt | RenderSsft,
-    tokenizer: str,
-    planner: Planner,
-    inputs: Mapping[str, str] | None = None,
-    sources: tuple[str, ...] = (),
-) -> None:
-    name, taxonomy = stage.address, structure_of(stage, planner.unit)
-    guards: tuple[Guard, ...] = ()
-    if isinstance(operation, RenderSsft) and operation.reveal != "none":
-        guards = (
-            planner.guard(
-                "E0706",
-                "ssft_unplaced",
-                at=stage.span_of("structure", "data"),
-                tables={"rows": f"{name}_rows"},
-                holes={"corpus": data_of(stage), "taxonomy": taxonomy},
-                helps=(
-                    'map the column that holds it: `columns = { path: "…" }`',
-                    f"the paths are in the column `path` of `{taxonomy}`",
-                ),
-            ),
-        )
-    planner.add(
-        f"{name}.render",
-        operation,
-        at=stage.span_of("structure", "data"),
-        inputs={
-            "rows": planner.owners[f"{name}_rows"],
-            "nodes": planner.owners[f"{taxonomy}_nodes"],
-            "tokenizer": tokenizer,
-            **(inputs or {}),
-        },
-        sources=sources,
-        outputs={
-            "samples": Output(
-                table=f"{name}_rendered", columns=RENDERED, doc="Samples as text: what is shown, what is learnt."
-            )
-        },
-        guards=guards,
-        places={"template": stage.span_of("template")} if stage.attribute("template") is not None else {},
-    )
+def _rendered(name: str) -> Output:
+    doc = "Samples as text: what is shown, what is learnt."
+    return Output(table=f"{name}_rendered", columns=RENDERED, doc=doc)
+
+
+def _tokens(name: str) -> Output:
+    return Output(table=f"{name}_tokens", columns=TOKENS, doc="Samples as token ids.")
 
 
 def _tokenise_and_pack(stage: Declaration, tokenizer: str, planner: Planner) -> None:
     name, length = stage.address, stage.values.length
-    planner.add(
-        f"{name}.tokenise",
-        Tokenise(length=length),
-        at=stage.span_of("length"),
-        inputs={"samples": planner.owners[f"{name}_rendered"], "tokenizer": tokenizer},
-        outputs={"tokens": Output(table=f"{name}_tokens", columns=TOKENS, doc="Samples as token ids.")},
-    )
+    if f"{name}_tokens" not in planner.owners:
+        planner.add(
+            f"{name}.tokenise",
+            Tokenise(length=length),
+            at=stage.span_of("length"),
+            inputs={"samples": planner.owners[f"{name}_rendered"], "tokenizer": tokenizer},
+            outputs={"tokens": _tokens(name)},
+        )
     planner.query(
         f"{name}.samples",
         "samples",

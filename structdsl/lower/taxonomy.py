@@ -85,8 +85,9 @@ def _links(taxonomy: Declaration, table: str, nodes: str, chunks: tuple[str, ...
         for rank, rule in enumerate(values.rules)
     ]
     rules = sql.union(answers or [sql.part("no_answers", {})])
-    relations = {"chunks": sql.rows_of(chunks), "nodes": nodes, "rules": rules}
-    levels = level_columns(values.levels, "levels.titles[{depth}]")
+    places: sql.Relation = sql.part("levels", {"nodes": nodes}) if values.levels else nodes
+    relations = {"chunks": sql.rows_of(chunks), "nodes": nodes, "places": places, "rules": rules}
+    levels = level_columns(values.levels, "places.titles[{depth}]")
     if values.resolve == "vote":
         votes = sql.tree("vote", {"rules": rules})
         text = sql.text(sql.redefine(sql.tree("links", relations, levels=levels), "answers", votes))

@@ -1,5 +1,5 @@
 -- Every chunk on exactly one node: the first rule that answers, else the root of its tree.
-WITH RECURSIVE roots AS (
+WITH roots AS (
   SELECT corpus, doc_id, node_id
   FROM nodes
   WHERE parent_id IS NULL
@@ -11,27 +11,15 @@ WITH RECURSIVE roots AS (
   SELECT
     chunks.chunk_id,
     chunks.doc_id,
-    coalesce(answers.node_id, roots.node_id) AS node_id,
+    coalesce(answers.node_id, of_document.node_id, of_corpus.node_id) AS node_id,
     coalesce(answers.rule, 'root') AS rule,
     answers.score,
     answers.evidence
   FROM chunks
   LEFT JOIN answers USING (chunk_id)
-  JOIN roots ON roots.corpus = chunks.corpus AND coalesce(roots.doc_id, chunks.doc_id) = chunks.doc_id
-), ancestors AS (
-  SELECT node_id, node_id AS ancestor_id, parent_id
-  FROM nodes
-  UNION ALL
-  SELECT ancestors.node_id, nodes.node_id AS ancestor_id, nodes.parent_id
-  FROM ancestors
-  JOIN nodes ON nodes.node_id = ancestors.parent_id
-), levels AS (
-  SELECT ancestors.node_id, map(list(nodes.depth), list(nodes.title)) AS titles
-  FROM ancestors
-  JOIN nodes ON nodes.node_id = ancestors.ancestor_id
-  GROUP BY ancestors.node_id
+  LEFT JOIN roots AS of_document ON of_document.corpus = chunks.corpus AND of_document.doc_id = chunks.doc_id
+  LEFT JOIN (SELECT corpus, node_id FROM roots WHERE doc_id IS NULL) AS of_corpus ON of_corpus.corpus = chunks.corpus
 )
-SELECT chosen.chunk_id, chosen.doc_id, chosen.node_id, nodes.path, :levels, chosen.rule, chosen.score, chosen.evidence
+SELECT chosen.chunk_id, chosen.doc_id, chosen.node_id, places.path, :levels, chosen.rule, chosen.score, chosen.evidence
 FROM chosen
-JOIN nodes USING (node_id)
-JOIN levels USING (node_id)
+JOIN places USING (node_id)

@@ -14,3 +14,4 @@ SELECT
 FROM draw
 JOIN pool USING (sample_id)
 LEFT JOIN links USING (chunk_id)
+ORDER BY draw.position

@@ -340,8 +340,13 @@ def test_links_place_every_chunk_once_by_the_first_rule_that_answers(database: d
         {"chunk_id": "k1", "node_id": "b", "rule": "second", "rank": 1},
     ]
     create(database, "taxonomy.rules", rules, answers)
-    levels = [sql.condition("levels.titles[1]").as_("top"), sql.condition("levels.titles[2]").as_("low")]
-    tables = {"chunks": "corpus.c_chunks", "nodes": "taxonomy.t_nodes", "rules": "taxonomy.rules"}
+    levels = [sql.condition("places.titles[1]").as_("top"), sql.condition("places.titles[2]").as_("low")]
+    tables: dict[str, sql.Relation] = {
+        "chunks": "corpus.c_chunks",
+        "nodes": "taxonomy.t_nodes",
+        "places": sql.part("levels", {"nodes": "taxonomy.t_nodes"}),
+        "rules": "taxonomy.rules",
+    }
     placed = ask(database, fill("links", tables, levels=levels) + " ORDER BY chunk_id")
     found = [(row["chunk_id"], row["path"], row["top"], row["low"], row["rule"]) for row in placed]
     assert found == [("k0", "a", "A", None, "first"), ("k1", "a/b", "A", "B", "second"), ("k2", "", None, None, "root")]

@@ -28,6 +28,7 @@ from structdsl_runtime.operations.read_terms import read_terms
 from structdsl_runtime.operations.render_chat import render_chat
 from structdsl_runtime.operations.render_scpt import render_scpt
 from structdsl_runtime.operations.render_ssft import render_ssft
+from structdsl_runtime.operations.schedule_recalls import schedule_recalls
 from structdsl_runtime.operations.score_rows import score_rows
 from structdsl_runtime.operations.split_conversations import split_conversations
 from structdsl_runtime.operations.tokenise import tokenise
@@ -70,6 +71,7 @@ OPERATIONS: dict[str, Function] = {
     "render_chat": render_chat,
     "score_rows": score_rows,
     "render_scpt": render_scpt,
+    "schedule_recalls": schedule_recalls,
     "render_ssft": render_ssft,
     "tokenise": tokenise,
     "pack": pack,

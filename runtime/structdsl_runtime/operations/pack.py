@@ -10,6 +10,7 @@ segment has no label: what stands before it in the row belongs to another sample
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 
 import numpy as np
@@ -28,13 +29,17 @@ def pack(arguments: Pack, inputs: Inputs, outputs: Outputs, context: Context) ->
     """Rows of exactly `length` positions, padded with the end of text; no token is lost."""
     total, laid, written = inputs.count("tokens"), 0, 0
     order = "" if _is_sorted(inputs) else "position, piece"  # to sort ids costs more than all the rest
-    with outputs.table("packed") as packed:
+    with outputs.table("packed") as packed, ThreadPoolExecutor(1) as beside:
+        writing: Future[None] = beside.submit(lambda: None)
         end, pieces = _with_end_of_text(_pieces(inputs, order))
         for window in windows(pieces, arguments.length, METHODS[arguments.method]):
-            packed.write(_table(window, arguments.length, end, written))
+            table = _table(window, arguments.length, end, written)
+            writing.result()
+            writing = beside.submit(packed.write, table)  # to encode and to compress takes as long as all the rest
             written += window.rows
             laid += len(window.pieces)
             context.progress(laid, total, "samples")
+        writing.result()
     assert laid == total, f"{laid} of {total} pieces were packed"
 
 

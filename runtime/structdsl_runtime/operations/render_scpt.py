@@ -1,156 +1,167 @@
 """Rows of a mixture as SCPT samples: each chunk under the map of its place, the map itself recalled, the rest plain.
 
-The rows keep their order. A pass is an epoch of a corpus; in each, what it visited of the taxonomy is recalled once,
-somewhere (by a hash of seed, epoch and node) between the first chunk of the node and the end of the pass.
+The rows keep their order; recalls come between them as they were scheduled.
 
 The response of a chunk sample is the chunk without the white space at its end, under its title where it does not open
-with its heading. A response may take `reserve` tokens, or what it takes; the rest of `length` bounds the map.
+with its heading. A response may take `reserve` tokens, or what it takes; the rest of `length` bounds the map. To know
+what fits is to have the tokens, so they are written as well, and no text is encoded a second time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
 
 from structdsl.plan import RenderScpt
+from structdsl_runtime.garbage import uncollected
 from structdsl_runtime.operation import Context, Fault, Inputs, Outputs
-from structdsl_runtime.structure.mindmap import clean, draw, views
-from structdsl_runtime.structure.recall import Recall, recall, recalled
+from structdsl_runtime.operations.tokenise import framed, token_rows
+from structdsl_runtime.structure.mindmap import Maps, clean
+from structdsl_runtime.structure.recall import recall, sample_id_of, too_long
 from structdsl_runtime.structure.templates import chunk_prompt
 from structdsl_runtime.structure.tree import Node, read_nodes
-from structdsl_runtime.text import stable, tokens
+from structdsl_runtime.structure.ways import Fitted, Way, fit
+from structdsl_runtime.text import tokens
 from structdsl_runtime.text.markdown import opens_with
+from structdsl_runtime.text.ragged import Numbers
 
-Row = dict[str, Any]
-
-
-@dataclass(slots=True)
-class _Pass:
-    """An epoch of a corpus: where each node was first met, and where the pass ended."""
-
-    first: dict[Node, int] = field(default_factory=dict)
-    end: int = 0
+_ROWS = 1024  # of the mixture that are worked on together
+_COLUMNS = "sample_id, epoch, corpus, doc_id, chunk_id, kind, node_id, text, heading_path"
 
 
+class _Sample(NamedTuple):
+    sample_id: str
+    epoch: int
+    kind: str
+    corpus: str
+    doc_id: str | None
+    chunk_id: str | None
+    node_id: str | None
+
+
+class _Recall(NamedTuple):
+    position: int
+    epoch: int
+    node_id: str
+
+
+class _Recalls(NamedTuple):
+    """The positions of the mixture that recalls come after, of all of them; and those after some of its rows."""
+
+    after: Numbers
+    due: dict[int, list[_Recall]]
+
+
+@uncollected()
 def render_scpt(arguments: RenderScpt, inputs: Inputs, outputs: Outputs, context: Context) -> None:
     """Samples in training order; raises Fault E0710 where a chunk and the bare path to it exceed `length`."""
     tokenizer = tokens.load_fast(inputs, "rows", ("text",), "sample_id", context)
-    nodes = read_nodes(inputs)
-    waiting = _schedule(_passes(inputs, nodes), arguments.seed)
-    made: dict[Node, Recall] = {}
-    total, position = inputs.count("rows") + len(waiting), 0
-    with outputs.table("samples") as samples:
-        for row in _rendered(inputs, nodes, tokenizer, arguments):
-            after = row.pop("after")
-            samples.row(position=position, **row)
-            position += 1
-            while waiting and waiting[-1][0] <= after:
-                *_, epoch, node = waiting.pop()
-                if node not in made:
-                    room = arguments.length - 1 - len(tokenizer.prefix)
-                    made[node] = recall(node, room, lambda text: tokenizer.count_batch([text])[0])
-                samples.row(position=position, epoch=epoch, **made[node].row())
-                position += 1
-            context.progress(position, total, "samples")
+    recalls, nodes = _structure(inputs)
+    maps = Maps()
+    total, done = inputs.count("rows"), 0
+    with outputs.table("samples") as samples, outputs.table("tokens") as table:
+        for batch in inputs.batches("rows", columns=f"position, {_COLUMNS}", order="position", rows=_ROWS):
+            place = batch.column("position").to_numpy()
+            due = [each for after in place.tolist() for each in recalls.due.get(after, ())]
+            position = np.append(place + np.searchsorted(recalls.after, place), [each.position for each in due])
+            order = np.argsort(position)
+            entries = [*_shown(batch, nodes, maps), *_recalled(due, nodes)]
+            ordered = [entries[number] for number in order.tolist()]
+            numbers = pa.array(position[order].astype(np.int64))
+            fitted = _fitted(ordered, nodes, tokenizer, arguments)
+            samples.write(_table([sample for sample, _ in ordered], numbers, fitted.ways))
+            asked = np.array([prompt != "" for prompt, _ in fitted.ways], np.bool_)
+            encoded = framed(fitted.ids, np.ones(len(ordered), np.bool_), tokenizer)
+            table.write(token_rows(numbers, encoded, asked, arguments.length))
+            done += batch.num_rows
+            context.progress(done, total, "rows")
 
 
-def _passes(inputs: Inputs, nodes: dict[str, Node]) -> dict[tuple[str, int], _Pass]:
-    passes: dict[tuple[str, int], _Pass] = {}
-    for row in inputs.rows("rows", columns="position, corpus, epoch, node_id", order="position"):
-        if row["node_id"] is not None:
-            current = passes.setdefault((row["corpus"], row["epoch"]), _Pass())
-            current.first.setdefault(nodes[row["node_id"]], row["position"])
-            current.end = row["position"]
-    return passes
-
-
-def _schedule(passes: dict[tuple[str, int], _Pass], seed: int) -> list[tuple[int, int, int, Node]]:
-    """Recall samples as (position after which they come, tie-break, epoch, node), the last of them first."""
-    places: list[tuple[int, int, int, Node]] = []
-    for (_, epoch), current in passes.items():
-        for node, below in recalled(current.first).items():
-            draw_ = stable.number(seed, epoch, node.node_id)
-            first = min(current.first[met] for met in below)
-            places.append((first + draw_ % (current.end - first + 1), draw_, epoch, node))
-    return sorted(places, key=lambda place: place[:3], reverse=True)
-
-
-def _rendered(
-    inputs: Inputs, nodes: dict[str, Node], tokenizer: tokens.Tokenizer, arguments: RenderScpt
-) -> Iterator[Row]:
-    """The rows of the mixture as samples, with `after`, their place in the mixture."""
-    for batch in inputs.batches("rows", order="position", rows=512):
-        rows = batch.to_pylist()
-        placed = [row for row in rows if row["kind"] == "chunk" and row["node_id"] is not None]
-        responses = [_response(row, nodes[row["node_id"]]) for row in placed]
-        prompts = _prompts(placed, responses, nodes, tokenizer, arguments)
-        samples = iter(zip(prompts, responses, strict=True))
-        for row in rows:
-            is_chunk = row["kind"] == "chunk" and row["node_id"] is not None
-            prompt, response = next(samples) if is_chunk else ("", row["text"])
-            yield {
-                "after": row["position"],
-                "sample_id": row["sample_id"],
-                "epoch": row["epoch"],
-                "kind": "chunk" if is_chunk else "plain",
-                "prompt": prompt,
-                "response": response,
-                "corpus": row["corpus"],
-                "doc_id": row["doc_id"],
-                "chunk_id": row["chunk_id"],
-                "node_id": row["node_id"] if is_chunk else None,
-                "marks": None,
-            }
-
-
-def _response(row: Row, node: Node) -> str:
-    text: str = row["text"].rstrip() or row["text"]
-    title = clean(row["heading_path"][-1] if row["heading_path"] else node.title)
-    return text if row["heading_path"] and opens_with(text, row["heading_path"][-1]) else f"{title}\n{text}"
-
-
-def _prompts(
-    rows: list[Row],
-    responses: list[str],
+def _fitted(
+    entries: list[tuple[_Sample, Iterator[Way]]],
     nodes: dict[str, Node],
     tokenizer: tokens.Tokenizer,
     arguments: RenderScpt,
-) -> list[str]:
-    """The widest prompt of each row that leaves room for its response."""
+) -> Fitted:
     fixed = 1 + len(tokenizer.prefix)  # the end of text, and what the model wants before a text
-    sizes = tokenizer.count_batch(responses)
-    rooms = [arguments.length - fixed - max(arguments.reserve, size) for size in sizes]
-    candidates = [_candidates(row, nodes[row["node_id"]]) for row in rows]
-    prompts = [""] * len(rows)
-    needed = [0] * len(rows)
-    open_ = list(range(len(rows)))
-    while open_:
-        for number in open_:
-            prompt = next(candidates[number], None)
-            if prompt is None:
-                raise _too_long(rows[number], needed[number], sizes[number], arguments, fixed)
-            prompts[number] = prompt
-        for number, size in zip(open_, tokenizer.count_batch([prompts[n] for n in open_]), strict=True):
-            needed[number] = size
-        open_ = [number for number in open_ if needed[number] > rooms[number]]
-    return prompts
+    room = arguments.length - fixed
+
+    def fault(number: int, prompt: int, response: int) -> Fault:
+        sample, _ = entries[number]
+        if sample.kind == "recall":
+            return too_long(nodes[str(sample.node_id)], room, prompt, response)
+        return _too_long(sample.sample_id, prompt, max(arguments.reserve, response), fixed, arguments.length)
+
+    reserves = {"chunk": arguments.reserve, "recall": 0, "plain": None}
+    return fit([ways for _, ways in entries], [reserves[sample.kind] for sample, _ in entries], room, tokenizer, fault)
 
 
-def _candidates(row: Row, node: Node) -> Iterator[str]:
-    field_, aspect = clean(node.root.title), clean(node.title)
-    for view in views(node):
-        yield chunk_prompt(draw(view, node), field=field_, aspect=aspect, sample_id=row["sample_id"])
+def _structure(inputs: Inputs) -> tuple[_Recalls, dict[str, Node]]:
+    """The recalls, and the trees of the rows and of what is recalled among them."""
+    places: list[Numbers] = []
+    met: set[str] = set()
+    for batch in inputs.batches("rows", columns="position, node_id", rows=1 << 16):
+        places.append(batch.column("position").to_numpy())
+        met.update(map(str, batch.column("node_id").drop_null().unique().to_pylist()))
+    there = np.concatenate([np.empty(0, np.int64), *places])
+    recalls = _Recalls(np.empty(0, np.int64), {})
+    for batch in inputs.batches("recalls", columns="after, position, epoch, node_id", rows=1 << 16):
+        after = batch.column("after").to_numpy()
+        recalls = recalls._replace(after=np.append(recalls.after, after))
+        among = batch.filter(pa.array(np.isin(after, there)))
+        for row_after, *each in zip(*(column.to_pylist() for column in among.columns), strict=True):
+            recalls.due.setdefault(row_after, []).append(_Recall(*each))
+    recalls.after.sort()
+    met.update(each.node_id for due in recalls.due.values() for each in due)
+    return recalls, read_nodes(inputs, of=met)
 
 
-def _too_long(row: Row, prompt: int, response: int, arguments: RenderScpt, fixed: int) -> Fault:
-    kept = max(arguments.reserve, response)
+def _shown(batch: pa.RecordBatch, nodes: dict[str, Node], maps: Maps) -> Iterator[tuple[_Sample, Iterator[Way]]]:
+    """The rows of a batch as samples, each with the ways to put it."""
+    columns = (batch.column(name).to_pylist() for name in _COLUMNS.split(", "))
+    for sample_id, epoch, corpus, doc_id, chunk_id, kind, node_id, text, titles in zip(*columns, strict=True):
+        if kind == "chunk" and node_id is not None:
+            response = _response(text, titles[-1] if titles else None, nodes[node_id])
+            sample = _Sample(sample_id, epoch, "chunk", corpus, doc_id, chunk_id, node_id)
+            yield sample, _ways(sample_id, nodes[node_id], response, maps)
+        else:
+            yield _Sample(sample_id, epoch, "plain", corpus, doc_id, chunk_id, None), iter([("", text)])
+
+
+def _recalled(due: list[_Recall], nodes: dict[str, Node]) -> Iterator[tuple[_Sample, Iterator[Way]]]:
+    for _, epoch, node_id in due:
+        node = nodes[node_id]
+        yield _Sample(sample_id_of(node), epoch, "recall", node.corpus, node.doc_id, None, node_id), recall(node)
+
+
+def _table(samples: list[_Sample], position: pa.Array[Any], ways: list[Way]) -> pa.Table:
+    columns: dict[str, Any] = dict(zip(_Sample._fields, map(list, zip(*samples, strict=True)), strict=True))
+    columns["prompt"], columns["response"] = map(list, zip(*ways, strict=True))
+    return pa.table({**columns, "position": position, "marks": pa.nulls(len(samples))})
+
+
+def _response(text: str, title: str | None, node: Node) -> str:
+    text = text.rstrip() or text
+    return text if title and opens_with(text, title) else f"{clean(title or node.title)}\n{text}"
+
+
+def _ways(sample_id: str, node: Node, response: str, maps: Maps) -> Iterator[Way]:
+    """The widest map first."""
+    field, aspect = clean(node.root.title), clean(node.title)
+    for map_ in maps.of(node):
+        yield chunk_prompt(map_, field=field, aspect=aspect, sample_id=sample_id), response
+
+
+def _too_long(sample_id: str, prompt: int, kept: int, fixed: int, length: int) -> Fault:
     return Fault(
         "E0710",
-        f"the map of `{row['sample_id']}` does not fit beside its chunk",
+        f"the map of `{sample_id}` does not fit beside its chunk",
         notes=(
             f"shortest prompt {prompt} + response {kept} + end {fixed} = {prompt + kept + fixed} tokens",
-            f"`length` is {arguments.length}",
+            f"`length` is {length}",
         ),
         helps=("raise `length` of the stage, or lower `max` of `chunk`",),
     )

@@ -10,15 +10,16 @@ Every epoch is a fresh permutation: samples ordered by MD5 of seed, epoch, kind 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from structdsl.plan import RenderSsft
 from structdsl_runtime.operation import Context, Inputs, Outputs
 from structdsl_runtime.structure.mindmap import clean, draw, path_only
-from structdsl_runtime.structure.recall import Recall, outline_question
+from structdsl_runtime.structure.recall import Recall, outline_question, too_long
 from structdsl_runtime.structure.templates import DEFAULT, TEMPLATES
 from structdsl_runtime.structure.tree import Node, read_nodes
+from structdsl_runtime.structure.ways import fit
 from structdsl_runtime.text import chat, stable, tokens
 from structdsl_runtime.text.conversations import Turn
 from structdsl_runtime.text.prompts import question_prompt
@@ -36,7 +37,7 @@ def render_ssft(arguments: RenderSsft, inputs: Inputs, outputs: Outputs, context
     nodes = read_nodes(inputs)
     room = arguments.length - (1 + len(tokenizer.prefix) if template is None else template.overhead())
     shown = arguments.reveal == "map"
-    maps = _maps(inputs, nodes, room, lambda text: tokenizer.count_batch([text])[0]) if shown else []
+    maps = _maps(inputs, nodes, room, tokenizer) if shown else []
     position = 0
     with outputs.table("samples") as samples:
         for epoch in range(1, arguments.epochs + 1):
@@ -47,11 +48,18 @@ def render_ssft(arguments: RenderSsft, inputs: Inputs, outputs: Outputs, context
                 context.progress(position, None, "samples")
 
 
-def _maps(inputs: Inputs, nodes: dict[str, Node], room: int, count: Callable[[str], int]) -> list[Recall]:
+def _maps(inputs: Inputs, nodes: dict[str, Node], room: int, tokenizer: tokens.Tokenizer) -> list[Recall]:
     """The map-recall question of each tree that a question belongs to."""
     rows = inputs.rows("rows", columns="node_id", order="position")
-    roots = dict.fromkeys(nodes[row["node_id"]].root for row in rows if row["node_id"] is not None)
-    return [outline_question(root, room, count) for root in roots]
+    roots = list(dict.fromkeys(nodes[row["node_id"]].root for row in rows if row["node_id"] is not None))
+    fitted = fit(
+        [outline_question(root) for root in roots],
+        [0] * len(roots),
+        room,
+        tokenizer,
+        lambda number, *sizes: too_long(roots[number], room, *sizes),
+    )
+    return [Recall(root, *way) for root, way in zip(roots, fitted.ways, strict=True)]
 
 
 def _epoch(

@@ -59,43 +59,55 @@ def cuts(sizes: npt.NDArray[Any], length: int) -> tuple[Numbers, Numbers]:
     return number, np.append(begin, sizes.sum())
 
 
-def _tokens(batch: pa.RecordBatch, tokenizer: tokens.Tokenizer, length: int) -> pa.Table:
-    encoded = _encoded(batch, tokenizer)
-    sizes, masked = encoded.ids.sizes, encoded.n_prompt
-    asked = np.fromiter(map(bool, batch.column("prompt").to_pylist()), np.bool_, batch.num_rows)
-    _fit(batch, encoded, asked, length)
-    piece, begin = cuts(sizes, length)
+def token_rows(position: pa.Array[Any], encoded: Encoded, asked: npt.NDArray[np.bool_], length: int) -> pa.Table:
+    """Rows of the table of tokens, for samples at these positions; `asked` says which have a prompt."""
+    piece, begin = cuts(encoded.ids.sizes, length)
     sample = np.cumsum(piece == 0) - 1
     size = np.diff(begin)
-    n_prompt = np.clip(masked[sample] - (begin[:-1] - encoded.ids.offsets[sample]), 0, size)
+    n_prompt = np.clip(encoded.n_prompt[sample] - (begin[:-1] - encoded.ids.offsets[sample]), 0, size)
     return pa.table(
         {
-            "position": batch.column("position").take(pa.array(sample)),
+            "position": position.take(pa.array(sample)),
             "piece": pa.array(piece, pa.int32()),
             "input_ids": Ragged(encoded.ids.values, begin).to_arrow(),
             "n_prompt": pa.array(n_prompt, pa.int32()),
             "n_tokens": pa.array(size, pa.int32()),
             "n_supervised": pa.array(size - np.maximum(1, n_prompt), pa.int32()),
-            "mask_reason": pa.array(["prompt" if is_ else None for is_ in asked[sample]], pa.string()),
+            "mask_reason": pa.array(["prompt" if is_ else None for is_ in asked[sample].tolist()], pa.string()),
         }
     )
 
 
+def _tokens(batch: pa.RecordBatch, tokenizer: tokens.Tokenizer, length: int) -> pa.Table:
+    encoded = _encoded(batch, tokenizer)
+    asked = np.fromiter(map(bool, batch.column("prompt").to_pylist()), np.bool_, batch.num_rows)
+    _fit(batch, encoded, asked, length)
+    return token_rows(batch.column("position"), encoded, asked, length)
+
+
 def _encoded(batch: pa.RecordBatch, tokenizer: tokens.Tokenizer) -> Encoded:
     """The ids of samples, with what is added to them."""
-    samples = list(zip(*(batch.column(name).to_pylist() for name in ("prompt", "response", "marks")), strict=True))
-    plain = np.array([marks is None for _, _, marks in samples], np.bool_)
-    if plain.all():
-        texts = tokenizer.encode_flat([text for prompt, response, _ in samples for text in (prompt, response)])
-    else:
-        pairs = [tokens.apart(prompt, response, marks or ()) for prompt, response, marks in samples]
-        texts = tokenizer.encode_marked(
-            [text for both, _ in pairs for text in both], [places for _, both in pairs for places in both]
-        )
-    return _framed(texts, plain, tokenizer)
+    marks = batch.column("marks")
+    if marks.null_count == batch.num_rows:
+        return framed(_plain(batch, tokenizer), np.ones(batch.num_rows, np.bool_), tokenizer)
+    samples = zip(*(batch.column(name).to_pylist() for name in ("prompt", "response", "marks")), strict=True)
+    pairs = [tokens.apart(prompt, response, places or ()) for prompt, response, places in samples]
+    texts = tokenizer.encode_marked(
+        [text for both, _ in pairs for text in both], [places for _, both in pairs for places in both]
+    )
+    return framed(texts, marks.is_null().to_numpy(zero_copy_only=False), tokenizer)
 
 
-def _framed(texts: Ragged, plain: npt.NDArray[np.bool_], tokenizer: tokens.Tokenizer) -> Encoded:
+def _plain(batch: pa.RecordBatch, tokenizer: tokens.Tokenizer) -> Ragged:
+    """The ids of prompts and responses in turn; prompts are often alike, so each is encoded once."""
+    prompts, responses = (list(map(str, batch.column(name).to_pylist())) for name in ("prompt", "response"))
+    different = {text: number for number, text in enumerate(dict.fromkeys(prompts))}
+    texts = tokenizer.encode_flat([*different, *responses])
+    answers = np.arange(len(different), len(texts))
+    return texts.take(np.column_stack([[different[text] for text in prompts], answers]).ravel())
+
+
+def framed(texts: Ragged, plain: npt.NDArray[np.bool_], tokenizer: tokens.Tokenizer) -> Encoded:
     """Prompts and responses in turn, with the prefix before the plain ones, and one end of text after each."""
     sizes = texts.sizes.reshape(-1, 2)
     last = np.maximum(texts.offsets[2::2] - 1, 0)

@@ -16,7 +16,9 @@ alone; the target and its ancestors are never cut.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import islice
 from typing import Final
 
 from structdsl_runtime.structure.tree import Node
@@ -30,6 +32,7 @@ ELLIPSIS: Final = "…"
 
 WHOLE: Final = 24  # lines up to which a tree is small and shown whole
 WINDOWS: Final = (64, 32, 16, 8, 4, 2, 1, 0)  # siblings kept on each side of the path, tried in turn
+REMEMBERED: Final = 1 << 14  # trees, and nodes of large ones, whose maps are remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,29 +45,70 @@ class View:
 
 def draw(view: View, target: Node | None = None) -> str:
     """The mind map as text, no newline at its end; the target stands between `**`."""
-    return "\n".join(_lines(view, target, "", ""))
+    return "\n".join(_lines(view, target))
 
 
 def small(root: Node) -> bool:
     """Whether a tree is shown whole."""
-    return all(number < WHOLE for number, _ in enumerate(root.walk()))
+    return root.size <= WHOLE
 
 
 def views(target: Node) -> Iterator[View]:
-    """What may be shown around a node, the widest first and the bare path last."""
-    root = target.root
-    if small(root):
-        yield whole(root)
+    """What may be shown around a node where its tree is not shown whole, the widest first and the bare path last."""
     for window in (None, *WINDOWS):
         yield around(target, window)
     yield path_only([target])
+
+
+@dataclass(slots=True)
+class Maps:
+    """Maps around nodes; the widest are remembered: that of a small tree for all its nodes, else that of a node."""
+
+    _small: dict[Node, _Whole] = field(default_factory=dict)  # by root
+    _around: dict[Node, str] = field(default_factory=dict)
+
+    def of(self, target: Node) -> Iterator[str]:
+        """The maps of a node, the widest first."""
+        if small(target.root):
+            yield self._whole(target.root).marked(target)
+        yield self._widest(target)
+        yield from (draw(view, target) for view in islice(views(target), 1, None))
+
+    def _whole(self, root: Node) -> _Whole:
+        if root not in self._small:
+            self._small = self._small if len(self._small) < REMEMBERED else {}
+            self._small[root] = _Whole.of(root)
+        return self._small[root]
+
+    def _widest(self, target: Node) -> str:
+        if target not in self._around:
+            self._around = self._around if len(self._around) < REMEMBERED else {}
+            self._around[target] = draw(around(target), target)
+        return self._around[target]
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """A whole tree as it is drawn, line by line."""
+
+    lines: list[str]
+    number: dict[Node, int]  # of the line of each node
+
+    @classmethod
+    def of(cls, root: Node) -> _Whole:
+        return cls(_lines(whole(root), None), {node: at for at, node in enumerate(root.walk())})
+
+    def marked(self, target: Node) -> str:
+        at, title = self.number[target], clean(target.title)
+        head = self.lines[at].removesuffix(title)
+        return "\n".join((*self.lines[:at], f"{head}**{title}**", *self.lines[at + 1 :]))
 
 
 def whole(node: Node, levels: int | None = None) -> View:
     """A node and what is below it, at most `levels` deep."""
     if levels == 0:
         return View(node)
-    return View(node, tuple(whole(child, None if levels is None else levels - 1) for child in node.children))
+    return View(node, tuple([whole(child, None if levels is None else levels - 1) for child in node.children]))
 
 
 def around(target: Node, window: int | None = None) -> View:
@@ -99,6 +143,7 @@ def path_only(targets: Sequence[Node]) -> View:
     return _kept(targets[0].root, kept)
 
 
+@lru_cache(maxsize=1 << 16)
 def clean(title: str) -> str:
     """A title on one line, in which nothing reads as the mark of the target."""
     line = " ".join(title.split())
@@ -122,9 +167,15 @@ def _window(group: list[View], here: int | None, window: int | None) -> tuple[Vi
     return (*before, *group[first:last], *after)
 
 
-def _lines(view: View, target: Node | None, head: str, indent: str) -> Iterator[str]:
-    title = ELLIPSIS if view.node is None else clean(view.node.title)
-    yield head + (f"**{title}**" if view.node is not None and view.node is target else title)
-    for number, child in enumerate(view.below, start=1):
-        last = number == len(view.below)
-        yield from _lines(child, target, indent + (LAST if last else BRANCH), indent + (BLANK if last else CONTINUED))
+def _lines(view: View, target: Node | None) -> list[str]:
+    lines: list[str] = []
+
+    def add(view: View, head: str, indent: str) -> None:
+        title = ELLIPSIS if view.node is None else clean(view.node.title)
+        lines.append(head + (f"**{title}**" if view.node is not None and view.node is target else title))
+        for number, child in enumerate(view.below, start=1):
+            last = number == len(view.below)
+            add(child, indent + (LAST if last else BRANCH), indent + (BLANK if last else CONTINUED))
+
+    add(view, "", "")
+    return lines

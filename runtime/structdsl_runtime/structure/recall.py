@@ -7,7 +7,7 @@ same page with the section opened). Only what a pass visited is recalled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,9 @@ from structdsl_runtime.operation import Fault
 from structdsl_runtime.structure.mindmap import WINDOWS, View, clean, draw, first_children, siblings, small, whole
 from structdsl_runtime.structure.templates import DEFAULT, TEMPLATES, recall_prompt
 from structdsl_runtime.structure.tree import Node
+from structdsl_runtime.structure.ways import Way
 from structdsl_runtime.text import stable
 from structdsl_runtime.text.prompts import question_prompt
-
-CountOne = Callable[[str], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class Recall:
 
     @property
     def sample_id(self) -> str:
-        return _sample_id(self.node)
+        return sample_id_of(self.node)
 
     def row(self) -> dict[str, Any]:
         """The sample as the operations that render write it."""
@@ -46,23 +45,23 @@ class Recall:
         }
 
 
-def recalled(visited: Iterable[Node]) -> dict[Node, list[Node]]:
-    """The nodes to recall, each with the visited nodes at or below it, in the order of `visited`."""
-    found: dict[Node, list[Node]] = {}
-    for node in visited:
+def recalled(visited: Mapping[Node, int]) -> dict[Node, int]:
+    """The nodes to recall, each with the smallest number of the visited nodes at or below it."""
+    found: dict[Node, int] = {}
+    for node, number in visited.items():
         for target in _targets(node):
-            found.setdefault(target, []).append(node)
+            found[target] = min(number, found.get(target, number))
     return found
 
 
-def recall(node: Node, room: int, count: CountOne) -> Recall:
-    """The sample that recalls a node in at most `room` tokens; raises Fault E0710 where even its shortest is longer."""
+def recall(node: Node) -> Iterator[Way]:
+    """The ways to recall a node."""
     root = node.root
-    sample_id = _sample_id(node)
+    sample_id = sample_id_of(node)
     field, aspect = clean((node.parent or root).title), clean(node.title)  # the field is what the page is of
     if small(root):
         ask = _ask("recall_tree", sample_id, field, aspect)
-        return _fit(node, [recall_prompt(ask, None, field=field, sample_id=sample_id)], _depths(root), room, count)
+        return _ways([recall_prompt(ask, None, field=field, sample_id=sample_id)], _depths(root))
     if node is node.chapter:
         ask = _ask("recall_chapter" if node is not root else "recall_tree", sample_id, field, aspect)
         responses = _depths(node)
@@ -73,27 +72,36 @@ def recall(node: Node, room: int, count: CountOne) -> Recall:
         recall_prompt(ask, None if node is root else draw(page, node), field=field, sample_id=sample_id)
         for page in _pages(node)
     )
-    return _fit(node, prompts, responses, room, count)
+    return _ways(prompts, responses)
 
 
-def outline_question(root: Node, room: int, count: CountOne) -> Recall:
-    """The question for the structure of a whole tree, in the form in which every question is asked."""
-    question = _ask("questions", _sample_id(root), clean(root.title), "")
-    return _fit(root, [question_prompt(question)], _depths(root), room, count)
+def outline_question(root: Node) -> Iterator[Way]:
+    """The ways to ask for the structure of a whole tree, in the form in which every question is asked."""
+    question = _ask("questions", sample_id_of(root), clean(root.title), "")
+    return _ways([question_prompt(question)], _depths(root))
 
 
-def _sample_id(node: Node) -> str:
+def too_long(node: Node, room: int, prompt: int, response: int) -> Fault:
+    """Fault E0710: no way to recall a node has at most `room` tokens."""
+    return Fault(
+        "E0710",
+        f"the recall sample of `{clean(node.title)}` does not fit",
+        notes=(f"prompt {prompt} + response {response} tokens, at its shortest; there is room for {room}",),
+        helps=("raise `length` of the stage",),
+    )
+
+
+def sample_id_of(node: Node) -> str:
     return f"recall:{node.node_id}"
 
 
-def _targets(node: Node) -> Iterator[Node]:
+def _targets(node: Node) -> Sequence[Node]:
     """What is recalled when this node was visited: its tree where that is small, else its chapter and section."""
+    if small(node.root):
+        return (node.root,)
     line = node.line
-    if small(line[0]):
-        yield line[0]
-        return
     first = 0 if line[0].depth > 0 else 1
-    yield from line[first : first + 2]
+    return line[first : first + 2]
 
 
 def _ask(kind: str, sample_id: str, field: str, aspect: str) -> str:
@@ -109,8 +117,7 @@ def _pages(node: Node) -> Iterator[View]:
 
 def _depths(node: Node) -> Iterator[View]:
     """The map of a node, whole, then with its deepest level left out, and so on; at last with its first children."""
-    below = max(len(part.line) for part in node.walk()) - len(node.line)
-    for levels in range(max(1, below), 0, -1):
+    for levels in range(max(1, node.height), 0, -1):
         yield whole(node, levels)
     for window in WINDOWS:
         if 0 < window < len(node.children):
@@ -126,20 +133,11 @@ def _opened(section: Node) -> Iterator[View]:
             yield View(page.node, below)
 
 
-def _fit(node: Node, prompts: Iterable[str], responses: Iterable[View], room: int, count: CountOne) -> Recall:
-    """The first of the prompts and of the responses that fit together, the response being cut before the prompt."""
-    least = (0, 0)
-    drawn = [draw(view) for view in responses]
-    for prompt in prompts:
-        used = count(prompt)
-        for response in drawn:
-            needed = count(response)
-            least = (used, needed)
-            if used + needed <= room:
-                return Recall(node, prompt, response)
-    raise Fault(
-        "E0710",
-        f"the recall sample of `{clean(node.title)}` does not fit",
-        notes=(f"prompt {least[0]} + response {least[1]} tokens, at its shortest; there is room for {room}",),
-        helps=("raise `length` of the stage",),
-    )
+def _ways(prompts: Iterable[str], responses: Iterable[View]) -> Iterator[Way]:
+    """Each prompt with each response: the response is cut before the prompt."""
+    drawn: list[str] = []
+    for number, prompt in enumerate(prompts):
+        for response in drawn if number else map(draw, responses):
+            if not number:
+                drawn.append(response)
+            yield prompt, response

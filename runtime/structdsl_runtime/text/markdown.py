@@ -97,6 +97,11 @@ def first_title(text: str) -> str | None:
 
 def opens_with(text: str, title: str) -> bool:
     """Whether the headings that a text begins with include this title."""
+    first, _, _ = text.partition("\n")
+    if first.strip():  # most often that line tells, and the rest need not be looked at
+        found = atx(first)
+        if found is None or found[1] == title:
+            return found is not None
     for block in blocks(text):
         if not block.level:
             return False

@@ -76,6 +76,7 @@ from structdsl.plan.operations.training import (
     RenderScpt,
     RenderSsft,
     Schedule,
+    ScheduleRecalls,
     ScoreSamples,
     Swap,
     Template,
@@ -126,6 +127,7 @@ Operation = Annotated[
     | Fixture
     | RenderScpt
     | RenderSsft
+    | ScheduleRecalls
     | RenderChat
     | ScoreSamples
     | Tokenise
@@ -203,6 +205,7 @@ __all__ = [
     "Role",
     "Rows",
     "Schedule",
+    "ScheduleRecalls",
     "ScoreRows",
     "ScoreSamples",
     "ScratchModel",

@@ -17,14 +17,23 @@ class Template(Arguments):
     path: str | None = None
 
 
+class ScheduleRecalls(Arguments):
+    """What a stage recalls of a taxonomy, and after which rows of its mixture."""
+
+    op: Literal["schedule_recalls"] = "schedule_recalls"
+    version: Literal[1] = 1
+    seed: int
+
+
 class RenderScpt(Arguments):
-    """Rows of a mixture as samples: chunks under their mind map, recall of the map itself, the rest plain."""
+    """Rows of a mixture as samples and as tokens: chunks under their mind map, recall of the map, the rest plain."""
+
+    partition: ClassVar[Partition] = Rows(input="rows")
 
     op: Literal["render_scpt"] = "render_scpt"
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     length: int  # positions a sample may take
     reserve: int  # tokens kept for the response: the cap of a chunk
-    seed: int
 
 
 class RenderSsft(Arguments):

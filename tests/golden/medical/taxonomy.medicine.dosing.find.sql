@@ -1,6 +1,6 @@
 -- taxonomy.medicine_dosing_found · table of step taxonomy.medicine.dosing.find
 -- Chunks in which the pattern is found often enough.
--- medical.adapt:71 · recipe 848332fd4b6a
+-- medical.adapt:71 · recipe b9873afe6db2
 WITH matched AS (
   SELECT
     chunk_id,

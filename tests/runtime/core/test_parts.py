@@ -7,6 +7,9 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from structdsl.compile import compile_text
@@ -14,7 +17,7 @@ from structdsl_runtime import partition, parts, pool
 from structdsl_runtime.events import Event, StepProgress, silent
 from structdsl_runtime.executor import RunResult, run
 from structdsl_runtime.reading import in_parts
-from structdsl_runtime.store import Manifest
+from structdsl_runtime.store import Manifest, Produced
 
 SPEC = """
 language 1
@@ -145,3 +148,17 @@ def test_a_killed_worker_is_a_fault_and_its_parts_are_made_again(folder: Path) -
     assert result.status == "done"
     assert go(folder, "undisturbed").status == "done"
     assert digests(folder, "store") == digests(folder, "undisturbed")
+
+
+@pytest.mark.parametrize(("together", "rows"), [(1, [100] * 10), (1 << 40, [1000]), (2500, [300, 200, 300, 200])])
+def test_a_table_made_at_once_is_cut_into_like_portions(tmp_path: Path, together: int, rows: list[int]) -> None:
+    table = pa.table({"n": pa.array(np.random.default_rng(0).integers(1 << 62, size=1000))})
+    pq.write_table(table, tmp_path / "t.parquet", row_group_size=100, use_dictionary=False)
+    made = Produced(
+        kind="table", table="a.t", columns={"n": "BIGINT"}, files=("t.parquet",), rows=1000, bytes=0, digest=""
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "PART_BYTES", together)
+        portions = parts.portions_of(partition.Main(input="t", table="a.t", made=made, folder=tmp_path, views=()))
+    assert [portion.rows for portion in portions] == rows
+    assert [portion.start for portion in portions[1:]] == [portion.stop for portion in portions[:-1]]

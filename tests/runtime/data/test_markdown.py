@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -111,3 +113,17 @@ def test_sentences(text: str, parts: list[str]) -> None:
 )
 def test_slugs(title: str, path: str) -> None:
     assert slug(title) == path
+
+
+_LINES = st.lists(st.sampled_from(["", " ", "# A", "## *A*", "### B #", " # A  ", "```", "A", "#", "\t# A", "# A\r"]))
+
+
+@given(_LINES.map("\n".join))
+def test_the_first_line_tells_what_the_blocks_say(text: str) -> None:
+    said = takewhile(lambda block: block.level, blocks(text))
+    assert opens_with(text, "A") == ("A" in [block.title for block in said])
+
+
+@given(st.text(st.sampled_from("aB3é ²-_.&\t\x1f\n")))
+def test_slugs_of_letters_below_128_are_those_of_any_script(title: str) -> None:
+    assert slug(f"{title} é").removesuffix("é").strip("-") == slug(title).replace("untitled", "")

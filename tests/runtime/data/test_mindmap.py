@@ -5,8 +5,10 @@ from __future__ import annotations
 import textwrap
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from structdsl_runtime.structure.mindmap import around, draw, path_only, siblings, small, views, whole
+from structdsl_runtime.structure.mindmap import WHOLE, Maps, around, draw, path_only, siblings, small, views, whole
 from structdsl_runtime.structure.tree import Node
 
 
@@ -98,7 +100,7 @@ def test_siblings_give_way_and_the_path_never() -> None:
         "Book\n└─ C1\n  ├─ …\n  ├─ S13\n  ├─ S14\n  │ ├─ …\n  │ ├─ P143\n  │ ├─ **P144**\n  │ ├─ P145\n  │ └─ …\n"
         "  ├─ S15\n  └─ …"
     )
-    drawn = [draw(view, target) for view in views(target)]
+    drawn = list(Maps().of(target))
     assert all("**P144**" in text and "S14" in text and "C1" in text for text in drawn)
     sizes = [text.count("\n") for text in drawn]
     assert sizes == sorted(sizes, reverse=True)
@@ -107,7 +109,24 @@ def test_siblings_give_way_and_the_path_never() -> None:
 
 def test_a_small_tree_is_shown_whole() -> None:
     nodes = tree(FISH)
-    assert next(iter(views(nodes["Testing"]))) == whole(nodes["Fish keeping"])
+    target = nodes["Testing"]
+    assert next(Maps().of(target)) == draw(whole(target.root), target)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 40), st.sampled_from(["A", "A", "B b", "**", "* *", " ", ""])), max_size=40),
+    st.integers(0, 1),
+)
+def test_maps_are_the_drawings_of_the_views(below: list[tuple[int, str]], depth: int) -> None:
+    nodes = [Node("root", "Root", depth=depth)]
+    for number, (place, title) in enumerate(below):
+        parent = nodes[place % len(nodes)]
+        nodes.append(Node(f"n{number}", title, depth=parent.depth + 1, parent=parent))
+        parent.children.append(nodes[-1])
+    maps = Maps()
+    for target in (*nodes, *nodes):
+        shown = [whole(nodes[0])] if len(nodes) <= WHOLE else []
+        assert list(maps.of(target)) == [draw(view, target) for view in (*shown, *views(target))]
 
 
 def test_the_paths_to_some_nodes() -> None:

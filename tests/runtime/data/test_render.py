@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from structdsl.plan import BuildOutline, Chunk, RenderScpt, RenderSsft
+from structdsl.plan import BuildOutline, Chunk, RenderScpt, RenderSsft, ScheduleRecalls, Tokenise
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.operations.build_outline import build_outline
 from structdsl_runtime.operations.chunk import chunk
 from structdsl_runtime.operations.render_scpt import render_scpt
 from structdsl_runtime.operations.render_ssft import render_ssft
+from structdsl_runtime.operations.schedule_recalls import schedule_recalls
+from structdsl_runtime.operations.tokenise import tokenise
 from structdsl_runtime.structure.templates import TEMPLATES, chunk_prompt, training_text
 from structdsl_runtime.text import tokens
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.runtime.data.workshop import Table, Workshop
+    from tests.runtime.data.workshop import Source, Table, Workshop
 
 BOOK = "\n\n".join(
     f"# C{chapter}\n\nOpening of {chapter}.\n\n"
@@ -60,11 +62,16 @@ def _row(position: int, sample_id: str, epoch: int, kind: str, text: str) -> dic
     }
 
 
-def scpt(run: Workshop, rows: Table, nodes: Table, **more: int) -> Table:
-    arguments = RenderScpt.model_validate({"length": 512, "reserve": 60, "seed": 0} | more)
-    return run(render_scpt, arguments, {"rows": rows, "nodes": nodes, "tokenizer": run.tokenizer})[
-        "samples"
-    ].to_pylist()
+def scpt(run: Workshop, rows: Table, nodes: Table, *, seed: int = 0, length: int = 512, reserve: int = 60) -> Table:
+    """The samples of a stage, whose tokens are those that its samples have."""
+    rows = [row | {"position": position} for position, row in enumerate(rows)]
+    given = {"rows": rows, "nodes": nodes}
+    recalls = run(schedule_recalls, ScheduleRecalls(seed=seed), given)["recalls"].to_pylist()
+    arguments = RenderScpt(length=length, reserve=reserve)
+    made = run(render_scpt, arguments, {**given, "recalls": recalls, "tokenizer": run.tokenizer})
+    tokens_ = run(tokenise, Tokenise(length=length), {"samples": made["samples"], "tokenizer": run.tokenizer})["tokens"]
+    assert made["tokens"].equals(tokens_)
+    return made["samples"].to_pylist()
 
 
 def kinds(samples: Table) -> Counter[str]:
@@ -113,6 +120,19 @@ def test_a_full_pass_over_a_book(run: Workshop, root: str, recalled: int) -> Non
     assert set(recalls.values()) == {1}
     assert samples == scpt(run, rows, nodes)
     assert samples != scpt(run, rows, nodes, seed=1)
+
+
+def test_rows_apart_make_what_they_make_together(run: Workshop) -> None:
+    rows, nodes = rows_of(run, {"all.md": BOOK}, "corpus", epochs=2)
+    whole = scpt(run, rows, nodes)
+    given: dict[str, Source] = {"nodes": nodes, "tokenizer": run.tokenizer}
+    rows = [row | {"position": position} for position, row in enumerate(rows)]
+    recalls = run(schedule_recalls, ScheduleRecalls(seed=0), {"rows": rows, **given})["recalls"].to_pylist()
+    parts = []
+    for part in (rows[:7], rows[7:8], rows[8:][::2], rows[9:][::2]):
+        made = run(render_scpt, RenderScpt(length=512, reserve=60), {"rows": part, "recalls": recalls, **given})
+        parts += made["samples"].to_pylist()
+    assert sorted(parts, key=lambda sample: sample["position"]) == whole
 
 
 def test_a_partial_pass_recalls_what_it_visited(run: Workshop) -> None:

@@ -35,6 +35,7 @@ COLUMNS = {
     "chunks": promised.CHUNKS,
     "headings": promised.HEADINGS,
     "nodes": promised.NODES,
+    "recalls": promised.RECALLS,
     "samples": promised.RENDERED,
     "tokens": promised.TOKENS,
     "packed": promised.PACKED,
