@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from structdsl_runtime.structure.tree import Node
 
@@ -35,8 +35,7 @@ WINDOWS: Final = (64, 32, 16, 8, 4, 2, 1, 0)  # siblings kept on each side of th
 REMEMBERED: Final = 1 << 14  # trees, and nodes of large ones, whose maps are remembered
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """A line of a mind map and the lines below it; `node` is None for an ellipsis."""
 
     node: Node | None
