@@ -178,6 +178,7 @@ class Sink:
             self._run(rows[:middle])
             self._run(rows[middle:])
             return
+        self.quick.see(kept)
         if len(taken := {*ids}) == len(ids) and self.ids.isdisjoint(taken):
             self.ids |= taken
         else:

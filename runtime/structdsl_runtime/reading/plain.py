@@ -73,9 +73,6 @@ class PlainText:
 
     def columns(self, records: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
         """The fields of the documents of rows that fit; raises ValueError or RecursionError for what JSON is not."""
-        for names in dict.fromkeys(map(tuple, records)):
-            if names not in self.known:
-                self._see(names)
         return {
             "text": [normalise(record[self.text]) for record in records],
             "title": [title and normalise(title) for title in (record.get(self.title) for record in records)],
@@ -87,6 +84,12 @@ class PlainText:
         taken = self.untitled if record.get(self.title) is None else self.titled
         meta = {name: value for name, value in record.items() if name not in taken}
         return "".join(_ENCODE(meta, 0)) if meta else "{}"
+
+    def see(self, records: Sequence[dict[str, Any]]) -> None:
+        """Take note of the names that rows have, once they have become documents."""
+        for names in dict.fromkeys(map(tuple, records)):
+            if names not in self.known:
+                self._see(names)
 
     def _see(self, names: tuple[str, ...]) -> None:
         self.known.add(names)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from structdsl.plan import ReadFiles
@@ -89,6 +89,7 @@ COLUMNS = st.sampled_from(
 
 
 @settings(max_examples=150, deadline=None)
+@example(lines=[b'{"text": "a", "id": "\\ud800"}'], columns={}, size=1, end=b"\n")
 @given(
     lines=st.lists(LINE, max_size=8), columns=COLUMNS, size=st.integers(1, 80), end=st.sampled_from([b"\n", b"\r\n"])
 )
