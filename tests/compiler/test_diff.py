@@ -177,7 +177,7 @@ def declarations(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", SPECS.values(), ids=SPECS)
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=3)
 @given(chance=st.randoms(use_true_random=False))
 def test_other_words_compute_nothing_again(path: Path, chance: random.Random) -> None:
     text = path.read_text(encoding="utf-8")

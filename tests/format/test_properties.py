@@ -107,7 +107,7 @@ def reshaped(draw: st.DrawFn) -> str:
     return data.decode()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(reshaped())
 def test_reshaped_texts(text: str) -> None:
     check(text)
@@ -140,7 +140,7 @@ def values(draw: st.DrawFn, depth: int = 3) -> str:
             return draw(st.sampled_from(ATOMS))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(values(), min_size=1, max_size=4), st.sampled_from(["\n", "\r\n"]))
 def test_any_value(found: list[str], ending: str) -> None:
     body = "".join(f"  x{'y' * index} = {value}\n" for index, value in enumerate(found))
@@ -149,7 +149,7 @@ def test_any_value(found: list[str], ending: str) -> None:
         check(text)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 8), st.integers(0, 8))
 def test_block_strings(one: int, other: int) -> None:
     text = f'language 1\ncorpus a {{ x = sql """\n{" " * one}SELECT\n   1 \n\n{" " * other}""", y = 1 }}\n'

@@ -58,7 +58,7 @@ def on_a_side(point: tuple[float, float], box: Box) -> bool:
     return (abs(x - box.x) < 0.01 or abs(x - box.x - box.width) < 0.01) and box.y <= y <= box.y + box.height
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(diagrams())
 def test_boxes_stand_apart_and_arrows_join_them(diagram: Diagram) -> None:
     placed = layout(diagram, {node.id: (100.0 + len(node.id), 46.0) for node in diagram.nodes}, gap=64)
@@ -73,7 +73,7 @@ def test_boxes_stand_apart_and_arrows_join_them(diagram: Diagram) -> None:
             assert -0.01 <= y <= placed.height + 0.01
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(diagrams())
 def test_arrows_go_round_the_boxes(diagram: Diagram) -> None:
     """In the columns an arrow is level, and no box stands there."""
@@ -86,7 +86,7 @@ def test_arrows_go_round_the_boxes(diagram: Diagram) -> None:
             assert not hit
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(diagrams())
 def test_an_svg_is_well_formed_whatever_the_names(diagram: Diagram) -> None:
     text = svg(diagram)
@@ -96,7 +96,7 @@ def test_an_svg_is_well_formed_whatever_the_names(diagram: Diagram) -> None:
     assert len(root.findall(f".//{SVG}path[@class='head']")) == len(diagram.edges)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(diagrams())
 def test_mermaid_has_a_line_for_everything_and_no_stray_quote(diagram: Diagram) -> None:
     lines = mermaid(diagram).splitlines()

@@ -41,7 +41,7 @@ def rows(connection: duckdb.DuckDBPyConnection, template: str, **holes: Any) -> 
 
 
 @given(pool=POOLS, data=st.data(), seed=st.integers(0, 9))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_draw(connection: duckdb.DuckDBPyConnection, pool: Pool, data: st.DataObject, seed: int) -> None:
     quotas = {
         corpus: data.draw(st.integers(min(sizes), 4 * sum(sizes)), label=corpus) for corpus, sizes in pool.items()
@@ -73,7 +73,7 @@ def test_the_draw(connection: duckdb.DuckDBPyConnection, pool: Pool, data: st.Da
 
 
 @given(pool=POOLS, quota=st.integers(1, 400), most=st.integers(1, 4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_what_cannot_be_drawn_is_said(connection: duckdb.DuckDBPyConnection, pool: Pool, quota: int, most: int) -> None:
     fill(connection, pool)
     said = rows(connection, "shortfall", corpora=["a"], quotas=[quota], max_epochs=most, mixture="m")
@@ -87,7 +87,7 @@ def test_what_cannot_be_drawn_is_said(connection: duckdb.DuckDBPyConnection, poo
     budget=st.integers(1, 10**12),
     temperature=st.sampled_from(["1", "1.5", "2", "100", "0.5"]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_quotas_that_follow_sizes(
     connection: duckdb.DuckDBPyConnection, pool: Pool, budget: int, temperature: str
 ) -> None:

@@ -109,7 +109,7 @@ def draw(
     return ask(database, query)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=12), st.integers(1, 400), st.integers(0, 5))
 def test_a_quota_is_met_within_half_a_row_by_whole_epochs_and_a_prefix(
     database: duckdb.DuckDBPyConnection, sizes: list[int], quota: int, seed: int
@@ -128,7 +128,7 @@ def test_a_quota_is_met_within_half_a_row_by_whole_epochs_and_a_prefix(
         assert len(set(ids)) == len(ids)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=12), st.integers(1, 60), st.integers(0, 5))
 def test_a_quota_that_the_guard_lets_pass_draws_something(
     database: duckdb.DuckDBPyConnection, sizes: list[int], quota: int, seed: int

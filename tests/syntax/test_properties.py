@@ -119,26 +119,26 @@ def mutated(draw: st.DrawFn) -> str:
     return text
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(mutated())
 def test_mutated_specs(text: str) -> None:
     check(text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.sampled_from(PIECES), max_size=40))
 def test_heaps_of_pieces(pieces: list[str]) -> None:
     check(" ".join(pieces))
     check("".join(pieces))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.text(max_size=80))
 def test_any_text(text: str) -> None:
     check(text)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=80))
 def test_any_bytes(data: bytes) -> None:
     check(data.decode("latin-1"))
@@ -152,7 +152,7 @@ def test_specs_are_without_fault() -> None:
         assert not file.damaged
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(SPECS), st.data())
 def test_a_mistake_costs_one_item(text: str, data: st.DataObject) -> None:
     """With one broken attribute, all blocks keep their names and all other attributes stay."""

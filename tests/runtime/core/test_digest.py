@@ -64,7 +64,7 @@ def of_sql(select: str, tmp_path: Path) -> str:
         return sums.digest(shape)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(ROW, max_size=6), st.randoms(use_true_random=False), st.integers(0, 6))
 def test_order_and_files_do_not_count(rows: list[Row], chance: random.Random, cut: int) -> None:
     mixed = list(rows)
@@ -72,7 +72,7 @@ def test_order_and_files_do_not_count(rows: list[Row], chance: random.Random, cu
     assert of_rows(rows) == of_rows(mixed, cut=min(cut, len(mixed)))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(ROW, max_size=3), st.lists(ROW, max_size=3))
 def test_other_rows_are_another_digest(left: list[Row], right: list[Row]) -> None:
     def bag(rows: list[Row]) -> list[str]:

@@ -62,7 +62,7 @@ def of(*columns: pa.Array[Any]) -> list[tuple[int, ...]]:
     return [tuple(map(int, pair)) for pair in hashes(batch)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_equal_rows_alone_are_equal(data: st.DataObject) -> None:
     kinds = data.draw(st.lists(typed(2), min_size=1, max_size=3))

@@ -24,7 +24,7 @@ def unit(values: list[list[int]]) -> Floats:
 rows = st.lists(st.lists(st.integers(-9, 9), min_size=3, max_size=3), max_size=25)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(rows, st.lists(rows, max_size=2), st.sampled_from([0.8, 0.95, 0.99, 1.0]))
 def test_kept_pairs_say_what_all_pairs_say(own: list[list[int]], more: list[list[list[int]]], above: float) -> None:
     vectors, others = unit(own), [unit(each) for each in more]

@@ -145,7 +145,7 @@ def test_ascii_has_the_words_that_any_text_has() -> None:
 TEXTS = st.lists(st.text("ab é急,", max_size=12), max_size=6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(texts=TEXTS, items=TEXTS, n=st.integers(1, 4))
 def test_runs_are_those_of_the_definition(texts: list[str], items: list[str], n: int) -> None:
     def split(text: str) -> list[str]:
@@ -166,7 +166,7 @@ def test_runs_are_those_of_the_definition(texts: list[str], items: list[str], n:
 
 
 def test_chunks_are_kept_or_matched(run: Workshop) -> None:
-    @settings(max_examples=8, deadline=None)
+    @settings(max_examples=8)
     @given(texts=TEXTS, items=TEXTS, documents=st.integers(1, 3))
     def holds(texts: list[str], items: list[str], documents: int) -> None:
         owners = [f"d{number % documents}" for number in range(len(texts))]

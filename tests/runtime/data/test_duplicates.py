@@ -200,7 +200,7 @@ TEXTS = st.lists(st.text("abc ,", max_size=14), max_size=8)
 
 
 def test_the_order_of_the_rows_is_nothing_and_what_stays_is_not_alike(run: Workshop) -> None:
-    @settings(max_examples=5, deadline=None)
+    @settings(max_examples=5)
     @given(texts=TEXTS, seed=st.integers(0, 9))
     def holds(texts: list[str], seed: int) -> None:
         named = {f"d{number}": text for number, text in enumerate(texts)}
@@ -230,7 +230,7 @@ def test_another_threshold_signs_and_compares_nothing_again() -> None:
         assert tuple(step for step in steps if after[step] != before[step]) == changes
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(edges=st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), max_size=20))
 def test_components_are_those_of_a_search(edges: list[tuple[int, int]]) -> None:
     first, second = (np.array([edge[end] for edge in edges], np.int64) for end in (0, 1))

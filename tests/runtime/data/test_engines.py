@@ -127,7 +127,7 @@ def pairs() -> dict[str, tuple[engines.Encode, engines.Encode]]:
 @given(
     text=st.lists(st.text() | st.sampled_from([*ODD, " water", "fish", "  the", WORLD]), max_size=6).map("".join),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_both_engines_make_the_same_tokens(pairs: dict[str, tuple[engines.Encode, engines.Encode]], text: str) -> None:
     for name, (fast, reference) in pairs.items():
         for literal in (True, False):

@@ -163,7 +163,7 @@ LIBRARY = langid.LanguageIdentifier.from_model_file(langid.MODEL_FILE, norm_prob
 SOME = st.lists(st.lists(PIECES, max_size=30).map("".join) | st.text(max_size=40), max_size=6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(texts=SOME)
 def test_the_answers_are_those_of_the_library(texts: list[str]) -> None:
     for text, (language, sure) in zip(texts, identify(texts), strict=True):

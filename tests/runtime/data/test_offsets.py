@@ -24,7 +24,7 @@ PIECE = st.sampled_from(["\r\n", "\n", "\r", "é", "魚", "a", "b ", "x@y", "ad"
 CHANGE = st.sampled_from(["", "[é]", "é", "a", "ad\n"])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(PIECE, max_size=24),
     st.sampled_from(["", BYTE_ORDER_MARK]),

@@ -88,7 +88,7 @@ COLUMNS = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @example(lines=[b'{"text": "a", "id": "\\ud800"}'], columns={}, size=1, end=b"\n")
 @given(
     lines=st.lists(LINE, max_size=8), columns=COLUMNS, size=st.integers(1, 80), end=st.sampled_from([b"\n", b"\r\n"])

@@ -60,7 +60,7 @@ def test_who_has_left_counts_no_more(run: Workshop) -> None:
     assert tables["_repeated_2"] == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(texts=st.lists(st.one_of(st.none(), st.text("a1é急# -\n\r", max_size=12)), max_size=5))
 def test_lines_are_those_of_the_definition(texts: list[str | None]) -> None:
     found = lines(pa.array(texts, pa.string()))

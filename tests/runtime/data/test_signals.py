@@ -31,7 +31,7 @@ PIECES = [
 TEXTS = st.lists(st.lists(st.sampled_from(PIECES), max_size=60).map("".join) | st.text(max_size=60), max_size=5)
 
 
-@settings(max_examples=60, deadline=None)  # the reference takes its time
+@settings(max_examples=60)  # the reference takes its time
 @given(texts=TEXTS, size=st.sampled_from([1, 100, 1 << 19]))
 def test_the_kernel_finds_what_plain_python_finds(texts: list[str], size: int) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -262,7 +262,7 @@ def test_a_row_of_csv_that_ends_where_its_lines_do_is_left_out_alone(run: Worksh
 CELL = st.text(st.sampled_from('ab",\n '), max_size=4)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(cells=st.lists(CELL, min_size=2, max_size=6), stray=st.integers(0, 40))
 def test_one_mark_too_many_in_csv_never_moves_a_row(
     cells: list[str], stray: int, tmp_path_factory: pytest.TempPathFactory
@@ -432,7 +432,7 @@ def mutated(draw: st.DrawFn) -> tuple[str, bytes]:
     return name, bytes(data)
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow])
 @given(files=st.lists(mutated(), min_size=1, max_size=2))
 def test_every_outcome_is_rows_or_a_fault(
     files: list[tuple[str, bytes]], tmp_path_factory: pytest.TempPathFactory

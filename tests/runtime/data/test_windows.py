@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from structdsl.plan import ChunkSections, ChunkTokens
@@ -32,7 +32,6 @@ def words(texts: Iterable[str]) -> list[int]:
     return [len(text.split()) for text in texts]
 
 
-@settings(deadline=None)
 @given(texts=TEXTS, cap=st.integers(4, 60), share=SHARES)
 def test_windows_cover_the_text(tokenizer: tokens.Tokenizer, texts: list[str], cap: int, share: int) -> None:
     overlap = cap * share // 5
@@ -74,7 +73,6 @@ def test_a_window_is_below_the_heading_at_which_it_begins() -> None:
         assert title == (None if part.start < text.index("# A") else "B" if part.start < text.index("# C") else "C")
 
 
-@settings(deadline=None)
 @given(text=DOCUMENTS, cap=st.integers(4, 60))
 def test_sections_are_the_text(tokenizer: tokens.Tokenizer, text: str, cap: int) -> None:
     [made], [filled] = (

@@ -36,7 +36,7 @@ def _lower(character: str) -> str:
     return character.lower() if len(character.lower()) == 1 else {"İ": "i"}.get(character, character)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(texts=TEXTS)
 def test_texts_in_company_have_the_words_that_they_have_alone(texts: list[str | None]) -> None:
     array = pa.array(texts, pa.string())
@@ -55,7 +55,7 @@ def test_words_are_those_of_the_definition(text: str) -> None:
     assert words(pa.array([text])).flat.to_pylist() == by_definition(text)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(texts=TEXTS, n=st.integers(1, 7))
 def test_equal_runs_have_equal_numbers_and_no_others_do(texts: list[str | None], n: int) -> None:
     array = pa.array(texts, pa.string())
