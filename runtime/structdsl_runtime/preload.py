@@ -15,3 +15,4 @@ signal.signal(signal.SIGINT, signal.SIG_IGN)
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # of NumPy
 os.environ["JE_ARROW_MALLOC_CONF"] = "background_thread:false"
 importlib.import_module("structdsl_runtime.operations")
+importlib.import_module("pyarrow").array([0])  # with its first array Arrow imports pandas, if it is there

@@ -8,7 +8,8 @@ heads and bodies of its fields after a byte for itself. A row is the heads of it
 types it can be read in one way only, so that other values are other bytes. Bytes are little-endian, as Arrow's are,
 and there is one NaN.
 
-Arrow lays the bytes of a batch together without an object a row; XXH3 with 128 bits, which is the same on every
+Arrow lays the bytes of a batch together without an object a row (nor does it convert an array or a value of Python's,
+for which it would import pandas); XXH3 with 128 bits, which is the same on every
 machine and in every version, takes 0.2 µs a row and 9 GB a second, where MD5 takes 0.6.
 """
 
@@ -27,8 +28,6 @@ from pyarrow import compute
 
 Array = Any  # a `pa.Array`; the stubs know little of what kernels take and give
 kernels: Any = compute
-
-_NOTHING = pa.scalar(b"", pa.large_binary())
 
 
 def hashes(batch: pa.RecordBatch) -> NDArray[np.uint64]:
@@ -65,29 +64,29 @@ class _Encoded:
                 self.heads += [_valid(array)[:, None], _fixed(array)]
             case _:
                 body = array.cast(pa.large_binary())
-                self._add_body(_valid(array), body.fill_null(b"") if body.null_count else body)
+                self._add_body(_valid(array), body.fill_null(_NOTHING) if body.null_count else body)
 
     def _add_list(self, array: Array) -> None:
         elements = _bare(array.flatten())  # without what lies under a NULL
-        counts = kernels.fill_null(kernels.list_value_length(array), 0).to_numpy()
-        borders = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)])
+        valid = _valid(array)
+        counts = _numbers(kernels.list_value_length(array)) * valid
+        borders = _borders(counts)
         if not _is_sized(elements.type):
             _, offsets, joined = _joined(len(elements), [elements]).buffers()
-            self._add_body(_valid(array), _binary(joined, np.frombuffer(offsets, np.int64)[borders]))
+            self._add_body(valid, _binary(joined, np.frombuffer(offsets, np.int64)[borders]))
             return
         values = _fixed(elements)
         body = _binary(values, borders * values.shape[1])
-        valid = _valid(array)
         if elements.null_count:
             there = _valid(elements)
-            holed = np.diff(np.concatenate([np.zeros(1, np.int64), np.cumsum(1 - there.astype(np.int64))])[borders]) > 0
-            marks = kernels.if_else(pa.array(holed), _binary(there, borders), b"")
+            holed = np.diff(_borders(there)[borders]) < counts
+            marks = _binary(there[np.repeat(holed, counts)], _borders(counts * holed))
             body = kernels.binary_join_element_wise(body, marks, _NOTHING)
             valid = valid + holed
         self._add_body(valid, body)
 
     def _add_body(self, valid: NDArray[np.uint8], body: Array) -> None:
-        sizes = kernels.binary_length(body).to_numpy().astype(np.int64)
+        sizes = _numbers(kernels.binary_length(body))
         self.heads += [valid[:, None], sizes.view(np.uint8).reshape(-1, sizes.itemsize)]
         self.bodies.append(body)
 
@@ -124,11 +123,26 @@ def _bare(array: Array) -> Array:
             return array
 
 
+_NOTHING = _binary(b"", np.zeros(2, np.int64))[0]
+
+
+def _borders(sizes: NDArray[Any]) -> NDArray[np.int64]:
+    """Where each of so many things begins that lie side by side, and where the last ends."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)])
+
+
+def _numbers(array: Array) -> NDArray[np.int64]:
+    """Integers; what is NULL is any number."""
+    return _fixed(array).view(f"<i{array.type.bit_width // 8}")[:, 0].astype(np.int64)
+
+
 def _valid(array: Array) -> NDArray[np.uint8]:
+    """1 for a value, 0 for NULL."""
     if not array.null_count:
         return np.ones(len(array), np.uint8)
-    valid: NDArray[np.bool_] = array.is_valid().to_numpy(zero_copy_only=False)
-    return valid.view(np.uint8)
+    valid = kernels.is_valid(array)
+    bits = np.frombuffer(valid.buffers()[1], np.uint8)
+    return np.unpackbits(bits, bitorder="little")[valid.offset : valid.offset + len(valid)]
 
 
 def _is_sized(type_: pa.DataType) -> bool:
