@@ -72,11 +72,13 @@ class Bench:
             for path in sorted(self.corpus.glob("part-*.jsonl")):
                 made = folder / f"{path.stem}.parquet"
                 if not made.exists():
+                    draft = made.with_suffix(".draft")
                     connection.execute(
                         f"COPY (SELECT id, text FROM read_json('{path}', format = 'newline_delimited',"  # noqa: S608 - a path of ours
-                        f" columns = {{id: 'VARCHAR', text: 'VARCHAR'}})) TO '{made}'"
+                        f" columns = {{id: 'VARCHAR', text: 'VARCHAR'}})) TO '{draft}'"
                         " (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 4096)"
                     )
+                    draft.rename(made)
         return folder
 
     def bytes_of(self, job: Job) -> int:
@@ -256,7 +258,9 @@ def main() -> None:
     parser.add_argument("--jobs", nargs="+", choices=JOBS, default=list(JOBS))
     parser.add_argument("--only", metavar="TEXT", help="contenders whose name has this in it")
     parser.add_argument(
-        "--profile", action="store_true", help="also where the processor time of ours went, in a run more"
+        "--profile",
+        action="store_true",
+        help="also where the processor time of ours went, in a run more (not of job e)",
     )
     asked: Any = parser.parse_args()
     bench, made = prepare(asked, asked.mb)
@@ -280,7 +284,7 @@ def main() -> None:
             print(f"| {' | '.join(cells(letter, name, line, bench.bytes_of(job)))} |", flush=True)
             steps += [f"| {letter} | {name} | {step} | {seconds:.2f} |" for step, seconds in line.steps]
             contender = chosen[name]
-            if asked.profile and isinstance(contender, Ours) and line.costs:
+            if asked.profile and job.memory is None and isinstance(contender, Ours) and line.costs:
                 place = bench.scratch / f"samples-{letter}"
                 shutil.rmtree(place, ignore_errors=True)
                 place.mkdir()

@@ -51,6 +51,8 @@ def take(source: Path, target: Path, shown: str, *, tokenizer: Path | None, trus
     if tokenizer is not None:
         copy(tokenizer, target, TOKENIZER_FILES)
         _end_as(target, shown)
+    if _writes(config):
+        tokens.load(target, shown)  # it has an end of text
     _check_vocabulary(target, _rows(found, config, shown), shown)
 
 
@@ -85,6 +87,12 @@ def _check_code(config: dict[str, Any], source: Path, shown: str, *, trust_code:
     file = f"{where.rpartition('--')[2].partition('.')[0]}.py"
     if "--" in where or not (source / file).is_file():
         raise unusable(shown, f"the code that makes the model is not in it: `{where}`")
+
+
+def _writes(config: dict[str, Any]) -> bool:
+    """Whether a model writes text; one that only reads, such as an encoder, needs no end of it."""
+    named = config.get("architectures") or ()
+    return not named or any(str(name).endswith("ForCausalLM") for name in named)
 
 
 def _is_known(model_type: str) -> bool:
@@ -138,8 +146,7 @@ def _rows(found: dict[str, Tensor], config: dict[str, Any], shown: str) -> int |
 
 
 def _check_vocabulary(folder: Path, rows: int | None, shown: str) -> None:
-    engine = tokens.load(folder, shown).engine
-    vocabulary = engine.get_vocab(with_added_tokens=True)
+    vocabulary = tokens.engine_of(folder, shown).get_vocab(with_added_tokens=True)
     token, last = max(vocabulary.items(), key=lambda item: item[1])
     if rows is not None and last >= rows:
         raise Fault(

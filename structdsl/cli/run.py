@@ -48,7 +48,18 @@ UNMEASURED = (
     "and the scores say what each model forgot"
 )
 MODEL_OPERATIONS = frozenset(
-    {"scratch_model", "fetch_model", "merge_models", "train", "closed_book", "perplexity", "divergence"}
+    {
+        "cache_teacher",
+        "closed_book",
+        "divergence",
+        "embed_documents",
+        "fetch_model",
+        "merge_models",
+        "perplexity",
+        "score_rows",
+        "scratch_model",
+        "train",
+    }
 )
 
 

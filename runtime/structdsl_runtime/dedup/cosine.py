@@ -46,7 +46,7 @@ def alike(own: Vectors, others: Sequence[Vectors], above: float, progress: Calla
                 if not len(ends[0]):
                     continue
                 pairs = ends[0] + row, ends[1] + begin + column, ends[2]
-                chosen, heads = _enough(pairs, heads)
+                chosen = _enough(pairs, heads)
                 yield pairs[0][chosen], pairs[1][chosen], pairs[2][chosen]
         progress(min(row + BLOCK, len(own)))
 
@@ -58,19 +58,31 @@ def _hits(cosines: Vectors, above: float) -> Pairs:
     return first, second, found
 
 
-def _enough(pairs: Pairs, heads: Numbers) -> tuple[Numbers, Numbers]:
-    """Which pairs are kept, and what all of them have connected: the head of each vector."""
+def _enough(pairs: Pairs, above: Numbers) -> Numbers:
+    """Which pairs are kept; `above` leads from each vector towards the one that its kin is called by, and is kept."""
     first, second, cosines = pairs
     order = np.argsort(-cosines, kind="stable")
     likest = [order[np.unique(ends[order], return_index=True)[1]] for ends in (first, second)]
-    chosen = np.unique(np.concatenate(likest))
-    heads = components(len(heads), heads[first[chosen]], heads[second[chosen]])[heads]
-    kept = [chosen]
+    kept = [np.unique(np.concatenate(likest))]
     left = np.arange(len(first))
     while True:
-        left = left[heads[first[left]] != heads[second[left]]]
+        _connect(above, first[kept[-1]], second[kept[-1]])
+        heads = _heads(above, first[left])
+        left, heads = left[apart := heads != _heads(above, second[left])], heads[apart]
         if not len(left):
-            return np.unique(np.concatenate(kept)), heads
-        picked = left[np.unique(heads[first[left]], return_index=True)[1]]
-        kept.append(picked)
-        heads = components(len(heads), heads[first[picked]], heads[second[picked]])[heads]
+            return np.unique(np.concatenate(kept))
+        kept.append(left[np.unique(heads, return_index=True)[1]])
+
+
+def _connect(above: Numbers, first: Numbers, second: Numbers) -> None:
+    """No more is looked at than the kins of these ends."""
+    heads, ends = np.unique(np.concatenate([_heads(above, first), _heads(above, second)]), return_inverse=True)
+    above[heads] = heads[components(len(heads), *np.split(ends, 2))]
+
+
+def _heads(above: Numbers, nodes: Numbers) -> Numbers:
+    found = above[nodes]
+    while not np.array_equal(higher := above[found], found):
+        found = higher
+    above[nodes] = found
+    return found

@@ -21,12 +21,22 @@ from structdsl_runtime.evaluation.likelihood import BATCH_TOKENS, WINDOW
 from structdsl_runtime.pretrained import read_json
 
 
-def windowed(engine: tokenizers.Tokenizer, config: Any, folder: Path) -> tokenizers.Tokenizer:
+def windowed(engine: tokenizers.Tokenizer, model: Any, folder: Path) -> tokenizers.Tokenizer:
     """The tokenizer of a model folder, cutting texts at what its model takes at once."""
     stated = read_json(folder / "tokenizer_config.json", str(folder)).get("model_max_length")
-    sizes = (stated, getattr(config, "max_position_embeddings", None), WINDOW)
+    sizes = (stated, _positions(model), WINDOW)
     engine.enable_truncation(int(min(size for size in sizes if isinstance(size, int | float) and size > 0)))
     return engine
+
+
+def _positions(model: Any) -> int | None:
+    """How many positions a text may have: those of RoBERTa and its kin begin behind the number of the padding token."""
+    found: int | None = getattr(model.config, "max_position_embeddings", None)
+    for name, module in model.named_modules():
+        padding = getattr(module, "padding_idx", None)
+        if name.endswith("position_embeddings") and found is not None and padding is not None:
+            return int(found - padding - 1)
+    return found
 
 
 @torch.inference_mode()
@@ -36,7 +46,7 @@ def embeddings(model: Any, engine: tokenizers.Tokenizer, texts: Sequence[str]) -
     parts = [(number, part.ids) for number, whole in enumerate(encoded) for part in (whole, *whole.overflowing)]
     sums_ND = torch.zeros((len(texts), model.config.hidden_size))
     for batch in _batches(sorted((part for part in parts if part[1]), key=lambda part: len(part[1]))):
-        input_BT = torch.zeros((len(batch), len(batch[-1][1])), dtype=torch.long)
+        input_BT = torch.full((len(batch), len(batch[-1][1])), model.config.pad_token_id or 0)
         mask_BT = torch.zeros_like(input_BT)
         for line, (_, ids) in enumerate(batch):
             input_BT[line, : len(ids)] = torch.tensor(ids)

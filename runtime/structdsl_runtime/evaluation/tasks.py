@@ -105,7 +105,7 @@ def score(model: Any, reference: Any | None, tokenizer: tokens.Tokenizer, items:
 def embed(folder: Path, items: Items, reporter: Share) -> None:
     """Events `item`: number, embedding, as the bytes of its 32-bit floats in base64."""
     model = load(folder, AutoModel)
-    engine = embedding.windowed(tokens.load(folder).engine, model.config, folder)
+    engine = embedding.windowed(tokens.engine_of(folder), model, folder)
     for first in itertools.count(0, POOL):
         texts = [item["text"] for item in itertools.islice(items, POOL)]
         if not texts:

@@ -15,14 +15,14 @@ import pyarrow as pa
 
 from structdsl.plan import CompareEmbeddings, EmbedDocuments
 from structdsl_runtime.dedup.cosine import Vectors, alike
-from structdsl_runtime.operation import Context, Inputs, Outputs
+from structdsl_runtime.operation import Context, Fault, Inputs, Outputs
 from structdsl_runtime.operations.evaluate import ask
 
 
 def embed_documents(arguments: EmbedDocuments, inputs: Inputs, outputs: Outputs, context: Context) -> None:
     """Write `embeddings` of the documents that are in no table `gone_…`, by the folder `model`.
 
-    Raises Fault E0805 where the worker died.
+    Raises Fault E0805 where the worker died, E0715 where the model makes no numbers of a document.
     """
     gone = {
         row["doc_id"]
@@ -45,11 +45,22 @@ def embed_documents(arguments: EmbedDocuments, inputs: Inputs, outputs: Outputs,
         def record(event: dict[str, Any]) -> None:
             nonlocal done
             vector = np.frombuffer(base64.b64decode(event["embedding"]), np.float32)
+            if not np.isfinite(vector).all():
+                raise _no_numbers(names[event["number"]])
             table.row(doc_id=names[event["number"]], embedding=vector.tolist())
             done += 1
             context.progress(done, total, "documents")
 
         ask(arguments, inputs, context, texts(), record)
+
+
+def _no_numbers(doc_id: str) -> Fault:
+    return Fault(
+        "E0715",
+        f"the model makes no numbers of document `{doc_id}`",
+        notes=("an embedding of it is infinite or no number, and like nothing",),
+        helps=("look at the weights of the model", "leave the document out with `keep`"),
+    )
 
 
 def compare_embeddings(arguments: CompareEmbeddings, inputs: Inputs, outputs: Outputs, context: Context) -> None:

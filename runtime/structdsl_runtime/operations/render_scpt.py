@@ -10,6 +10,7 @@ what fits is to have the tokens, so they are written as well, and no text is enc
 from __future__ import annotations
 
 from collections.abc import Iterator
+from heapq import nlargest
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,10 +22,11 @@ from structdsl_runtime.operation import Context, Fault, Inputs, Outputs
 from structdsl_runtime.operations.tokenise import framed, token_rows
 from structdsl_runtime.structure.mindmap import Maps, clean
 from structdsl_runtime.structure.recall import recall, sample_id_of, too_long
-from structdsl_runtime.structure.templates import chunk_prompt
+from structdsl_runtime.structure.templates import chunk_prompt, training_text
 from structdsl_runtime.structure.tree import Node, read_nodes
 from structdsl_runtime.structure.ways import Fitted, Way, fit
 from structdsl_runtime.text import tokens
+from structdsl_runtime.text.engines import LONGEST, OF_EACH
 from structdsl_runtime.text.markdown import opens_with
 from structdsl_runtime.text.ragged import Numbers
 
@@ -58,9 +60,9 @@ class _Recalls(NamedTuple):
 @uncollected()
 def render_scpt(arguments: RenderScpt, inputs: Inputs, outputs: Outputs, context: Context) -> None:
     """Samples in training order; raises Fault E0710 where a chunk and the bare path to it exceed `length`."""
-    tokenizer = tokens.load_fast(inputs, "rows", ("text",), "sample_id", context)
     recalls, nodes = _structure(inputs)
     maps = Maps()
+    tokenizer = tokens.load_fast(inputs, "rows", ("text",), "sample_id", context, also=_examples(nodes, maps))
     total, done = inputs.count("rows"), 0
     with outputs.table("samples") as samples, outputs.table("tokens") as table:
         for batch in inputs.batches("rows", columns=f"position, {_COLUMNS}", order="position", rows=_ROWS):
@@ -78,6 +80,13 @@ def render_scpt(arguments: RenderScpt, inputs: Inputs, outputs: Outputs, context
             table.write(token_rows(numbers, encoded, asked, arguments.length))
             done += batch.num_rows
             context.progress(done, total, "rows")
+
+
+def _examples(nodes: dict[str, Node], maps: Maps) -> Iterator[str]:
+    """Templates, and the widest maps around some nodes, those with the most letters beyond ASCII in their titles."""
+    yield from training_text()
+    for node in nlargest(OF_EACH, nodes.values(), key=lambda node: len(node.title.encode()) - len(node.title)):
+        yield next(maps.of(node))[:LONGEST]
 
 
 def _fitted(

@@ -49,7 +49,10 @@ def schedule_recalls(arguments: ScheduleRecalls, inputs: Inputs, outputs: Output
 def _passes(inputs: Inputs, nodes: dict[str, Node]) -> Iterator[tuple[int, dict[Node, int], int]]:
     """The epoch of each pass, the position at which it first met each node, and that at which it last met any."""
     columns = f"{', '.join(_PASS)}, position AS first, position AS last"
-    met = _met(pa.concat_tables(_met(pa.table(batch)) for batch in inputs.batches("rows", columns=columns)))
+    found = [_met(pa.table(batch)) for batch in inputs.batches("rows", columns=columns)]
+    if not found:
+        return iter(())
+    met = _met(pa.concat_tables(found))
     passes: dict[tuple[str, int], dict[Node, int]] = defaultdict(dict)
     ends: dict[tuple[str, int], int] = defaultdict(int)
     for corpus, epoch, node_id, first, last in zip(*(column.to_pylist() for column in met.columns), strict=True):

@@ -33,6 +33,7 @@ ELLIPSIS: Final = "…"
 WHOLE: Final = 24  # lines up to which a tree is small and shown whole
 WINDOWS: Final = (64, 32, 16, 8, 4, 2, 1, 0)  # siblings kept on each side of the path, tried in turn
 REMEMBERED: Final = 1 << 14  # trees, and nodes of large ones, whose maps are remembered
+LONGEST: Final = 1 << 13  # characters of a map that is remembered: not all of a chapter of thousands of sections
 
 
 class View(NamedTuple):
@@ -80,10 +81,13 @@ class Maps:
         return self._small[root]
 
     def _widest(self, target: Node) -> str:
-        if target not in self._around:
+        found = self._around.get(target)
+        if found is None:
+            found = draw(around(target), target)
             self._around = self._around if len(self._around) < REMEMBERED else {}
-            self._around[target] = draw(around(target), target)
-        return self._around[target]
+            if len(found) <= LONGEST:
+                self._around[target] = found
+        return found
 
 
 @dataclass(frozen=True, slots=True)

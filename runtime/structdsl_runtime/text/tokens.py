@@ -133,7 +133,7 @@ def load(folder: Path, shown: str | None = None) -> Tokenizer:
     Raises Fault E0711 where it has no end-of-text token, E0715 where a file of it cannot be read.
     """
     shown = shown or str(folder)
-    engine = _engine(folder, shown)
+    engine = engine_of(folder, shown)
     settings = read_json(folder / "tokenizer_config.json", shown)
     added = engine.get_added_tokens_decoder().values()
     specials = sorted((token.content for token in added if token.special), key=lambda text: (-len(text), text))
@@ -146,10 +146,25 @@ def load(folder: Path, shown: str | None = None) -> Tokenizer:
     )
 
 
-def load_fast(inputs: Inputs, name: str, columns: Sequence[str], key: str, context: Context) -> Tokenizer:
+def engine_of(folder: Path, shown: str | None = None) -> tokenizers.Tokenizer:
+    """The tokenizer of a folder as the library has it: an encoder's need not know what ends a text.
+
+    Raises Fault E0715 where a file of it cannot be read.
+    """
+    engine = _read_engine(folder, shown or str(folder))
+    engine.no_padding()
+    engine.no_truncation()
+    engine.encode_special_tokens = True
+    return engine
+
+
+def load_fast(
+    inputs: Inputs, name: str, columns: Sequence[str], key: str, context: Context, also: Iterable[str] = ()
+) -> Tokenizer:
     """The tokenizer of the input `tokenizer`, on the fast engine where that gives the ids of the reference.
 
-    They are compared on a sample of `columns` of the table `name`; where the reference stays, the user is told why.
+    They are compared on a sample of `columns` of the table `name`, and on what is `also` to be read; where the
+    reference stays, the user is told why.
     """
     folder = inputs.folder("tokenizer")
     tokenizer = _load_once(folder, tuple((path.name, path.stat().st_mtime_ns) for path in sorted(folder.iterdir())))
@@ -157,7 +172,7 @@ def load_fast(inputs: Inputs, name: str, columns: Sequence[str], key: str, conte
     if sooner is None:
         return tokenizer
     if not isinstance(sooner, str):
-        texts = engines.sample(inputs, name, columns, key)
+        texts = [*engines.sample(inputs, name, columns, key), *also]
         odd = engines.different(sooner, tokenizer.encode, texts, tokenizer.specials)
         if odd is None:
             return replace(tokenizer, encode=sooner)
@@ -195,14 +210,6 @@ def _groups(texts: Sequence[str]) -> Iterator[Sequence[str]]:
 @functools.lru_cache(maxsize=8)
 def _any_of(specials: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile("|".join(map(re.escape, specials)))
-
-
-def _engine(folder: Path, shown: str) -> tokenizers.Tokenizer:
-    engine = _read_engine(folder, shown)
-    engine.no_padding()
-    engine.no_truncation()
-    engine.encode_special_tokens = True
-    return engine
 
 
 def _read_engine(folder: Path, shown: str) -> tokenizers.Tokenizer:
@@ -243,10 +250,6 @@ def _end(engine: tokenizers.Tokenizer, settings: dict[str, Any], folder: Path, s
         first = end[0] if isinstance(end, list) and end else end
         if isinstance(first, int):
             return first
-    alone = engine.encode("a", add_special_tokens=False).ids
-    full = engine.encode("a", add_special_tokens=True).ids
-    if full[-1:] != alone[-1:]:
-        return full[-1]  # what the tokenizer's own template puts behind a text, as those of encoders do
     raise Fault(
         "E0711",
         "tokenizer has no end-of-text token",

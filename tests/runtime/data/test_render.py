@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
 
 from structdsl.plan import BuildOutline, Chunk, RenderScpt, RenderSsft, ScheduleRecalls, Tokenise
@@ -283,3 +284,14 @@ def test_a_textbook(run: Workshop, tokenizer: tokens.Tokenizer, books: Path) -> 
     assert kinds(samples)["recall"] == len(visited)
     sizes = tokenizer.count_batch([sample["prompt"] + sample["response"] for sample in samples])
     assert max(sizes) < 2048
+
+
+def test_a_mixture_of_nothing_has_no_samples(run: Workshop) -> None:
+    rows, nodes = rows_of(run, {"all.md": BOOK}, "corpus")
+    none = pa.Table.from_pylist([row | {"position": 0} for row in rows]).slice(0, 0)
+    given: dict[str, Source] = {"rows": none, "nodes": nodes}
+    recalls = run(schedule_recalls, ScheduleRecalls(seed=0), given)["recalls"]
+    made = run(
+        render_scpt, RenderScpt(length=512, reserve=60), {**given, "recalls": recalls, "tokenizer": run.tokenizer}
+    )
+    assert [table.num_rows for table in (recalls, made["samples"], made["tokens"])] == [0, 0, 0]

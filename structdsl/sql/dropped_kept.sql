@@ -1,6 +1,0 @@
--- All that left, and why.
-SELECT doc_id, source, step, reason, evidence
-FROM faults
-UNION ALL
-SELECT doc_id, source, step, reason, evidence
-FROM verdicts
