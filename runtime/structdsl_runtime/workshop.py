@@ -188,7 +188,7 @@ class Workshop:
             return self._operate_at_once(step, folder, identity, inputs, scratch) if in_parts is None else in_parts
         except Fault as fault:
             raise StepError(blamed(step, fault, step.place)) from fault
-        except (OSError, duckdb.Error) as error:
+        except (OSError, MemoryError, duckdb.Error) as error:
             full = no_room(error, self._store.root)
             if full is None:
                 raise

@@ -197,6 +197,13 @@ def test_a_full_disk_is_no_fault_of_a_source(
     assert digests(read(tmp_path, operations=operations)) == digests(read(tmp_path, "other", OPERATIONS))
 
 
+@pytest.mark.parametrize("error", [duckdb.OutOfMemoryException("Out of Memory Error: no block"), MemoryError()])
+def test_memory_that_ran_out_is_no_bug(tmp_path: Path, error: Exception) -> None:
+    fault = no_room(error, tmp_path)
+    assert fault is not None
+    assert (fault.code, fault.message[:15]) == ("E0842", "memory ran out:")
+
+
 def test_a_full_disk_in_the_words_of_libraries(tmp_path: Path) -> None:
     said = "IO Error: Could not write file: No space left on device"
     for error in (duckdb.IOException(said), OSError(errno.EFBIG, "File too large")):
