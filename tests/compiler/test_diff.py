@@ -59,7 +59,7 @@ def test_a_chain_leads_to_what_was_changed() -> None:
     assert [change.text for change in steps["corpus.notes.keep"].own] == ["its SQL changed"]
     assert "n_chars > 11" in steps["corpus.notes.keep"].own[0].after
     assert steps["corpus.notes.chunk"].chain == ("corpus.notes.kept", "corpus.notes.keep")
-    assert steps["stage.learn.train"].chain[0] == "stage.learn.samples"
+    assert steps["stage.learn.train"].chain[0] == "stage.learn.pack"
     assert steps["stage.learn.train"].chain[-1] == "corpus.notes.keep"
     assert steps["stage.learn.train"].origins == ("corpus.notes.keep",)
     assert found.recomputes
