@@ -9,8 +9,8 @@ types it can be read in one way only, so that other values are other bytes. Byte
 and there is one NaN.
 
 Arrow lays the bytes of a batch together without an object a row (nor does it convert an array or a value of Python's,
-for which it would import pandas); XXH3 with 128 bits, which is the same on every
-machine and in every version, takes 0.2 µs a row and 9 GB a second, where MD5 takes 0.6.
+for which it would import pandas). XXH3 with 128 bits is the same on every machine and in every version; it takes 0.2 µs
+a row and hashes 9 GB a second, where MD5 does 0.6.
 """
 
 from __future__ import annotations
