@@ -32,6 +32,7 @@ from structdsl_runtime.operation import Fault
 from structdsl_runtime.order import LONG, data_first
 from structdsl_runtime.partition import wants_workers
 from structdsl_runtime.pool import Pool
+from structdsl_runtime.room import no_room
 from structdsl_runtime.shown import Shown
 from structdsl_runtime.sources import Sources
 from structdsl_runtime.stop import Stop
@@ -106,10 +107,11 @@ class Execution:
             self._mark_failed("interrupted")
             raise Interrupted(run_id, self._left(after_current=False)) from None
         except Exception as error:
-            self._mark_failed(f"{type(error).__name__}: {error}")
-            if self.current is not None:
-                error.add_note(f"in step {self.current.address} ({self.current.operation.op}) of run {run_id}")
-            raise
+            if not self._follows(error):
+                self._mark_failed(f"{type(error).__name__}: {error}")
+                if self.current is not None:
+                    error.add_note(f"in step {self.current.address} ({self.current.operation.op}) of run {run_id}")
+                raise
         finally:
             self._end(status)
         return RunResult(
@@ -190,12 +192,17 @@ class Execution:
         identity = identify(step, self.digests, self.sources)
         try:
             manifest = workshop.perform(step, identity, self.results)
+            for listing in identity.listings.values():
+                self.sources.keep(listing)
         except StepError as error:
-            self.failure = error.failure
-            self._mark_failed(f"{error.failure.code}: {error.failure.message}")
+            self._fail(error.failure)
             return
-        for listing in identity.listings.values():
-            self.sources.keep(listing)
+        except Exception as error:
+            full = no_room(error, self.store.root)
+            if full is None:
+                raise
+            self._fail(blamed(step, full, step.place))
+            return
         self._resolve(step, manifest)
         self.ran.append(step.address)
         self.journal.resolve(manifest, "done")
@@ -247,6 +254,15 @@ class Execution:
         if any(wants_workers(step, self.results, self.store, self.sources) for step in steps):
             self.pool.begin()
 
+    def _fail(self, failure: Failure) -> None:
+        self.failure = failure
+        self._mark_failed(f"{failure.code}: {failure.message}")
+
+    def _follows(self, error: Exception) -> bool:
+        """Whether an error is but another sign of the full disk that the run has failed for."""
+        known = self.failure is not None and self.failure.code == "E0841"
+        return known and no_room(error, self.store.root) is not None
+
     def _mark_failed(self, error: str) -> None:
         if self.current is not None and self.current.address not in self.results:
             self.journal.mark(self.current.address, "failed", error=error)
@@ -261,6 +277,15 @@ class Execution:
         """Close what is open, and leave a catalog that shows all that there is."""
         if self.workshop is not None:
             self.workshop.close()
+        try:
+            self._leave(status)
+        except Exception as error:
+            if not self._follows(error):
+                raise
+        if self.lead is not None:
+            self.lead.finish(status, self.failure)
+
+    def _leave(self, status: Status) -> None:
         self.sources.save()
         self.shown.refresh(self.results, force=True)
         told = {step.address for step in self.steps if step.operation.op != "view"}
@@ -274,8 +299,6 @@ class Execution:
         )
         self._tell(finished)
         self.journal.finish(status)
-        if self.lead is not None:
-            self.lead.finish(status, self.failure)
 
     def _tell(self, event: Event) -> None:
         self.journal.observe(event)

@@ -23,6 +23,7 @@ from structdsl_runtime.execution import Execution, Interrupted, RunResult
 from structdsl_runtime.journal import Journal, bury
 from structdsl_runtime.lock import exclusive
 from structdsl_runtime.order import selected
+from structdsl_runtime.room import room_for
 from structdsl_runtime.sources import Sources
 from structdsl_runtime.stop import stoppable
 from structdsl_runtime.store import Store
@@ -56,10 +57,10 @@ def run(  # noqa: PLR0913 - a run has that many sides
     processors]; `verify` hashes every source again, whatever its size and times say. `prepare` is called first, once
     the store is held: what a refused run must not touch. `node` is this one, the first, of a run on several. A fault of
     the user or of a source is in the result; a mistake of ours is raised, with the step in its notes. Raises
-    `StoreInUse`, `StoreUnusable` and `Interrupted`.
+    `StoreInUse`, `StoreUnusable`, `StoreFull` and `Interrupted`.
     """
     place = Store(root=store.absolute())
-    with exclusive(place.root), stoppable() as stop:
+    with room_for(place.root), exclusive(place.root), stoppable() as stop:
         if prepare is not None:
             prepare()
         runs = place.root / "runs"

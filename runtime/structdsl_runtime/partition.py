@@ -61,7 +61,7 @@ def main_input(step: Step, results: Mapping[str, Result], store: Store) -> Main 
 def wants_workers(step: Step, results: Mapping[str, Result], store: Store, sources: Sources) -> bool:
     """Whether a step that has to run has work for several processes, as far as its inputs are known."""
     if isinstance(step.operation, ReadFiles | ReadObjects | ReadTable):
-        return sum(sources.size(pattern) for pattern in step.sources) >= WORTH_READING
+        return step.operation.limit is None and sum(sources.size(pattern) for pattern in step.sources) >= WORTH_READING
     if not results.keys() >= set(step.upstream):
         return False
     main = main_input(step, results, store)

@@ -18,7 +18,7 @@ from duckdb import DuckDBPyConnection
 
 from structdsl.identity import fingerprint
 from structdsl.plan import Step, View
-from structdsl_runtime.digest import NOTHING, Sums, plain
+from structdsl_runtime.digest import NOTHING, Sums, file_digest, plain
 from structdsl_runtime.engine import Engine
 from structdsl_runtime.keys import Identity
 from structdsl_runtime.operation import Outputs
@@ -193,7 +193,8 @@ def _mark(made: Produced, part: Part) -> str:
 
 def _cut(folder: Path, made: Produced) -> Iterator[Portion]:
     """A table that was made at once, at borders of its row groups, into portions that are about alike."""
-    for number, name in enumerate(made.files):
+    for name in made.files:
+        content = file_digest(folder / name)  # of this file: the digest of a table says nothing of the order of rows
         metadata = pq.read_metadata(folder / name)
         groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
         total = max(1, sum(group.total_byte_size for group in groups))
@@ -203,6 +204,6 @@ def _cut(folder: Path, made: Produced) -> Iterator[Portion]:
             at += group.num_rows
             size += group.total_byte_size
             if size * count // total > cut or group is groups[-1]:
-                mark = f"{made.digest} {number} {start} {at}"
+                mark = f"{content} {start} {at}"
                 yield Portion(files=(folder / name,), start=start, stop=at, rows=at - start, mark=mark)
                 start, cut = at, size * count // total

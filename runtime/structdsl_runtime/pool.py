@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from structdsl_runtime.tasks import PartManifest, Task
 
 LONGEST: Final = 60  # characters of the folder of temporary files, below which a socket can have its name
+UNGUARDED: Final = 'a script that calls `run` must do so below `if __name__ == "__main__":`'
 PRELOADED: Final = ("structdsl_runtime.preload",)
 
 
@@ -39,6 +40,7 @@ class Pool:
     memory: int
     scratch: Path  # a folder for what does not fit; the owner removes it after `close`
     _pool: ProcessPoolExecutor | None = field(default=None, init=False)
+    _proven: bool = field(default=False, init=False)  # whether a worker has finished anything
 
     def begin(self) -> None:
         """Have imports done beside what the caller does next; to do without is only slower."""
@@ -70,21 +72,25 @@ class Pool:
                     begun[place] = self._pool.submit(_carry_out, tasks[place])
             with self._killed_is_a_fault(BrokenProcessPool):
                 for place in range(len(tasks)):
-                    yield begun[place].result()
+                    manifest = begun[place].result()
+                    self._proven = True
+                    yield manifest
         finally:
-            for future in begun.values():
-                future.cancel()
+            if self._pool is not None:  # else it has been closed, and they have gone with it
+                for future in begun.values():
+                    future.cancel()
 
     @contextmanager
     def _killed_is_a_fault(self, *signs: type[BaseException]) -> Iterator[None]:
         try:
             yield
         except signs as error:
-            self._pool = None
+            self.close()
+            notes = ("the system does so where memory runs out; parts that were finished are kept",)
             raise Fault(
                 "E0840",
                 "a worker process was killed",
-                notes=("the system does so where memory runs out; parts that were finished are kept",),
+                notes=notes if self._proven else (*notes, UNGUARDED),
                 helps=("run again: it goes on where it was", "with `--workers 1`, one part is worked on at a time"),
             ) from error
 

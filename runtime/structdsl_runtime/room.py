@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
-
-import duckdb
 
 from structdsl_runtime.machine import memory_limit
 from structdsl_runtime.operation import Fault
@@ -16,11 +16,31 @@ FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _SAID: Final = ("No space left", "quota exceeded", "File too large", "max_temp_directory_size")  # in DuckDB's words
 
 
+class StoreFull(Exception):  # noqa: N818 - a state of affairs
+    """There is no room for what a run writes beside its steps; `fault` is E0841."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
+
+@contextmanager
+def room_for(store: Path) -> Iterator[None]:
+    """Raise `StoreFull` for an error within that says that the disk of the store is full."""
+    try:
+        yield
+    except Exception as error:
+        full = no_room(error, store)
+        if full is None or full.code != "E0841":
+            raise
+        raise StoreFull(full) from error
+
+
 def no_room(error: Exception, store: Path) -> Fault | None:
     """Fault E0841 for an error that says that there was no room for what a step writes, E0842 for one that says that
     there was none in memory; none for another error.
     """
-    if isinstance(error, duckdb.OutOfMemoryException | MemoryError) and not _is_of_a_disk(error):
+    if (isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryException") and not _is_of_a_disk(error):
         return Fault(
             "E0842",
             f"memory ran out: {(str(error) or 'no more is given').splitlines()[0]}",
@@ -29,10 +49,11 @@ def no_room(error: Exception, store: Path) -> Fault | None:
         )
     if not _is_of_a_disk(error):
         return None
+    there = next(folder for folder in (store, *store.parents) if folder.exists())
     return Fault(
         "E0841",
         f"the store could not be written: {str(error).splitlines()[0]}",
-        notes=(f"{shutil.disk_usage(store).free / 2**20:,.0f} MiB are free where `{store}` lies",),
+        notes=(f"{shutil.disk_usage(there).free / 2**20:,.1f} MiB are free where `{store}` lies",),
         helps=("make room, then run again: it goes on where it was",),
     )
 

@@ -63,7 +63,7 @@ class Sources:
             self._stamps[pattern] = found or {}
             return {pattern: UNREADABLE} if found is None else found
         base, files = match(pattern, self._root)
-        names = {path.relative_to(base).as_posix(): path for path in files}
+        names = {written(path.relative_to(base)): path for path in files}
         self._stamps[pattern] = {name: stamp(path) for name, path in names.items()}  # before what they hold is read
         return {name: self._hash(path) for name, path in names.items()}
 
@@ -75,7 +75,7 @@ class Sources:
         """Bytes of the files that a glob matches now, of which none is read; 0 for objects of a store."""
         if "://" in pattern:
             return 0
-        return sum(path.stat().st_size for path in match(pattern, self._root)[1] if path.exists())
+        return sum(int(stamp(path).partition(" ")[0] or 0) for path in match(pattern, self._root)[1])
 
     def keep(self, listing: Listing) -> None:
         """Remember a listing by its digest, so that a later plan can say which files changed."""
@@ -124,6 +124,11 @@ class Sources:
                 self._known = {}
         assert self._known is not None
         return self._known
+
+
+def written(path: Path) -> str:
+    r"""A path as text; bytes of it that are no UTF-8, which no reader takes, as `\xff`."""
+    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
 
 
 def stamp(path: Path) -> str:

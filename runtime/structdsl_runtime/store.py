@@ -71,7 +71,7 @@ class Manifest(Record):
     sources: dict[str, str]  # glob -> digest of what it matched
     outputs: dict[str, Produced]
     seconds: float
-    peak_memory: int  # bytes; of the whole process up to the end of the step
+    peak_memory: int  # bytes; of the run's own process up to the end of the step: workers of a pool are not seen
     versions: dict[str, str]
     started_at: datetime
     finished_at: datetime

@@ -13,8 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import duckdb
-
 from structdsl.plan import Step, View
 from structdsl_runtime import unfinished
 from structdsl_runtime.engine import VALUES, Engine, columns, misfit, view
@@ -27,7 +25,6 @@ from structdsl_runtime.partwise import Partwise
 from structdsl_runtime.pool import Pool
 from structdsl_runtime.progress import counted
 from structdsl_runtime.relations import identifier, relations
-from structdsl_runtime.room import no_room
 from structdsl_runtime.store import SHARED, Manifest, Produced, Result, Store
 from structdsl_runtime.tables import StepInputs, StepOutputs
 
@@ -188,11 +185,6 @@ class Workshop:
             return self._operate_at_once(step, folder, identity, inputs, scratch) if in_parts is None else in_parts
         except Fault as fault:
             raise StepError(blamed(step, fault, step.place)) from fault
-        except (OSError, MemoryError, duckdb.Error) as error:
-            full = no_room(error, self._store.root)
-            if full is None:
-                raise
-            raise StepError(blamed(step, full, step.place)) from error
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 

@@ -49,7 +49,8 @@ class ParquetTable:
         self._expect(frozenset(batch.schema.names))
         self._gather()
         table = pa.table(batch) if isinstance(batch, pa.RecordBatch) else batch
-        for piece in table.select(self._schema.names).cast(self._schema).to_batches(max_chunksize=ROWS):
+        rows = max(1, min(ROWS, BYTES * table.num_rows // max(1, table.nbytes)))
+        for piece in table.select(self._schema.names).cast(self._schema).to_batches(max_chunksize=rows):
             self._add(piece)
 
     def row(self, **values: Any) -> None:

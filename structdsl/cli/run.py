@@ -134,6 +134,7 @@ def _execute(
     from structdsl_runtime.executor import Interrupted, run  # noqa: PLC0415
     from structdsl_runtime.lock import StoreInUse, StoreUnusable  # noqa: PLC0415
     from structdsl_runtime.progress import shown  # noqa: PLC0415
+    from structdsl_runtime.room import StoreFull  # noqa: PLC0415
 
     for note in plan.notes:
         click.echo(f"note[{note.code}]: {note.message}", err=True)
@@ -153,6 +154,11 @@ def _execute(
         raise click.UsageError(str(error)) from None
     except StoreInUse as error:
         raise failure([Diagnostic(code="E0804", message=str(error))], style, EXIT_STEP) from None
+    except StoreFull as error:
+        full = error.fault
+        raise failure(
+            [Diagnostic(code=full.code, message=full.message, notes=full.notes, helps=full.helps)], style, EXIT_STEP
+        ) from None
     except Interrupted:
         click.echo("`structdsl run` continues", err=True)
         raise click.exceptions.Exit(130) from None

@@ -41,8 +41,8 @@ class Group:
 
     @property
     def size(self) -> int:
-        """In files."""
-        return len({portion.source.shown for _, portion in self.portions})
+        """In portions."""
+        return len(self.portions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def read_in_parts(arguments: ReadFiles | ReadObjects | ReadTable, work: Work) ->
     missing = marks.keys() - {mark for manifest in made.values() for mark in manifest.found["portions"]}
     groups = list(_grouped([(mark, portion) for mark, portion in marks.items() if mark in missing], reader))
     todo = {fingerprint([reader, *(mark for mark, _ in group.portions)]): group for group in groups}
-    made |= work.make(todo, files, "files")
+    made |= work.make(todo, len(wanted), "files" if files == len(wanted) else "pieces of files")
     _check_read(made, work)
     order = sorted(made, key=lambda key: min(place[mark] for mark in made[key].found["portions"]))
     found = {mark: Found(**each) for key in order for mark, each in made[key].found["portions"].items()}
@@ -121,12 +121,16 @@ def _check_read(made: Mapping[str, PartManifest], work: Work) -> None:
 
 
 def _there(work: Work, reader: str, marks: dict[str, Portion]) -> Iterator[tuple[str, PartManifest]]:
-    """Parts of earlier runs of which everything is wanted, none of it twice; the largest first."""
-    known = [
-        (key, part)
-        for key, part in work.there()
-        if part.found and part.found.get("reader") == reader and not part.found["unread"]
-    ]
+    """Parts of earlier runs of which everything is wanted, none of it twice; the largest first.
+
+    Those in which something could not be read, of a run that ended before it said so, are removed: it may be mended.
+    """
+    known = []
+    for key, part in work.there():
+        if part.found and part.found.get("unread"):
+            shutil.rmtree(work.folder(key))
+        elif part.found and part.found.get("reader") == reader:
+            known.append((key, part))
     taken: set[str] = set()
     for key, part in sorted(known, key=lambda entry: (-len(entry[1].found["portions"]), entry[0])):
         held = part.found["portions"].keys()

@@ -66,6 +66,8 @@ def read_portion(  # noqa: PLR0913 - a table more or less
                 _whole(portion, sink, most)
             else:
                 sink.take(rows_of(portion, most))
+        except MemoryError:  # Arrow's is one of its errors as well, and no fault of the file
+            raise
         except _BROKEN as error:
             raise unreadable(shown, _first_line(error)) from None
     if portion.source.now() != portion.source.stamp:

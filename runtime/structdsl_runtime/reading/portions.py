@@ -108,6 +108,8 @@ def _row_groups(whole: Portion, size: int) -> Iterator[Portion]:
         with whole.source.open() as data, pq.ParquetFile(data) as file:
             groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
             measured = [(group.num_rows, group.total_byte_size) for group in groups]
+    except MemoryError:
+        raise
     except pa.ArrowException:
         yield whole
         return

@@ -109,31 +109,34 @@ _SCAN: Final[Callable[[str, int], tuple[Any, int]]] = vars(json.JSONDecoder(pars
 def _csv(portion: Portion, delimiter: str, most: int) -> Iterator[Row]:
     """Rows under the names of the first; a number is text here, and nothing is taken for a date.
 
-    A row that breaks the rules of quotation is left out alone where its lines have an even number of marks, for then
-    the next line begins a row whatever was meant; otherwise nobody knows where rows begin. Raises Fault E0515 there.
+    A row that breaks the rules of quotation is left out alone where its lines have an even number of marks and another
+    line follows them, for then that line begins a row whatever was meant. Otherwise, or where a line has a carriage
+    return within it, which may have been meant for its end, nobody knows where rows begin. Raises Fault E0515 there.
     """
     file, encoding = _utf8(portion)
     shown = portion.source.shown
-    marks = 0
+    marks, unclear = 0, False
 
     def marked() -> Iterator[str]:
-        nonlocal marks
+        nonlocal marks, unclear
         for line in _decoded(file, shown, most):
             marks += line.count('"')
+            unclear = unclear or "\r" in line.removesuffix("\n").removesuffix("\r")
             yield line
+        unclear = True
 
     with file:
         csv.field_size_limit(most)
         reader = csv.reader(marked(), delimiter=delimiter, strict=True)
         names: list[str] | None = None
         while True:
-            number, marks = reader.line_num + 1, 0
+            number, marks, unclear = reader.line_num + 1, 0, False
             try:
                 fields = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
-                if names is None or marks % 2:
+                if names is None or marks % 2 or unclear:
                     raise unreadable(shown, f"the row that begins in line {number}: {error}", _QUOTES) from None
                 lines_ = f"lines {number} to {reader.line_num}: " if reader.line_num > number else ""
                 yield Row("L", number, None, reason="not a row", evidence=f"{lines_}{error}")
@@ -193,14 +196,14 @@ def _utf8(portion: Portion) -> tuple[BinaryIO, str | None]:
 
 def _seen_encoding(head: bytes, file: BinaryIO, shown: str) -> str | None:
     decoder = encodings.incremental("utf-8")
-    held = head
+    before, held = b"", head + file.read(encodings.SAMPLE)
     try:
         while held:
             decoder.decode(held)
-            held = file.read(encodings.SAMPLE)
+            before, held = held, file.read(encodings.SAMPLE)
         decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
-        found = encodings.guessed(held)
+        found = encodings.guessed(before + held)
         if found is None:
             raise unreadable(shown, f"it is not in UTF-8: byte 0x{error.object[error.start]:02x}") from None
         return found

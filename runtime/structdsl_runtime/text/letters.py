@@ -22,6 +22,7 @@ SURE: Final = 0.97  # where all letters are beyond ASCII: there other bytes, suc
 _MOST: Final = 1000  # different letters with their neighbours
 _CONTROLS: Final = re.compile(rb"[\x00-\x08\x0e-\x1f]")  # which no text has
 _LAST_CONTROL: Final = "\x9f"
+_SIGNS: Final = "µªº"  # letters by name, and no part of a word
 _WITHIN: Final = "’‘·\u00ad"  # may stand between two letters
 
 _WESTERN: Final = {
@@ -107,7 +108,7 @@ def _score(encoding: str, seen: Iterable[tuple[Neighbours, int]]) -> float:
     fitting, total = dict.fromkeys(languages, 0), 0
     for neighbours, count in seen:
         before, letter, after = (_characters(encoding)[byte] for byte in neighbours)
-        if not letter.isalpha() and not _stray(before, letter, after):
+        if letter in _SIGNS or (not letter.isalpha() and not _stray(before, letter, after)):
             continue
         total += count
         if letter.isalpha() and _placed(before, letter, after):

@@ -13,7 +13,7 @@ from typing import BinaryIO, Final, Protocol
 from structdsl_runtime.files import resolve
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.room import FULL
-from structdsl_runtime.sources import match, stamp
+from structdsl_runtime.sources import match, stamp, written
 
 BUFFER: Final = 1 << 20
 """Bytes of a file that are read together, however few are asked for: lines of text are mostly a few thousand."""
@@ -59,13 +59,17 @@ class Readable(Protocol):
 def find(pattern: str, root: Path) -> list[Source]:
     """The files of a pattern in the order of their shown paths.
 
-    Raises Fault E0513 where there is none, E0515 for a folder that is named outright.
+    Raises Fault E0513 where there is none, E0515 for a folder that is named outright and a name that is no UTF-8.
     """
     if not glob.has_magic(pattern) and resolve(pattern, root).is_dir():
         raise unreadable(pattern, "it is a folder", f'write `files("{pattern.rstrip("/")}/**/*.md")` for what it holds')
     base, files = match(pattern, root)
     if not files:
         raise nothing_matches(pattern, str(_absolute(base)))
+    for path in files:
+        name = path.relative_to(base)
+        if written(name) != name.as_posix():
+            raise unreadable(written(name), "its name is not in UTF-8", "rename it")
     return sorted((_source(path, root, base) for path in files), key=lambda source: source.shown)
 
 

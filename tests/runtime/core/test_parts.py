@@ -150,6 +150,20 @@ def test_a_killed_worker_is_a_fault_and_its_parts_are_made_again(folder: Path) -
     assert digests(folder, "store") == digests(folder, "undisturbed")
 
 
+def test_parts_of_rows_in_another_order_are_others(tmp_path: Path) -> None:
+    """Else those that a killed run has left would be joined with parts that have other rows."""
+    made = Produced(
+        kind="table", table="a.t", columns={"n": "BIGINT"}, files=("t.parquet",), rows=1000, bytes=0, digest=""
+    )
+    marks = []
+    for numbers in (range(1000), reversed(range(1000))):
+        pq.write_table(pa.table({"n": pa.array(list(numbers))}), tmp_path / "t.parquet", row_group_size=100)
+        portions = parts.portions_of(partition.Main(input="t", table="a.t", made=made, folder=tmp_path, views=()))
+        marks.append({portion.mark for portion in portions})
+    assert len(marks[0]) == 10
+    assert not marks[0] & marks[1]
+
+
 @pytest.mark.parametrize(("together", "rows"), [(1, [100] * 10), (1 << 40, [1000]), (2500, [300, 200, 300, 200])])
 def test_a_table_made_at_once_is_cut_into_like_portions(tmp_path: Path, together: int, rows: list[int]) -> None:
     table = pa.table({"n": pa.array(np.random.default_rng(0).integers(1 << 62, size=1000))})

@@ -42,6 +42,43 @@ print([name for name in ("duckdb", "pyarrow", "numpy") if name in sys.modules])
     assert said(program) == "[]"
 
 
+def test_a_killed_worker_ends_the_pool(tmp_path: Path) -> None:
+    """However much is left to do; the next tasks have new workers."""
+    program = f"""
+import os, signal
+from dataclasses import dataclass
+from pathlib import Path
+from structdsl_runtime.operation import Fault
+from structdsl_runtime import pool
+from structdsl_runtime.pool import Pool
+
+@dataclass
+class Task:
+    size: int = 1
+
+def carry_out(task):
+    if task.size == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return os.getpid()
+
+pool._carry_out = carry_out
+if __name__ == "__main__":
+    own = Pool(2, 1 << 28, Path({str(tmp_path)!r}))
+    try:
+        list(own.map([Task(), Task(2), *[Task()] * 6000]))
+    except Fault as fault:
+        print(fault.code, own._pool)
+    print(len(list(own.map([Task()] * 9))))
+    own.close()
+"""
+    script = tmp_path / "killed.py"
+    script.write_text(program, encoding="utf-8")
+    ended = subprocess.run(
+        [sys.executable, str(script)], env=ENVIRONMENT, capture_output=True, text=True, check=True, timeout=120
+    )
+    assert ended.stdout == "E0840 None\n9\n"
+
+
 def test_nothing_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
     program = f"""
 import os, time

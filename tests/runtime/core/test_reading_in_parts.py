@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import random
 from collections.abc import Mapping
@@ -14,12 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from structdsl.compile import compile_text
-from structdsl_runtime.events import Event, Observer, Warned, silent
-from structdsl_runtime.executor import RunResult, run
+from structdsl_runtime.events import Event, Observer, StepProgress, Warned, silent
+from structdsl_runtime.executor import Interrupted, RunResult, run
 from structdsl_runtime.operation import Function
 from structdsl_runtime.operations import OPERATIONS
 from structdsl_runtime.reading import in_parts
-from structdsl_runtime.room import no_room
 from structdsl_runtime.sources import Sources
 from structdsl_runtime.store import Manifest
 from structdsl_runtime.tasks import finished
@@ -197,19 +197,43 @@ def test_a_full_disk_is_no_fault_of_a_source(
     assert digests(read(tmp_path, operations=operations)) == digests(read(tmp_path, "other", OPERATIONS))
 
 
-@pytest.mark.parametrize("error", [duckdb.OutOfMemoryException("Out of Memory Error: no block"), MemoryError()])
-def test_memory_that_ran_out_is_no_bug(tmp_path: Path, error: Exception) -> None:
-    fault = no_room(error, tmp_path)
-    assert fault is not None
-    assert (fault.code, fault.message[:15]) == ("E0842", "memory ran out:")
+def test_what_could_not_be_read_is_tried_again(tmp_path: Path) -> None:
+    """Of a run that ended before it could say so too."""
+    write(tmp_path, "a.jsonl", {"a": "some text"})
+    (tmp_path / "b.parquet").write_bytes(b"PAR1")
+
+    def stop(event: Event) -> None:
+        if isinstance(event, StepProgress):
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        carried_out(tmp_path, observer=stop)
+    (part,) = (tmp_path / "store" / "tables" / READ / "parts").glob("[!.]*")
+    manifest = finished(part)
+    assert manifest is not None
+    assert manifest.found["unread"]
+    mended = json.dumps(manifest.found | {"unread": [["`a.jsonl` cannot be read: a library is missing", []]]})
+    found = json.loads((part / "part.json").read_text("utf-8")) | {"found": json.loads(mended)}
+    (part / "part.json").write_text(json.dumps(found), encoding="utf-8")
+    failure = carried_out(tmp_path).failure
+    assert failure is not None
+    assert "b.parquet" in failure.message
+    assert "library" not in failure.message
 
 
-def test_a_full_disk_in_the_words_of_libraries(tmp_path: Path) -> None:
-    said = "IO Error: Could not write file: No space left on device"
-    for error in (duckdb.IOException(said), OSError(errno.EFBIG, "File too large")):
-        assert no_room(error, tmp_path) is not None
-    for error in (duckdb.IOException("no such file"), PermissionError(errno.EACCES, "")):
-        assert no_room(error, tmp_path) is None
+def test_pieces_of_one_file_are_counted_one_by_one(tmp_path: Path) -> None:
+    write(tmp_path, "a.jsonl", {f"d{number}": "some text " * 20 for number in range(60)})
+    told: list[tuple[int, int | None]] = []
+
+    def note(event: Event) -> None:
+        if isinstance(event, StepProgress):
+            told.append((event.done, event.total))
+
+    read(tmp_path, observer=note)
+    assert len(told) > 2
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[0][0] > 0
+    assert told[-1][0] == told[-1][1]
 
 
 @pytest.mark.parametrize("operations", [None, OPERATIONS])

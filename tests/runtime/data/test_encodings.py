@@ -144,6 +144,19 @@ def test_two_accents_in_a_long_text_are_enough() -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "The track is 50 µm wide.",
+        "El Decreto nº 3 de la 2ª parte, artigo 3º.",
+        "Dose: 20 µg. Café au lait après l'été.",
+        "± 5 µm at 20 °C, m² and ½",
+    ],
+)
+def test_signs_that_are_letters_by_name_are_of_no_language(text: str) -> None:
+    assert text_of(text.encode("cp1252")) == (text, "cp1252")
+
+
+@pytest.mark.parametrize(
     "data",
     [
         bytes(range(1, 256)),

@@ -7,6 +7,7 @@ import datetime as dt
 import gzip
 import io
 import json
+import os
 import sys
 from decimal import Decimal
 from pathlib import Path
@@ -186,6 +187,19 @@ def test_encodings_are_guessed_and_told(run: Workshop) -> None:
     assert [(row["doc_id"], row["reason"]) for row in faults] == [("c.txt", "undecodable")]
 
 
+def test_names_of_columns_are_read_in_the_encoding_of_the_file(run: Workshop) -> None:
+    run.files(a_csv="été,text\n1,le bébé a mangé un gâteau\n".encode("cp1252"))
+    (document,), _ = read(run, "a.csv")
+    assert json.loads(document["meta"]) == {"été": "1", "encoding": "cp1252"}
+    assert document["text"] == "le bébé a mangé un gâteau"
+
+
+def test_a_name_that_is_no_text_is_named(run: Workshop) -> None:
+    (run.root / os.fsdecode(b"\xff.jsonl")).write_text('{"text": "some"}\n', encoding="utf-8")
+    with pytest.raises(Fault, match=r"`\\xff\.jsonl` cannot be read: its name is not in UTF-8"):
+        read(run, "*.jsonl")
+
+
 BROKEN: dict[str, tuple[bytes, str]] = {
     "a.jsonl.gz": (gzip.compress(b'{"text": "one"}\n' * 5000)[:-20], "truncated"),
     "b.md.gz": (b"no gzip", ""),
@@ -195,6 +209,8 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "a.arrow": (b"ARROW1 and no more", ""),
     "a.csv": (b'text\nx\n"never closed\ny\n', "the row that begins in line 3: unexpected end"),
     "c.csv": (b'text\n"one\ntwo" three\nfour\n"five\n"six" seven\n', "the row that begins in line 5"),
+    "d.csv": (b'text\nx\ny5" pipe,"unterminated\n' + b"row\n" * 9, "the row that begins in line 3: unexpected end"),
+    "e.csv": (b"text\nx\n" + b"row\r" * 9, "the row that begins in line 3: new-line character"),
     "d.tsv": (b'te"xt\t"ti"tle\nx\ty\n', "line 1"),
     "b.csv": (b"text,text\n1,2\n", "two columns are called `text`"),
     "a.md.docx": (b"PK", "not a kind of file"),
