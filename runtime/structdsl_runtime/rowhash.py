@@ -1,5 +1,5 @@
-"""The hash of each row of an Arrow batch: the same whatever batch the row came in, and whichever of its layouts (dictionary,
-large, fixed size, slice) Arrow keeps its values in.
+"""The hash of each row of an Arrow batch: the same whatever batch the row came in, and in whichever layout (dictionary,
+large, fixed size, slice) Arrow keeps its values.
 
 Rows become bytes first. A value is a head, of as many bytes as its type wants, and a body where values of its type
 differ in size. The head of a number is a 1 and its bytes; of a text a 1 and the number of its bytes, which are its
