@@ -17,10 +17,11 @@ from sqlglot import exp
 from structdsl import sql
 from structdsl.apart import held_apart
 from structdsl.lineage import TEXT_ROLES, chunking
-from structdsl.lower.dedup import dedup, staying
+from structdsl.lower.dedup import dedup
 from structdsl.lower.keep import keep
 from structdsl.lower.planner import Planner
 from structdsl.lower.read import corpus_columns
+from structdsl.lower.staying import staying
 from structdsl.plan import (
     Chunk,
     ChunkSections,

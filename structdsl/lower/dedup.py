@@ -10,29 +10,23 @@ from sqlglot import exp
 
 from structdsl import sql
 from structdsl.lower.asked import asked_model
+from structdsl.lower.lines import cut_lines
 from structdsl.lower.planner import Planner
-from structdsl.passes.places import call_span
+from structdsl.lower.staying import columns_of_staying, place, staying
 from structdsl.plan import (
     ClusterDocuments,
     CompareDocuments,
     CompareEmbeddings,
-    CountTokens,
-    DedupLines,
     EmbedDocuments,
     Hashed,
-    NumberLines,
     Output,
     SignDocuments,
 )
 from structdsl.promised import (
     CANDIDATES,
     CLUSTERS,
-    COUNTS,
-    CUT_LINES,
     DROPPED,
     EMBEDDINGS,
-    LINES,
-    REPEATED,
     SIGNATURES,
     SIMILAR,
 )
@@ -62,18 +56,6 @@ CROWD: Final = 32
 """So many documents that share a band are all compared with one another; of more, each with a few next to it."""
 
 
-def staying(table: str, gone: Sequence[str]) -> sql.Relation:
-    """The rows of a table whose documents are in none of the tables of those who left."""
-    return _columns(table, gone, "*") if gone else table
-
-
-def _columns(table: str, gone: Sequence[str], *columns: str) -> exp.Query:
-    query = exp.select(*columns).from_(sql.table(table))
-    for left in gone:
-        query = query.join(sql.table(left), using=["doc_id"], join_type="anti")
-    return query
-
-
 def dedup(corpus: Declaration, made: Progress, tokenizer: str | None, planner: Planner) -> None:
     """The methods of a corpus, each over what those before it left."""
     name, methods = corpus.address, corpus.values.dedup
@@ -81,7 +63,7 @@ def dedup(corpus: Declaration, made: Progress, tokenizer: str | None, planner: P
     for number, method in enumerate(methods, start=1):
         suffix = f"_{number}" if len(methods) > 1 else ""
         if isinstance(method, Lines):
-            _lines(corpus, method, suffix, made, tokenizer, planner)
+            cut_lines(corpus, method, suffix, made, tokenizer, planner)
             continue
         clusters = f"{name}_clusters{suffix}"
         clustered.append(clusters)
@@ -96,7 +78,7 @@ def dedup(corpus: Declaration, made: Progress, tokenizer: str | None, planner: P
             "duplicates_dropped",
             f"{name}_duplicates{suffix}",
             DROPPED,
-            at=_place(corpus, suffix),
+            at=place(corpus, suffix),
             tables={"clusters": clusters, "documents": made.documents},
             view=True,
         )
@@ -115,11 +97,6 @@ def dedup(corpus: Declaration, made: Progress, tokenizer: str | None, planner: P
         )
 
 
-def _place(corpus: Declaration, suffix: str) -> Span:
-    """The entry of `dedup` whose tables have this suffix."""
-    return call_span(corpus, "dedup", int(suffix.removeprefix("_") or 1) - 1)
-
-
 def _exact(corpus: Declaration, method: Exact, clusters: str, suffix: str, made: Progress, planner: Planner) -> None:
     template = "duplicates_exact_against" if method.against else "duplicates_exact"
     relations = {"documents": staying(made.documents, made.gone)}
@@ -132,7 +109,7 @@ def _exact(corpus: Declaration, method: Exact, clusters: str, suffix: str, made:
         sql.fill(template, relations),
         clusters,
         CLUSTERS,
-        at=_place(corpus, suffix),
+        at=place(corpus, suffix),
         reads=(made.documents, *made.gone, *method.against),
         purpose=sql.purpose(template),
         split=Hashed(key="text"),
@@ -143,7 +120,7 @@ def _minhash(
     corpus: Declaration, method: Minhash, clusters: str, suffix: str, made: Progress, planner: Planner
 ) -> None:
     """Signatures of all that was read, and of what others keep; pairs that may be alike; how alike they are."""
-    name, at = corpus.address, _place(corpus, suffix)
+    name, at = corpus.address, place(corpus, suffix)
     signed = f"{name}_signatures{suffix}"
     _sign(made.documents, signed, f"{name}.sign{suffix}", method, at, planner)
     others = {}
@@ -194,16 +171,17 @@ def _with_others(signed: str, gone: Sequence[str], others: Mapping[str, str]) ->
     """Signatures of documents that stay and of those of other corpora, each with the name of its corpus; '' is ours."""
     columns = ("doc_id", "digest", "n_shingles", "signature")
     elsewhere = (
-        _columns(table, (), *columns, f"'{name.partition('.')[2]}' AS corpus") for name, table in others.items()
+        columns_of_staying(table, (), *columns, f"'{name.partition('.')[2]}' AS corpus")
+        for name, table in others.items()
     )
-    return sql.union([_columns(signed, gone, *columns, "'' AS corpus"), *elsewhere])
+    return sql.union([columns_of_staying(signed, gone, *columns, "'' AS corpus"), *elsewhere])
 
 
 def _semantic(
     corpus: Declaration, method: Semantic, clusters: str, suffix: str, made: Progress, planner: Planner
 ) -> None:
     """Embeddings of what is left, and of what others keep; pairs that are alike; those as clusters."""
-    name, at = corpus.address, _place(corpus, suffix)
+    name, at = corpus.address, place(corpus, suffix)
     model = asked_model(method.model, planner)
     embedded = f"{name}_embeddings{suffix}"
     _embed(made.documents, embedded, f"{name}.embed{suffix}", model, at, planner, made.gone)
@@ -251,79 +229,4 @@ def _cluster(
         at=at,
         inputs={"similar": planner.owners[similar]},
         outputs={"clusters": Output(table=clusters, columns=CLUSTERS, doc="Documents that are alike.")},
-    )
-
-
-def _lines(
-    corpus: Declaration, method: Lines, suffix: str, made: Progress, tokenizer: str | None, planner: Planner
-) -> None:
-    """Texts change here, and so do their counts: what comes after reads the new ones."""
-    name, at = corpus.address, _place(corpus, suffix)
-    numbered = f"{name}_numbered{suffix}"
-    _number(made.documents, numbered, f"{name}.number{suffix}", at, planner)
-    others = [f"{numbered}_{other.partition('.')[2]}" for other in method.against]
-    for other, table in zip(method.against, others, strict=True):
-        _number(other, table, f"{name}.number{suffix}_{other.partition('.')[2]}", at, planner)
-    repeated, template = f"{name}_repeated{suffix}", "lines_repeated"
-    counted = staying(numbered, made.gone)
-    if others:
-        counted = sql.union([_columns(numbered, made.gone, "lines"), *(_columns(each, (), "lines") for each in others)])
-    planner.select(
-        f"{name}.repeated{suffix}",
-        sql.fill(template, {"numbered": counted}, at_least=method.at_least),
-        repeated,
-        REPEATED,
-        at=at,
-        reads=(numbered, *made.gone, *others),
-        purpose=sql.purpose(template),
-    )
-    before = planner.steps[planner.owners[made.documents].rpartition(":")[0]]
-    columns = before.outputs[planner.owners[made.documents].rpartition(":")[2]].columns
-    documents, emptied = f"{name}_lines{suffix}", f"{name}_emptied{suffix}"
-    planner.add(
-        f"{name}.dedup{suffix}",
-        DedupLines(),
-        at=at,
-        inputs={"documents": planner.owners[made.documents], "repeated": planner.owners[repeated]},
-        outputs={
-            "documents": Output(table=documents, columns=columns, doc="The documents without the lines of `repeated`."),
-            "cut": Output(table=f"{name}_cut_lines{suffix}", columns=CUT_LINES, doc="The lines that were cut out."),
-            "emptied": Output(table=f"{emptied}_all", columns=DROPPED, doc="Documents of which nothing is left."),
-        },
-    )
-    planner.select(
-        f"{name}.emptied{suffix}",
-        sql.fill("emptied", {"emptied": staying(f"{emptied}_all", made.gone)}),
-        emptied,
-        DROPPED,
-        at=at,
-        reads=(f"{emptied}_all", *made.gone),
-        purpose=sql.purpose("emptied"),
-    )
-    made.gone.append(emptied)
-    made.dropped.append(emptied)
-    made.documents, made.counts = documents, f"{name}_recounts{suffix}"
-    _recount(f"{name}.recount{suffix}", made, at, tokenizer, planner)
-
-
-def _number(documents: str, table: str, address: str, at: Span, planner: Planner) -> None:
-    planner.add(
-        address,
-        NumberLines(),
-        at=at,
-        inputs={"documents": planner.owners[documents]},
-        outputs={"lines": Output(table=table, columns=LINES, doc="The lines of each document, as numbers.")},
-    )
-
-
-def _recount(address: str, made: Progress, at: Span, tokenizer: str | None, planner: Planner) -> None:
-    if tokenizer is None:
-        planner.query(address, "estimates", made.counts, COUNTS, at=at, tables={"documents": made.documents})
-        return
-    planner.add(
-        address,
-        CountTokens(),
-        at=at,
-        inputs={"documents": planner.owners[made.documents], "tokenizer": tokenizer},
-        outputs={"counts": Output(table=made.counts, columns=COUNTS, doc="Tokens of each document, as it is now.")},
     )
