@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
+import os
 import sys
+import threading
+from contextlib import suppress
 from importlib import import_module
 
 import click
@@ -64,23 +68,39 @@ def cli() -> None:
 def main() -> None:
     """Entry point of the console script."""
     gc.set_threshold(50_000)  # nearly all that imports and a compile make stays: looking through it sooner is lost time
+    _end(_outcome())
+
+
+def _outcome() -> int:
+    """Carry out what the command line asks for; the exit code."""
     try:
-        sys.exit(cli(prog_name="structdsl", standalone_mode=False))  # click hands back the exit code of `Exit`
+        code = cli(prog_name="structdsl", standalone_mode=False)  # click hands back the exit code of `Exit`
+        sys.stdout.flush()
     except click.ClickException as error:
         click.echo(_shown(error), err=True)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted; what was finished is kept", err=True)
-        sys.exit(EXIT_INTERRUPTED)
+        return EXIT_INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+        return 0
     except Exception:  # noqa: BLE001  # the outermost frame: everything that arrives here is our bug
         import traceback  # noqa: PLC0415 - only where it is needed
 
         traceback.print_exc()
         click.echo("\nthis is a bug of structdsl, not of your spec; please report it with the lines above", err=True)
-        sys.exit(EXIT_BUG)
+        return EXIT_BUG
+    return int(code or 0)
+
+
+def _end(code: int) -> None:
+    """Leave as Python does, but that nothing is taken apart first: that takes half a second after a run."""
+    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - threads and what waits for them
+    atexit._run_exitfuncs()  # noqa: SLF001 - what libraries have to tidy up
+    with suppress(BrokenPipeError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def _shown(error: click.ClickException) -> str:
