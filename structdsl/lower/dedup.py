@@ -129,14 +129,15 @@ def _minhash(
         address = f"{name}.sign{suffix}_{other.partition('.')[2]}"
         _sign(other, others[other], address, method, at, planner)
     candidates, similar = f"{name}_candidates{suffix}", f"{name}_similar{suffix}"
-    template = "duplicates_candidates"
+    template, width = "duplicates_candidates", method.permutations // method.bands
     signatures = _with_others(signed, made.gone, others) if others else staying(signed, made.gone)
     planner.select(
         f"{name}.candidates{suffix}",
         sql.fill(
             template,
             {"signatures": signatures},
-            width=method.permutations // method.bands,
+            width=width,
+            numbers=[sql.condition(f"signature[start + {number}]") for number in range(width)],
             crowd=CROWD,
             **(_OF_SEVERAL if others else _OF_ONE),
         ),

@@ -8,10 +8,11 @@ WITH signed AS (
   FROM signed
   GROUP BY digest
 ), banded AS (
-  SELECT DISTINCT digest, hash(start, signature[start:start + :width - 1]) AS band
+  SELECT digest, hash(start, :numbers) AS band
   FROM (
     SELECT digest, signature, unnest(range(1, len(signature) + 1, :width)) AS start
     FROM signed
+    JOIN firsts USING (digest, document)
   )
 ), shared AS (
   SELECT band, count(*) AS n
