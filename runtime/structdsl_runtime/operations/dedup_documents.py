@@ -6,6 +6,7 @@ again, and another threshold compares nothing again.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -17,9 +18,11 @@ from structdsl_runtime.dedup.clusters import components
 from structdsl_runtime.dedup.minhash import digests, signatures
 from structdsl_runtime.dedup.names import Names
 from structdsl_runtime.dedup.shingles import shingles
-from structdsl_runtime.dedup.similarity import Sets
+from structdsl_runtime.dedup.similarity import Sets, distinct
+from structdsl_runtime.dedup.threads import in_threads
 from structdsl_runtime.operation import Context, Inputs, Outputs
-from structdsl_runtime.text.hashed import hashed_blocks
+from structdsl_runtime.text.hashed import Hashes, hashed_blocks
+from structdsl_runtime.text.words import Numbers, Texts
 
 pc: Any = compute  # its stubs know neither every array nor every result
 _PAIRS: Final = 1 << 16  # read at a time
@@ -100,15 +103,21 @@ def _of(batch: Any, others: dict[str, str]) -> list[tuple[Any, str]]:
 def _read(names: Names, name: str, n: int, sets: Sets, inputs: Inputs) -> Any:
     """The number in `sets` of each document of these names, by its number in `names`."""
     places = np.full(len(names), -1, np.int64)
-    batch: Any
-    for batch in inputs.batches(name, columns="doc_id, text") if len(names) else ():
-        found = names.find(batch["doc_id"])
-        there = found >= 0
-        chosen = batch["text"].filter(pa.array(there))
-        if not len(chosen):
-            continue
-        numbers = [sets.add(*shingles(words, n)) for _, words in hashed_blocks(chosen)]
-        places[found[there]] = np.concatenate(numbers)
+
+    def chosen() -> Iterator[tuple[Numbers, Texts]]:
+        batch: Any
+        for batch in inputs.batches(name, columns="doc_id, text") if len(names) else ():
+            found = names.find(batch["doc_id"])
+            there = found >= 0
+            if there.any():
+                yield found[there], batch["text"].filter(pa.array(there))
+
+    def distinct_shingles(some: tuple[Numbers, Texts]) -> tuple[Numbers, list[tuple[Hashes, Numbers]]]:
+        found, texts = some
+        return found, [distinct(*shingles(words, n)) for _, words in hashed_blocks(texts)]
+
+    for found, made in in_threads(distinct_shingles, chosen()):
+        places[found] = np.concatenate([sets.add(*each) for each in made])
     return places
 
 

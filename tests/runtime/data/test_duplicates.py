@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,13 @@ from hypothesis import strategies as st
 
 from structdsl.compile import compile_text
 from structdsl.plan import Plan, Query, View
+from structdsl_runtime.dedup import similarity
 from structdsl_runtime.dedup.clusters import components
 from structdsl_runtime.dedup.minhash import signatures
 from structdsl_runtime.dedup.names import Names
 from structdsl_runtime.dedup.shingles import shingles
+from structdsl_runtime.dedup.similarity import Sets, distinct
+from structdsl_runtime.dedup.threads import MOST, in_threads
 from structdsl_runtime.operations import OPERATIONS
 from structdsl_runtime.text.hashed import hashed
 from tests.runtime.data.workshop import Workshop
@@ -273,3 +276,38 @@ def test_names_are_found_again() -> None:
     assert numbers[1] == numbers[4] == -1
     assert len(set(numbers)) == 6
     assert Names(names.slice(0, 0)).find(names).tolist() == [-1] * 5
+
+
+def test_similarities_do_not_depend_on_which_pairs_are_sorted_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = np.random.default_rng(3)
+    members = [chance.integers(0, 40, size).astype(np.uint64) << np.uint64(20) for size in (0, 1, 5, 30, 30, 80)]
+    first, second = (numbers.ravel() for numbers in np.indices((6, 6)))
+    plain = [set(each.tolist()) for each in members]
+    expected = [_share(one, other) for one in plain for other in plain]
+    starts = np.cumsum([0, *map(len, members)])
+    for together in (1, 64, 1 << 18):
+        monkeypatch.setattr(similarity, "_TOGETHER", together)
+        with Sets(tmp_path / "sets") as sets:
+            numbers = sets.add(*distinct(np.concatenate(members), starts))
+            assert sets.similarities(numbers[first], numbers[second]).tolist() == expected
+
+
+def _share(one: set[int], other: set[int]) -> float:
+    return len(one & other) / len(one | other) if one or other else 0
+
+
+def test_threads_keep_the_order_and_take_few_things_ahead() -> None:
+    taken = []
+
+    def things() -> Iterator[int]:
+        for number in range(50):
+            taken.append(number)
+            yield number
+
+    for number, made_ in enumerate(in_threads(lambda thing: thing * thing, things())):
+        assert made_ == number * number
+        assert len(taken) <= number + MOST + 1
+    with pytest.raises(ZeroDivisionError):
+        list(in_threads(lambda thing: 1 // thing, [1, 0, 1]))
