@@ -42,8 +42,8 @@ def signatures(shingles: Hashes, starts: Numbers, k: int) -> Signatures:
         cells = places.view(np.int64)
         cells += np.repeat(rows * k, counts[rows])
         if number:
-            still = flat[cells] == _EMPTY
-            cells, values = cells[still], values[still]
+            still = np.flatnonzero(flat.take(cells) == _EMPTY)
+            cells, values = cells.take(still), values.take(still)
         np.minimum.at(flat, cells, values)
         empty = (made[rows] == _EMPTY).any(1)
         members = members[np.repeat(empty, counts[rows])]
