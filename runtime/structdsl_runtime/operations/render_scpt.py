@@ -10,20 +10,22 @@ what fits is to have the tokens, so they are written as well, and no text is enc
 from __future__ import annotations
 
 from collections.abc import Iterator
-from heapq import nlargest
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from structdsl.plan import RenderScpt
 from structdsl_runtime.garbage import uncollected
 from structdsl_runtime.operation import Context, Fault, Inputs, Outputs
 from structdsl_runtime.operations.tokenise import framed, token_rows
+from structdsl_runtime.structure.forest import Forest, read_forest
 from structdsl_runtime.structure.mindmap import Maps, clean
-from structdsl_runtime.structure.recall import recall, sample_id_of, too_long
+from structdsl_runtime.structure.recall import recall, sample_id_of, too_long, tree_prompt
 from structdsl_runtime.structure.templates import chunk_prompt, training_text
-from structdsl_runtime.structure.tree import Node, read_nodes
 from structdsl_runtime.structure.ways import Fitted, Way, fit
 from structdsl_runtime.text import tokens
 from structdsl_runtime.text.engines import LONGEST, OF_EACH
@@ -31,137 +33,154 @@ from structdsl_runtime.text.markdown import opens_with
 from structdsl_runtime.text.ragged import Numbers
 
 _ROWS = 1024  # of the mixture that are worked on together
-_COLUMNS = "sample_id, epoch, corpus, doc_id, chunk_id, kind, node_id, text, heading_path"
+_PASSED = ["sample_id", "epoch", "kind", "corpus", "doc_id", "chunk_id", "node_id"]  # on, as they are
+_COLUMNS = f"position, {', '.join(_PASSED)}, text, heading_path[-1] AS title"
+_DUE: dict[str, pa.DataType] = {
+    "after": pa.int64(),
+    "position": pa.int64(),
+    "epoch": pa.int32(),
+    "node_id": pa.string(),
+}
 
 
-class _Sample(NamedTuple):
-    sample_id: str
-    epoch: int
-    kind: str
-    corpus: str
-    doc_id: str | None
-    chunk_id: str | None
-    node_id: str | None
-
-
-class _Recall(NamedTuple):
-    position: int
-    epoch: int
-    node_id: str
-
-
-class _Recalls(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Recalls:
     """The positions of the mixture that recalls come after, of all of them; and those after some of its rows."""
 
     after: Numbers
-    due: dict[int, list[_Recall]]
+    due: Numbers  # those of `samples`
+    samples: pa.Table  # position, and what is passed on
 
 
 @uncollected()
 def render_scpt(arguments: RenderScpt, inputs: Inputs, outputs: Outputs, context: Context) -> None:
     """Samples in training order; raises Fault E0710 where a chunk and the bare path to it exceed `length`."""
-    recalls, nodes = _structure(inputs)
-    maps = Maps()
-    tokenizer = tokens.load_fast(inputs, "rows", ("text",), "sample_id", context, also=_examples(nodes, maps))
+    order, recalls, forest = _structure(inputs)
+    maps = Maps(forest)
+    tokenizer = tokens.load_fast(inputs, "rows", ("text",), "sample_id", context, also=_examples(maps))
     total, done = inputs.count("rows"), 0
     with outputs.table("samples") as samples, outputs.table("tokens") as table:
-        for batch in inputs.batches("rows", columns=f"position, {_COLUMNS}", order="position", rows=_ROWS):
-            place = batch.column("position").to_numpy()
-            due = [each for after in place.tolist() for each in recalls.due.get(after, ())]
-            position = np.append(place + np.searchsorted(recalls.after, place), [each.position for each in due])
-            order = np.argsort(position)
-            entries = [*_shown(batch, nodes, maps), *_recalled(due, nodes)]
-            ordered = [entries[number] for number in order.tolist()]
-            numbers = pa.array(position[order].astype(np.int64))
-            fitted = _fitted(ordered, nodes, tokenizer, arguments)
-            samples.write(_table([sample for sample, _ in ordered], numbers, fitted.ways))
-            asked = np.array([prompt != "" for prompt, _ in fitted.ways], np.bool_)
-            encoded = framed(fitted.ids, np.ones(len(ordered), np.bool_), tokenizer)
-            table.write(token_rows(numbers, encoded, asked, arguments.length))
+        for batch in inputs.batches("rows", columns=_COLUMNS, order=order, rows=_ROWS):
+            passed, ways = _samples(batch, recalls, maps)
+            fitted = _fitted(passed, ways, maps, tokenizer, arguments)
+            made: dict[str, Any] = {name: passed[name] for name in passed.column_names}
+            made |= {"prompt": fitted.prompts, "response": fitted.responses, "marks": pa.nulls(len(ways))}
+            samples.write(pa.table(made))
+            asked = np.fromiter(map(bool, fitted.prompts), np.bool_, len(ways))
+            encoded = framed(fitted.ids, np.ones(len(ways), np.bool_), tokenizer)
+            table.write(token_rows(passed["position"].combine_chunks(), encoded, asked, arguments.length))
             done += batch.num_rows
             context.progress(done, total, "rows")
 
 
-def _examples(nodes: dict[str, Node], maps: Maps) -> Iterator[str]:
+def _examples(maps: Maps) -> Iterator[str]:
     """Templates, and the widest maps around some nodes, those with the most letters beyond ASCII in their titles."""
     yield from training_text()
-    for node in nlargest(OF_EACH, nodes.values(), key=lambda node: len(node.title.encode()) - len(node.title)):
-        yield next(maps.of(node))[:LONGEST]
+    titles = maps.forest.columns["title"]
+    beyond = pc.subtract(pc.binary_length(titles), pc.utf8_length(titles)).to_numpy()
+    for row in np.argsort(-beyond, kind="stable")[:OF_EACH].tolist():
+        yield maps.widest(row)[:LONGEST]
+
+
+def _structure(inputs: Inputs) -> tuple[str, _Recalls, Forest]:
+    """The order to read rows in, recalls, and the trees of the rows and of what is recalled among them."""
+    places = [np.empty(0, np.int64)]
+    met: list[pa.Array[Any]] = [pa.nulls(0, pa.string())]
+    for batch in inputs.batches("rows", columns="position, node_id", rows=1 << 16):
+        places.append(batch.column("position").to_numpy())
+        met.append(batch.column("node_id").cast(pa.string()).drop_null())
+    there = np.concatenate(places)
+    after, due = [np.empty(0, np.int64)], []
+    for batch in inputs.batches("recalls", columns=", ".join(_DUE), rows=1 << 16):
+        after.append(batch.column("after").to_numpy())
+        due.append(batch.filter(pa.array(np.isin(after[-1], there))))
+    among = pa.Table.from_batches(due) if due else pa.schema(_DUE).empty_table()
+    forest = read_forest(inputs, of=pa.concat_arrays([*met, *among["node_id"].chunks]).unique())
+    order = "" if (np.diff(there) > 0).all() else "position"  # to sort texts takes longer than to render them
+    return order, _recalls(np.sort(np.concatenate(after)), among.sort_by("after"), forest), forest
+
+
+def _recalls(after: Numbers, due: pa.Table, forest: Forest) -> _Recalls:
+    nodes = forest.columns.take(forest.rows(due["node_id"]))
+    columns: dict[str, Any] = {
+        "position": due["position"],
+        "sample_id": pa.array(map(sample_id_of, map(str, due["node_id"].to_pylist())), pa.string()),
+        "epoch": due["epoch"],
+        "kind": pa.repeat("recall", len(due)),
+        "corpus": nodes["corpus"],
+        "doc_id": nodes["doc_id"],
+        "chunk_id": pa.nulls(len(due), pa.string()),
+        "node_id": due["node_id"],
+    }
+    return _Recalls(after, due["after"].to_numpy(), pa.table(columns))
+
+
+def _samples(batch: pa.RecordBatch, recalls: _Recalls, maps: Maps) -> tuple[pa.Table, list[Way]]:
+    """Rows and what is recalled after them, in their order, and the first way to put each."""
+    place = batch.column("position").to_numpy()
+    first, last = np.searchsorted(recalls.due, place[[0, -1]] + [0, 1])
+    due = recalls.samples.slice(first, last - first)
+    rows = pa.table(batch.select(_PASSED)).add_column(
+        0, "position", pa.array(place + np.searchsorted(recalls.after, place))
+    )
+    samples = pa.concat_tables([rows, due], promote_options="permissive")
+    order = np.argsort(samples["position"].to_numpy())
+    ways = [*_shown(batch, maps), *(_recalled(node_id, maps) for node_id in map(str, due["node_id"].to_pylist()))]
+    return samples.take(order), [ways[number] for number in order.tolist()]
+
+
+def _shown(batch: pa.RecordBatch, maps: Maps) -> Iterator[Way]:
+    columns = (batch.column(name).to_pylist() for name in ("sample_id", "node_id", "text", "title"))
+    for sample_id, node_id, text, title in zip(*columns, strict=True):
+        if node_id is None:
+            yield "", text
+        else:
+            row = maps.forest.row[node_id]
+            yield _prompt(sample_id, row, maps.widest(row), maps), _response(text, title, maps.titles[row])
+
+
+def _recalled(node_id: str, maps: Maps) -> Way:
+    row = maps.forest.row[node_id]
+    map_ = maps.whole(row)
+    if map_ is None:
+        return next(recall(maps.forest.node(row)))
+    return tree_prompt(sample_id_of(node_id), maps.titles[row], maps.titles[row]), map_
+
+
+def _prompt(sample_id: str, row: int, map_: str, maps: Maps) -> str:
+    field, aspect = maps.titles[maps.forest.root[row]], maps.titles[row]
+    return chunk_prompt(map_, field=field, aspect=aspect, sample_id=sample_id)
+
+
+def _response(text: str, title: str | None, named: str) -> str:
+    text = text.rstrip() or text
+    return text if title and opens_with(text, title) else f"{clean(title) if title else named}\n{text}"
 
 
 def _fitted(
-    entries: list[tuple[_Sample, Iterator[Way]]],
-    nodes: dict[str, Node],
-    tokenizer: tokens.Tokenizer,
-    arguments: RenderScpt,
+    samples: pa.Table, ways: list[Way], maps: Maps, tokenizer: tokens.Tokenizer, arguments: RenderScpt
 ) -> Fitted:
     fixed = 1 + len(tokenizer.prefix)  # the end of text, and what the model wants before a text
     room = arguments.length - fixed
 
+    def of(number: int) -> tuple[Any, ...]:
+        return tuple(samples[name][number].as_py() for name in ("kind", "sample_id", "node_id"))
+
+    def others(number: int) -> Iterator[Way]:
+        kind, sample_id, node_id = of(number)
+        row, (_, response) = maps.forest.row[node_id], ways[number]
+        if kind == "recall":
+            return islice(recall(maps.forest.node(row)), 1, None)
+        return ((_prompt(sample_id, row, map_, maps), response) for map_ in islice(maps.of(row), 1, None))
+
     def fault(number: int, prompt: int, response: int) -> Fault:
-        sample, _ = entries[number]
-        if sample.kind == "recall":
-            return too_long(nodes[str(sample.node_id)], room, prompt, response)
-        return _too_long(sample.sample_id, prompt, max(arguments.reserve, response), fixed, arguments.length)
+        kind, sample_id, node_id = of(number)
+        if kind == "recall":
+            return too_long(maps.forest.node(maps.forest.row[node_id]), room, prompt, response)
+        return _too_long(sample_id, prompt, max(arguments.reserve, response), fixed, arguments.length)
 
     reserves = {"chunk": arguments.reserve, "recall": 0, "plain": None}
-    return fit([ways for _, ways in entries], [reserves[sample.kind] for sample, _ in entries], room, tokenizer, fault)
-
-
-def _structure(inputs: Inputs) -> tuple[_Recalls, dict[str, Node]]:
-    """The recalls, and the trees of the rows and of what is recalled among them."""
-    places: list[Numbers] = []
-    met: set[str] = set()
-    for batch in inputs.batches("rows", columns="position, node_id", rows=1 << 16):
-        places.append(batch.column("position").to_numpy())
-        met.update(map(str, batch.column("node_id").drop_null().unique().to_pylist()))
-    there = np.concatenate([np.empty(0, np.int64), *places])
-    recalls = _Recalls(np.empty(0, np.int64), {})
-    for batch in inputs.batches("recalls", columns="after, position, epoch, node_id", rows=1 << 16):
-        after = batch.column("after").to_numpy()
-        recalls = recalls._replace(after=np.append(recalls.after, after))
-        among = batch.filter(pa.array(np.isin(after, there)))
-        for row_after, *each in zip(*(column.to_pylist() for column in among.columns), strict=True):
-            recalls.due.setdefault(row_after, []).append(_Recall(*each))
-    recalls.after.sort()
-    met.update(each.node_id for due in recalls.due.values() for each in due)
-    return recalls, read_nodes(inputs, of=met)
-
-
-def _shown(batch: pa.RecordBatch, nodes: dict[str, Node], maps: Maps) -> Iterator[tuple[_Sample, Iterator[Way]]]:
-    """The rows of a batch as samples, each with the ways to put it."""
-    columns = (batch.column(name).to_pylist() for name in _COLUMNS.split(", "))
-    for sample_id, epoch, corpus, doc_id, chunk_id, kind, node_id, text, titles in zip(*columns, strict=True):
-        if kind == "chunk" and node_id is not None:
-            response = _response(text, titles[-1] if titles else None, nodes[node_id])
-            sample = _Sample(sample_id, epoch, "chunk", corpus, doc_id, chunk_id, node_id)
-            yield sample, _ways(sample_id, nodes[node_id], response, maps)
-        else:
-            yield _Sample(sample_id, epoch, "plain", corpus, doc_id, chunk_id, None), iter([("", text)])
-
-
-def _recalled(due: list[_Recall], nodes: dict[str, Node]) -> Iterator[tuple[_Sample, Iterator[Way]]]:
-    for _, epoch, node_id in due:
-        node = nodes[node_id]
-        yield _Sample(sample_id_of(node), epoch, "recall", node.corpus, node.doc_id, None, node_id), recall(node)
-
-
-def _table(samples: list[_Sample], position: pa.Array[Any], ways: list[Way]) -> pa.Table:
-    columns: dict[str, Any] = dict(zip(_Sample._fields, map(list, zip(*samples, strict=True)), strict=True))
-    columns["prompt"], columns["response"] = map(list, zip(*ways, strict=True))
-    return pa.table({**columns, "position": position, "marks": pa.nulls(len(samples))})
-
-
-def _response(text: str, title: str | None, node: Node) -> str:
-    text = text.rstrip() or text
-    return text if title and opens_with(text, title) else f"{clean(title or node.title)}\n{text}"
-
-
-def _ways(sample_id: str, node: Node, response: str, maps: Maps) -> Iterator[Way]:
-    """The widest map first."""
-    field, aspect = clean(node.root.title), clean(node.title)
-    for map_ in maps.of(node):
-        yield chunk_prompt(map_, field=field, aspect=aspect, sample_id=sample_id), response
+    return fit(ways, others, [reserves[str(kind)] for kind in samples["kind"].to_pylist()], room, tokenizer, fault)
 
 
 def _too_long(sample_id: str, prompt: int, kept: int, fixed: int, length: int) -> Fault:

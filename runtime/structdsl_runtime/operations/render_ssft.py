@@ -52,14 +52,16 @@ def _maps(inputs: Inputs, nodes: dict[str, Node], room: int, tokenizer: tokens.T
     """The map-recall question of each tree that a question belongs to."""
     rows = inputs.rows("rows", columns="node_id", order="position")
     roots = list(dict.fromkeys(nodes[row["node_id"]].root for row in rows if row["node_id"] is not None))
+    ways = [outline_question(root) for root in roots]
     fitted = fit(
-        [outline_question(root) for root in roots],
+        [next(each) for each in ways],
+        ways.__getitem__,
         [0] * len(roots),
         room,
         tokenizer,
         lambda number, *sizes: too_long(roots[number], room, *sizes),
     )
-    return [Recall(root, *way) for root, way in zip(roots, fitted.ways, strict=True)]
+    return [Recall(*found) for found in zip(roots, fitted.prompts, fitted.responses, strict=True)]
 
 
 def _epoch(

@@ -7,62 +7,70 @@ mixture, which keep their order, and so move those after them.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
-
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from structdsl.plan import ScheduleRecalls
-from structdsl_runtime.garbage import uncollected
 from structdsl_runtime.operation import Context, Inputs, Outputs
-from structdsl_runtime.structure.recall import recalled
-from structdsl_runtime.structure.tree import Node, read_nodes
+from structdsl_runtime.structure.forest import Forest, read_forest
+from structdsl_runtime.structure.recall import targets
 from structdsl_runtime.text import stable
 
-_PASS = ["corpus", "epoch", "node_id"]
+_PASS = ["corpus", "epoch"]  # a pass is an epoch of a corpus
+_MET: dict[str, pa.DataType] = {
+    "corpus": pa.string(),
+    "epoch": pa.int32(),
+    "node_id": pa.string(),
+    "first": pa.int64(),
+    "last": pa.int64(),
+}
 
 
-@uncollected()
 def schedule_recalls(arguments: ScheduleRecalls, inputs: Inputs, outputs: Outputs, context: Context) -> None:
     """One row per recall: the position of the row that it comes after, and its own among all samples."""
-    due: list[tuple[int, int, int, str]] = []
-    for epoch, first, end in _passes(inputs, read_nodes(inputs)):
-        for node, met in recalled(first).items():
-            lot = stable.number(arguments.seed, epoch, node.node_id)
-            due.append((met + lot % (end - met + 1), lot, epoch, node.node_id))
-    due.sort()
+    forest = read_forest(inputs)
+    due = _due(_met(inputs), forest)
+    node_id = forest.columns["node_id"].combine_chunks().take(due["target"].combine_chunks())
+    epoch, met, end = (due[name].to_numpy() for name in ("epoch", "first_min", "last_max"))
+    lots = (stable.number(arguments.seed, *key) for key in zip(epoch.tolist(), node_id.to_pylist(), strict=True))
+    lot = np.fromiter(lots, np.uint64, len(due))
+    after = met + (lot % (end - met + 1).astype(np.uint64)).astype(np.int64)
+    order = np.lexsort((epoch, lot, after))
     with outputs.table("recalls") as recalls:
         recalls.write(
             pa.table(
                 {
-                    "position": pa.array([after + 1 + number for number, (after, *_) in enumerate(due)], pa.int64()),
-                    "after": pa.array([after for after, *_ in due], pa.int64()),
-                    "epoch": pa.array([epoch for *_, epoch, _ in due], pa.int32()),
-                    "node_id": pa.array([node_id for *_, node_id in due], pa.string()),
+                    "position": pa.array(after[order] + 1 + np.arange(len(due))),
+                    "after": pa.array(after[order]),
+                    "epoch": pa.array(epoch[order], pa.int32()),
+                    "node_id": node_id.take(order),
                 }
             )
         )
     context.progress(len(due), len(due), "recalls")
 
 
-def _passes(inputs: Inputs, nodes: dict[str, Node]) -> Iterator[tuple[int, dict[Node, int], int]]:
-    """The epoch of each pass, the position at which it first met each node, and that at which it last met any."""
-    columns = f"{', '.join(_PASS)}, position AS first, position AS last"
-    found = [_met(pa.table(batch)) for batch in inputs.batches("rows", columns=columns)]
-    if not found:
-        return iter(())
-    met = _met(pa.concat_tables(found))
-    passes: dict[tuple[str, int], dict[Node, int]] = defaultdict(dict)
-    ends: dict[tuple[str, int], int] = defaultdict(int)
-    for corpus, epoch, node_id, first, last in zip(*(column.to_pylist() for column in met.columns), strict=True):
-        passes[corpus, epoch][nodes[node_id]] = first
-        ends[corpus, epoch] = max(last, ends[corpus, epoch])
-    return ((key[1], first, ends[key]) for key, first in passes.items())
+def _met(inputs: Inputs) -> pa.Table:
+    """Each node once a pass, with the positions at which that first and last met it."""
+    columns = f"{', '.join(_PASS)}, node_id, position AS first, position AS last"
+    found = [_once(pa.table(batch)) for batch in inputs.batches("rows", columns=columns, rows=1 << 16)]
+    return _once(pa.concat_tables(found)) if found else pa.schema(_MET).empty_table()
 
 
-def _met(rows: pa.Table) -> pa.Table:
-    """Each node once a pass."""
-    grouped = rows.filter(pc.is_valid(rows["node_id"])).group_by(_PASS)
-    found = grouped.aggregate([("first", "min"), ("last", "max")])
-    return found.select([*_PASS, "first_min", "last_max"]).rename_columns(rows.column_names)
+def _once(rows: pa.Table) -> pa.Table:
+    met = rows.filter(pc.is_valid(rows["node_id"])).group_by([*_PASS, "node_id"])
+    return (
+        met.aggregate([("first", "min"), ("last", "max")])
+        .rename_columns({"first_min": "first", "last_max": "last"})
+        .select(list(_MET))
+    )
+
+
+def _due(met: pa.Table, forest: Forest) -> pa.Table:
+    """What is recalled in each pass, with the positions at which that first met it, and last met anything."""
+    rows = forest.rows(met["node_id"])
+    found = [met.append_column("target", pa.array(each[rows])) for each in targets(forest)]
+    recalled = pa.concat_tables(found).filter(pc.field("target") >= 0).group_by([*_PASS, "target"])
+    ends = met.group_by(_PASS).aggregate([("last", "max")])
+    return recalled.aggregate([("first", "min")]).join(ends, _PASS).combine_chunks()

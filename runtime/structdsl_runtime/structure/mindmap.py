@@ -16,11 +16,13 @@ alone; the target and its ancestors are never cut.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 from typing import Final, NamedTuple
 
+import numpy as np
+
+from structdsl_runtime.structure.forest import Forest
 from structdsl_runtime.structure.tree import Node
 
 BRANCH: Final = "├─ "
@@ -32,7 +34,7 @@ ELLIPSIS: Final = "…"
 
 WHOLE: Final = 24  # lines up to which a tree is small and shown whole
 WINDOWS: Final = (64, 32, 16, 8, 4, 2, 1, 0)  # siblings kept on each side of the path, tried in turn
-REMEMBERED: Final = 1 << 14  # trees, and nodes of large ones, whose maps are remembered
+REMEMBERED: Final = 1 << 14  # nodes of large trees whose maps are remembered
 LONGEST: Final = 1 << 13  # characters of a map that is remembered: not all of a chapter of thousands of sections
 
 
@@ -60,51 +62,45 @@ def views(target: Node) -> Iterator[View]:
     yield path_only([target])
 
 
-@dataclass(slots=True)
 class Maps:
-    """Maps around nodes; the widest are remembered: that of a small tree for all its nodes, else that of a node."""
+    """Maps around the nodes of a forest, which are known by their rows; the widest is soon drawn.
 
-    _small: dict[Node, _Whole] = field(default_factory=dict)  # by root
-    _around: dict[Node, str] = field(default_factory=dict)
+    A small tree is drawn once, line by line, for all of its nodes; what is widest around another node is remembered.
+    """
 
-    def of(self, target: Node) -> Iterator[str]:
+    def __init__(self, forest: Forest) -> None:
+        self.forest = forest
+        self.titles = [clean(title) for title in forest.columns["title"].to_pylist()]
+        self._lines = _lines_of_all(forest, self.titles)
+        self._root, self._size = forest.root.tolist(), forest.size.tolist()
+        self._around: dict[int, str] = {}
+
+    def of(self, row: int) -> Iterator[str]:
         """The maps of a node, the widest first."""
-        if small(target.root):
-            yield self._whole(target.root).marked(target)
-        yield self._widest(target)
-        yield from (draw(view, target) for view in islice(views(target), 1, None))
+        yield self.widest(row)
+        node = self.forest.node(row)
+        yield from (draw(view, node) for view in islice(views(node), 0 if small(node.root) else 1, None))
 
-    def _whole(self, root: Node) -> _Whole:
-        if root not in self._small:
-            self._small = self._small if len(self._small) < REMEMBERED else {}
-            self._small[root] = _Whole.of(root)
-        return self._small[root]
-
-    def _widest(self, target: Node) -> str:
-        found = self._around.get(target)
+    def widest(self, row: int) -> str:
+        root = self._root[row]
+        end = root + self._size[root]
+        if end - root <= WHOLE:
+            title = self.titles[row]
+            marked = f"{self._lines[row].removesuffix(title)}**{title}**"
+            return "\n".join((*self._lines[root:row], marked, *self._lines[row + 1 : end]))
+        found = self._around.get(row)
         if found is None:
-            found = draw(around(target), target)
+            node = self.forest.node(row)
+            found = draw(around(node), node)
             self._around = self._around if len(self._around) < REMEMBERED else {}
             if len(found) <= LONGEST:
-                self._around[target] = found
+                self._around[row] = found
         return found
 
-
-@dataclass(frozen=True, slots=True)
-class _Whole:
-    """A whole tree as it is drawn, line by line."""
-
-    lines: list[str]
-    number: dict[Node, int]  # of the line of each node
-
-    @classmethod
-    def of(cls, root: Node) -> _Whole:
-        return cls(_lines(whole(root), None), {node: at for at, node in enumerate(root.walk())})
-
-    def marked(self, target: Node) -> str:
-        at, title = self.number[target], clean(target.title)
-        head = self.lines[at].removesuffix(title)
-        return "\n".join((*self.lines[:at], f"{head}**{title}**", *self.lines[at + 1 :]))
+    def whole(self, root: int) -> str | None:
+        """The map of a small tree, none of its nodes marked; none of another tree."""
+        size = self._size[root]
+        return "\n".join(self._lines[root : root + size]) if size <= WHOLE else None
 
 
 def whole(node: Node, levels: int | None = None) -> View:
@@ -181,4 +177,19 @@ def _lines(view: View, target: Node | None) -> list[str]:
             add(child, indent + (LAST if last else BRANCH), indent + (BLANK if last else CONTINUED))
 
     add(view, "", "")
+    return lines
+
+
+def _lines_of_all(forest: Forest, titles: Sequence[str]) -> list[str]:
+    """The line of each node where its tree is shown whole."""
+    last = np.zeros(len(forest) + 1, np.int64)  # child of each node
+    rows = np.arange(len(forest))
+    last[forest.above] = rows
+    lines: list[str] = []
+    indents: list[str] = []  # of what is below each
+    closes = (last[forest.above] == rows).tolist()
+    for above, title, is_last in zip(forest.above.tolist(), titles, closes, strict=True):
+        indent = "" if above < 0 else indents[above]
+        lines.append(title if above < 0 else indent + (LAST if is_last else BRANCH) + title)
+        indents.append("" if above < 0 else indent + (BLANK if is_last else CONTINUED))
     return lines

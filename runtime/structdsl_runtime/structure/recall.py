@@ -7,17 +7,31 @@ same page with the section opened). Only what a pass visited is recalled.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from structdsl_runtime.operation import Fault
-from structdsl_runtime.structure.mindmap import WINDOWS, View, clean, draw, first_children, siblings, small, whole
+from structdsl_runtime.structure.forest import Forest
+from structdsl_runtime.structure.mindmap import (
+    WHOLE,
+    WINDOWS,
+    View,
+    clean,
+    draw,
+    first_children,
+    siblings,
+    small,
+    whole,
+)
 from structdsl_runtime.structure.templates import DEFAULT, TEMPLATES, recall_prompt
 from structdsl_runtime.structure.tree import Node
 from structdsl_runtime.structure.ways import Way
 from structdsl_runtime.text import stable
 from structdsl_runtime.text.prompts import question_prompt
+from structdsl_runtime.text.ragged import Numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +42,7 @@ class Recall:
 
     @property
     def sample_id(self) -> str:
-        return sample_id_of(self.node)
+        return sample_id_of(self.node.node_id)
 
     def row(self) -> dict[str, Any]:
         """The sample as the operations that render write it."""
@@ -45,23 +59,27 @@ class Recall:
         }
 
 
-def recalled(visited: Mapping[Node, int]) -> dict[Node, int]:
-    """The nodes to recall, each with the smallest number of the visited nodes at or below it."""
-    found: dict[Node, int] = {}
-    for node, number in visited.items():
-        for target in _targets(node):
-            found[target] = min(number, found.get(target, number))
-    return found
+def targets(forest: Forest) -> tuple[Numbers, Numbers]:
+    """What is recalled when a node was visited: its tree where that is small, else its chapter and its section.
+
+    Both by the rows of all nodes, -1 where there is nothing.
+    """
+    is_small = forest.size <= WHOLE
+    depth = forest.columns["depth"].to_numpy()
+    chapter = (depth[forest.root] <= 0).astype(np.int64)  # the level of chapters
+    return (
+        np.where(is_small, forest.root, forest.ancestors(chapter)),
+        np.where(is_small, -1, forest.ancestors(chapter + 1)),
+    )
 
 
 def recall(node: Node) -> Iterator[Way]:
     """The ways to recall a node."""
     root = node.root
-    sample_id = sample_id_of(node)
+    sample_id = sample_id_of(node.node_id)
     field, aspect = clean((node.parent or root).title), clean(node.title)  # the field is what the page is of
     if small(root):
-        ask = _ask("recall_tree", sample_id, field, aspect)
-        return _ways([recall_prompt(ask, None, field=field, sample_id=sample_id)], _depths(root))
+        return _ways([tree_prompt(sample_id, field, aspect)], _depths(root))
     if node is node.chapter:
         ask = _ask("recall_chapter" if node is not root else "recall_tree", sample_id, field, aspect)
         responses = _depths(node)
@@ -75,9 +93,14 @@ def recall(node: Node) -> Iterator[Way]:
     return _ways(prompts, responses)
 
 
+def tree_prompt(sample_id: str, field: str, aspect: str) -> str:
+    """What asks for a whole tree, where no map is shown."""
+    return recall_prompt(_ask("recall_tree", sample_id, field, aspect), None, field=field, sample_id=sample_id)
+
+
 def outline_question(root: Node) -> Iterator[Way]:
     """The ways to ask for the structure of a whole tree, in the form in which every question is asked."""
-    question = _ask("questions", sample_id_of(root), clean(root.title), "")
+    question = _ask("questions", sample_id_of(root.node_id), clean(root.title), "")
     return _ways([question_prompt(question)], _depths(root))
 
 
@@ -91,17 +114,8 @@ def too_long(node: Node, room: int, prompt: int, response: int) -> Fault:
     )
 
 
-def sample_id_of(node: Node) -> str:
-    return f"recall:{node.node_id}"
-
-
-def _targets(node: Node) -> Sequence[Node]:
-    """What is recalled when this node was visited: its tree where that is small, else its chapter and section."""
-    if small(node.root):
-        return (node.root,)
-    line = node.line
-    first = 0 if line[0].depth > 0 else 1
-    return line[first : first + 2]
+def sample_id_of(node_id: str) -> str:
+    return f"recall:{node_id}"
 
 
 def _ask(kind: str, sample_id: str, field: str, aspect: str) -> str:

@@ -6,12 +6,8 @@ are sections. Where the root is itself a heading, the tree is one chapter.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from structdsl_runtime.operation import Inputs
 
@@ -73,24 +69,15 @@ def chapters(root: Node) -> list[Node]:
     return [root] if root.depth > 0 else root.children
 
 
-def read_nodes(inputs: Inputs, name: str = "nodes", of: Collection[str] | None = None) -> dict[str, Node]:
-    """All nodes by id, linked to their parents and children; or those of the trees that some nodes are `of`."""
-    trees = None if of is None else _trees(inputs, name, pa.array(of, pa.string()))
+def read_nodes(inputs: Inputs, name: str = "nodes") -> dict[str, Node]:
+    """All nodes by id, linked to their parents and children."""
     nodes: dict[str, Node] = {}
-    for read in inputs.batches(name, columns=f"tree_id, {COLUMNS}", order="position"):
-        batch = read if trees is None else read.filter(pc.is_in(read.column("tree_id"), trees))
+    for batch in inputs.batches(name, columns=COLUMNS, order="position"):
         for node_id, parent_id, corpus, doc_id, title, depth in zip(
-            *(column.to_pylist() for column in batch.columns[1:]), strict=True
+            *(column.to_pylist() for column in batch.columns), strict=True
         ):
             parent = None if parent_id is None else nodes[parent_id]
             node = nodes[node_id] = Node(node_id, title, corpus, doc_id, depth, parent)
             if parent is not None:
                 parent.children.append(node)
     return nodes
-
-
-def _trees(inputs: Inputs, name: str, of: pa.Array[Any]) -> pa.Array[Any]:
-    """The roots of some nodes."""
-    batches = inputs.batches(name, columns="node_id, tree_id", rows=1 << 16)
-    found = (batch.column("tree_id").filter(pc.is_in(batch.column("node_id"), of)) for batch in batches)
-    return pa.concat_arrays([pa.nulls(0, pa.string()), *found]).unique()

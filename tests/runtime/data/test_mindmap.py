@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from structdsl_runtime.structure.forest import Forest, forest_of
 from structdsl_runtime.structure.mindmap import WHOLE, Maps, around, draw, path_only, siblings, small, views, whole
 from structdsl_runtime.structure.tree import Node
+
+
+def forest(nodes: Sequence[Node]) -> Forest:
+    """Nodes as columns."""
+    columns = {name: [getattr(node, name) for node in nodes] for name in ("node_id", "title", "depth")}
+    above = [node.parent and node.parent.node_id for node in nodes]
+    places = dict.fromkeys(("corpus", "doc_id"), pa.nulls(len(nodes), pa.string()))
+    return forest_of(pa.table({**columns, **places, "parent_id": pa.array(above, pa.string())}))
+
+
+def maps_of(node: Node) -> list[str]:
+    trees = forest(list(node.root.walk()))
+    return list(Maps(trees).of(trees.row[node.node_id]))
 
 
 def tree(outline: str, depth: int = 0) -> dict[str, Node]:
@@ -100,7 +117,7 @@ def test_siblings_give_way_and_the_path_never() -> None:
         "Book\n└─ C1\n  ├─ …\n  ├─ S13\n  ├─ S14\n  │ ├─ …\n  │ ├─ P143\n  │ ├─ **P144**\n  │ ├─ P145\n  │ └─ …\n"
         "  ├─ S15\n  └─ …"
     )
-    drawn = list(Maps().of(target))
+    drawn = maps_of(target)
     assert all("**P144**" in text and "S14" in text and "C1" in text for text in drawn)
     sizes = [text.count("\n") for text in drawn]
     assert sizes == sorted(sizes, reverse=True)
@@ -110,23 +127,47 @@ def test_siblings_give_way_and_the_path_never() -> None:
 def test_a_small_tree_is_shown_whole() -> None:
     nodes = tree(FISH)
     target = nodes["Testing"]
-    assert next(Maps().of(target)) == draw(whole(target.root), target)
+    assert maps_of(target)[0] == draw(whole(target.root), target)
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 40), st.sampled_from(["A", "A", "B b", "**", "* *", " ", ""])), max_size=40),
-    st.integers(0, 1),
-)
-def test_maps_are_the_drawings_of_the_views(below: list[tuple[int, str]], depth: int) -> None:
-    nodes = [Node("root", "Root", depth=depth)]
-    for number, (place, title) in enumerate(below):
-        parent = nodes[place % len(nodes)]
-        nodes.append(Node(f"n{number}", title, depth=parent.depth + 1, parent=parent))
-        parent.children.append(nodes[-1])
-    maps = Maps()
+@st.composite
+def trees(draw: st.DrawFn) -> list[Node]:
+    """Some trees, in an order in which only parents are before their children."""
+    nodes: list[Node] = []
+    below = st.tuples(st.integers(0, 80), st.sampled_from(["A", "A", "B b", "**", "* *", " ", ""]))
+    roots = draw(st.integers(1, 3))
+    for number, (place, title) in enumerate(draw(st.lists(below, min_size=roots, max_size=60))):
+        parent = nodes[place % number] if number >= roots else None
+        depth = place % 2 if parent is None else parent.depth + 1
+        nodes.append(Node(f"n{number}", title, depth=depth, parent=parent))
+        if parent is not None:
+            parent.children.append(nodes[-1])
+    return nodes
+
+
+@given(trees())
+def test_maps_are_the_drawings_of_the_views(nodes: list[Node]) -> None:
+    maps = Maps(forest(nodes))
     for target in (*nodes, *nodes):
-        shown = [whole(nodes[0])] if len(nodes) <= WHOLE else []
-        assert list(maps.of(target)) == [draw(view, target) for view in (*shown, *views(target))]
+        shown = [whole(target.root)] if target.root.size <= WHOLE else []
+        row = maps.forest.row[target.node_id]
+        assert list(maps.of(row)) == [draw(view, target) for view in (*shown, *views(target))]
+        if target is target.root:
+            assert maps.whole(row) == (draw(shown[0]) if shown else None)
+
+
+@given(trees())
+def test_a_forest_in_columns_is_the_forest(nodes: list[Node]) -> None:
+    columns = forest(nodes)
+    walked = [node for root in nodes if root.parent is None for node in root.walk()]
+    assert columns.columns["node_id"].to_pylist() == [node.node_id for node in walked]
+    rows = [columns.row[node.node_id] for node in walked]
+    assert rows == list(range(len(nodes)))
+    assert columns.above.tolist() == [-1 if node.parent is None else walked.index(node.parent) for node in walked]
+    for level in range(3):
+        above = [node.line[level] if len(node.line) > level else None for node in walked]
+        found = columns.ancestors(np.full(len(nodes), level)).tolist()
+        assert found == [-1 if node is None else walked.index(node) for node in above]
 
 
 def test_the_paths_to_some_nodes() -> None:
