@@ -75,7 +75,7 @@ def render_scpt(arguments: RenderScpt, inputs: Inputs, outputs: Outputs, context
 
 def _examples(maps: Maps) -> Iterator[str]:
     """Templates, and the widest maps around some nodes, those with the most letters beyond ASCII in their titles."""
-    yield from training_text()
+    yield from training_text(repeats=1)
     titles = maps.forest.columns["title"]
     beyond = pc.subtract(pc.binary_length(titles), pc.utf8_length(titles)).to_numpy()
     for row in np.argsort(-beyond, kind="stable")[:OF_EACH].tolist():

@@ -153,11 +153,11 @@ def fenced(map_: str) -> str:
     return f"```\n{map_}\n```"
 
 
-def training_text() -> Iterator[str]:
-    """Our own sentences without their holes, for a tokenizer that is trained on little other text."""
+def training_text(repeats: int = _REPEATS) -> Iterator[str]:
+    """Our own sentences without their holes; often, for a tokenizer that is trained on little other text."""
     for templates in TEMPLATES.values():
         for member in fields(templates):
             value = getattr(templates, member.name)
             for sentence in (value,) if isinstance(value, str) else value:
                 words = "".join(text for text, *_ in string.Formatter().parse(sentence))
-                yield "\n".join([words] * _REPEATS)
+                yield "\n".join([words] * repeats)
