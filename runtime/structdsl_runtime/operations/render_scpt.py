@@ -64,8 +64,9 @@ def render_scpt(arguments: RenderScpt, inputs: Inputs, outputs: Outputs, context
             passed, ways = _samples(batch, recalls, maps)
             fitted = _fitted(passed, ways, maps, tokenizer, arguments)
             made: dict[str, Any] = {name: passed[name] for name in passed.column_names}
-            made |= {"prompt": fitted.prompts, "response": fitted.responses, "marks": pa.nulls(len(ways))}
-            samples.write(pa.table(made))
+            made["prompt"] = pa.array(fitted.prompts, pa.string())
+            made["response"] = pa.array(fitted.responses, pa.string())
+            samples.write(pa.table(made | {"marks": pa.nulls(len(ways))}))
             asked = np.fromiter(map(bool, fitted.prompts), np.bool_, len(ways))
             encoded = framed(fitted.ids, np.ones(len(ways), np.bool_), tokenizer)
             table.write(token_rows(passed["position"].combine_chunks(), encoded, asked, arguments.length))
