@@ -260,8 +260,7 @@ def template_of(
 
 
 def _rendered(name: str) -> Output:
-    doc = "Samples as text: what is shown, what is learnt."
-    return Output(table=f"{name}_rendered", columns=RENDERED, doc=doc)
+    return Output(table=f"{name}_rendered", columns=RENDERED, doc="Samples as text: what is shown, what is learnt.")
 
 
 def _tokens(name: str) -> Output:
