@@ -9,9 +9,11 @@ segment has no label: what stands before it in the row belongs to another sample
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -24,22 +26,26 @@ from structdsl_runtime.text.packing import Packed, Pieces, windows
 from structdsl_runtime.text.ragged import Ragged, starts
 from structdsl_runtime.training.rows import IGNORED
 
+WAITING: Final = 64 << 20  # bytes of rows that wait for the writer: a row group, which it encodes at one go
+
 
 def pack(arguments: Pack, inputs: Inputs, outputs: Outputs, context: Context) -> None:
     """Rows of exactly `length` positions, padded with the end of text; no token is lost."""
     total, laid, written = inputs.count("tokens"), 0, 0
     order = "" if _is_sorted(inputs) else "position, piece"  # to sort ids costs more than all the rest
+    writing: deque[tuple[Future[None], int]] = deque()  # and of how many bytes
     with outputs.table("packed") as packed, ThreadPoolExecutor(1) as beside:
-        writing: Future[None] = beside.submit(lambda: None)
         end, pieces = _with_end_of_text(_pieces(inputs, order))
         for window in windows(pieces, arguments.length, METHODS[arguments.method]):
             table = _table(window, arguments.length, end, written)
-            writing.result()
-            writing = beside.submit(packed.write, table)  # to encode and to compress takes as long as all the rest
+            writing.append((beside.submit(packed.write, table), table.nbytes))  # it takes as long as all the rest
+            while sum(size for _, size in writing) > WAITING:
+                writing.popleft()[0].result()
             written += window.rows
             laid += len(window.pieces)
             context.progress(laid, total, "samples")
-        writing.result()
+        while writing:
+            writing.popleft()[0].result()
     assert laid == total, f"{laid} of {total} pieces were packed"
 
 
