@@ -42,9 +42,12 @@ class Ragged:
         """These lists, in this order."""
         sizes, offsets = self.sizes[numbers], self.offsets[numbers]
         ends = starts(sizes)
+        some = np.flatnonzero(sizes)  # what lies side by side here as there is copied together
+        first = some[np.append(True, offsets[some[1:]] != (offsets + sizes)[some[:-1]])[: len(some)]]
+        begin, taken = ends[first], np.diff(np.append(ends[first], ends[-1]))
         values = np.empty(ends[-1], np.int32)
-        for begin, start, size in zip(ends.tolist(), offsets.tolist(), sizes.tolist(), strict=False):
-            values[begin : begin + size] = self.values[start : start + size]
+        for to, start, size in zip(begin.tolist(), offsets[first].tolist(), taken.tolist(), strict=True):
+            values[to : to + size] = self.values[start : start + size]
         return Ragged(values, ends)
 
     def to_arrow(self) -> pa.Array[Any]:

@@ -15,7 +15,7 @@ from structdsl.plan import Pack, Tokenise
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.operations.pack import pack
 from structdsl_runtime.operations.tokenise import cuts, tokenise
-from structdsl_runtime.text import packing, tokens
+from structdsl_runtime.text import packing, ragged, tokens
 from structdsl_runtime.text.fits import METHODS
 from structdsl_runtime.text.tokens import load
 
@@ -94,6 +94,18 @@ def test_a_model_that_wants_a_beginning(run: Workshop, tmp_path: Path) -> None:
     rows = tokenised(run, SAMPLES, 1000, folder).to_pylist()
     assert all(row["input_ids"][0] == 300 for row in rows)
     assert [row["n_prompt"] for row in rows if row["mask_reason"] is None] == [1, 1]
+
+
+@given(
+    sizes=st.lists(st.integers(0, 3), min_size=1, max_size=8),
+    runs=st.lists(st.tuples(st.integers(0, 7), st.integers(0, 4)), max_size=4),
+)
+def test_lists_are_taken_in_any_order(sizes: list[int], runs: list[tuple[int, int]]) -> None:
+    numbers = [number for first, count in runs for number in range(first, first + count) if number < len(sizes)]
+    lists = ragged.of_lists([[10 * number + place for place in range(size)] for number, size in enumerate(sizes)])
+    taken = lists.take(np.array(numbers, np.int64))
+    kept = [found.tolist() for found in lists.lists()]
+    assert [found.tolist() for found in taken.lists()] == [kept[number] for number in numbers]
 
 
 def test_rows(run: Workshop, tokenizer: tokens.Tokenizer) -> None:
