@@ -98,7 +98,7 @@ class StepOutputs:
                     f"CAST({identifier(key)} AS {kind}) AS {identifier(key)}" for key, kind in wanted.items()
                 )
                 sql = f"SELECT {casts} FROM (\n{sql}\n)"  # noqa: S608 - names are quoted, types the plan's
-            options = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROWS}"
+            options = f"FORMAT parquet, COMPRESSION lz4_raw, ROW_GROUP_SIZE {ROWS}"
             cursor.execute(f"COPY (\n{sql}\n) TO {literal(str(path))} ({options})")
         self._files[name] = [path]
 
