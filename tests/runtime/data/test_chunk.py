@@ -314,10 +314,11 @@ def test_a_textbook(run: Workshop, books: Path) -> None:
     assert nodes.num_rows == 1 + 26 + 153 + 605
 
 
-def test_loading_a_tokenizer_from_home(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(run.tokenizer.parent))
-    (run.tokenizer / "chat_template.jinja").write_text("{{ messages }}", encoding="utf-8")
-    run(load_tokenizer, LoadTokenizer(path=f"~/{run.tokenizer.name}"))
+def test_loading_a_tokenizer_from_home(run: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    own = shutil.copytree(run.tokenizer, tmp_path / "own")
+    (own / "chat_template.jinja").write_text("{{ messages }}", encoding="utf-8")
+    run(load_tokenizer, LoadTokenizer(path="~/own"))
     assert (run.output("tokenizer") / "chat_template.jinja").is_file()
 
 
