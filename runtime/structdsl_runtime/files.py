@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import shutil
 from pathlib import Path
 from typing import Final
@@ -14,7 +15,7 @@ UNLINKED: Final = frozenset({errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOSY
 
 def replace(path: Path, text: str, *, durable: bool = False) -> None:
     """Write a text file by renaming a finished one over it; `durable` survives a power cut too."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")  # others may write it, on other machines too
     with draft.open("w", encoding="utf-8") as file:
         file.write(text)
         if durable:

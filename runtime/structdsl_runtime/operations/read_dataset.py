@@ -14,6 +14,7 @@ from structdsl_runtime.operation import Context, Fault, Inputs, Outputs
 from structdsl_runtime.reading.found import check
 from structdsl_runtime.reading.part import Sink
 from structdsl_runtime.reading.rows import Row, rows_of_batches
+from structdsl_runtime.text.sources import unreadable
 
 BATCH: Final = 512
 
@@ -22,14 +23,17 @@ def read_dataset(arguments: ReadDataset, inputs: Inputs, outputs: Outputs, conte
     """A document for each row of the split, up to `limit`.
 
     Raises Fault E0830 (no such data set, configuration or split, or no way to it), E0514 (a column that no row has),
-    E0516 (nothing is left).
+    E0515 (a value that cannot be read), E0516 (nothing is left).
     """
     del inputs
     shown = "/".join(filter(None, [arguments.id, arguments.name, arguments.split]))
     with outputs.table("documents") as documents, outputs.table("faults") as faults, ExitStack() as stack:
         redactions = stack.enter_context(outputs.table("redactions")) if arguments.redact else None
         sink = Sink(arguments, arguments.split, shown, documents, faults, redactions, None, None, arguments.limit)
-        sink.take(_counted(rows_of_batches(_batches(arguments)), context))
+        try:
+            sink.take(_counted(rows_of_batches(_batches(arguments)), context))
+        except pa.ArrowInvalid as error:
+            raise unreadable(shown, str(error)) from None
         found = sink.close()
     check(arguments, found, 1)
 

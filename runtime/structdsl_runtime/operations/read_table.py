@@ -56,7 +56,7 @@ def _read_database(arguments: ReadTable, sources: list[Source], table: str, outp
         )
         try:
             sink.take(rows_of_batches(_batches(source.path, table, shown)))
-        except duckdb.Error as error:
+        except (duckdb.Error, pa.ArrowInvalid) as error:
             raise unreadable(source.shown, str(error).partition("\n")[0]) from None
         found = sink.close()
     if source.now() != source.stamp:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from structdsl.plan import Reading
+from structdsl_runtime.machine import memory_limit
 from structdsl_runtime.operation import TableWriter
 from structdsl_runtime.reading.cleaning import Cleaner
 from structdsl_runtime.reading.files import file_row, title_of
@@ -66,8 +68,11 @@ def read_portion(  # noqa: PLR0913 - a table more or less
                 _whole(portion, sink, most)
             else:
                 sink.take(rows_of(portion, most))
-        except MemoryError:  # Arrow's is one of its errors as well, and no fault of the file
-            raise
+        except MemoryError as error:  # Arrow's is one of its errors as well, and seldom a fault of the file
+            asked = re.search(r"size (\d+)", str(error))
+            if asked is None or int(asked[1]) <= memory_limit():
+                raise
+            raise unreadable(shown, f"a part of it wants {int(asked[1]):,} bytes of memory") from None
         except _BROKEN as error:
             raise unreadable(shown, _first_line(error)) from None
     if portion.source.now() != portion.source.stamp:

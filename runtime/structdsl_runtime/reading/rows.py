@@ -220,8 +220,14 @@ def _parquet(portion: Portion) -> Iterator[Row]:
 def _arrow(portion: Portion) -> Iterator[Row]:
     with opened(portion.source, portion.format) as file:
         reader = pa.ipc.open_file(cast("io.IOBase", file))
-        batches = (reader.get_batch(number) for number in range(reader.num_record_batches))
+        batches = (_valid(reader.get_batch(number)) for number in range(reader.num_record_batches))
         yield from rows_of_batches(batches, portion.first)
+
+
+def _valid(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch, whose values lie within it; raises `pa.ArrowInvalid` where the file is damaged."""
+    batch.validate(full=True)
+    return batch
 
 
 def rows_of_batches(batches: Iterator[pa.RecordBatch], first: int = 1) -> Iterator[Row]:
@@ -230,9 +236,16 @@ def rows_of_batches(batches: Iterator[pa.RecordBatch], first: int = 1) -> Iterat
     for batch in batches:
         _check_names(batch.schema.names, "the table")
         for start in range(0, batch.num_rows, BATCH):
-            for record in batch.slice(start, BATCH).to_pylist():
+            for record in _records(batch.slice(start, BATCH), number + 1):
                 number += 1
                 yield Row("R", number, {name: jsonable(value) for name, value in record.items()}, plain=True)
+
+
+def _records(batch: pa.RecordBatch, first: int) -> list[dict[str, Any]]:
+    try:
+        return batch.to_pylist()
+    except OverflowError as error:  # a date that Python does not know
+        raise pa.ArrowInvalid(f"a value of the rows from {first}: {error}") from None
 
 
 def too_long(number: int, length: int, most: int, mark: str = "L") -> Row:

@@ -11,6 +11,7 @@ import os
 import sys
 from decimal import Decimal
 from pathlib import Path
+from struct import pack
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -200,6 +201,8 @@ def test_a_name_that_is_no_text_is_named(run: Workshop) -> None:
         read(run, "*.jsonl")
 
 
+LATE = pa.table({"text": ["one"], "on": pa.array([10_000_000], pa.date32())})  # in a year that Python does not know
+LONG = arrow(pa.table({"text": ["long" * 500]}))
 BROKEN: dict[str, tuple[bytes, str]] = {
     "a.jsonl.gz": (gzip.compress(b'{"text": "one"}\n' * 5000)[:-20], "truncated"),
     "b.md.gz": (b"no gzip", ""),
@@ -207,6 +210,13 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "a.parquet": (parquet(ROWS)[:-9], "footer"),
     "b.parquet": (b"PAR1", ""),
     "a.arrow": (b"ARROW1 and no more", ""),
+    "b.arrow": (arrow(pa.table({"text": ["o", "ne"]})).replace(pack("<3i", 0, 1, 3), pack("<3i", 0, 1, -3)), "offset"),
+    "c.arrow": (
+        pack("<q", 1 << 58).join(LONG.rsplit(pack("<q", 2000), 1)),
+        "wants 288,230,376,151,711,744 bytes of memory",
+    ),
+    "d.arrow": (arrow(LATE), "a value of the rows from 1: date value out of range"),
+    "c.parquet": (parquet(LATE), "a value of the rows from 1: date value out of range"),
     "a.csv": (b'text\nx\n"never closed\ny\n', "the row that begins in line 3: unexpected end"),
     "c.csv": (b'text\n"one\ntwo" three\nfour\n"five\n"six" seven\n', "the row that begins in line 5"),
     "d.csv": (b'text\nx\ny5" pipe,"unterminated\n' + b"row\n" * 9, "the row that begins in line 3: unexpected end"),
@@ -399,11 +409,12 @@ def test_tables(run: Workshop) -> None:
     with duckdb.connect(run.root / "lake.duckdb") as connection:
         connection.execute("CREATE TABLE articles AS SELECT i AS id, 'text ' || i AS text FROM range(3000) AS t(i)")
         connection.execute("CREATE SCHEMA s; CREATE TABLE s.other AS SELECT 'o' AS text")
+        connection.execute("CREATE TABLE s.late AS SELECT 'o' AS text, DATE '20000-01-01' AS day")
     assert [row["doc_id"] for row in table(run, "t/*")] == ["a.parquet:1", "a.parquet:2", "b.csv:2"]
     found = table(run, "lake.duckdb", limit=2000)
     assert [(row["doc_id"], row["text"]) for row in found] == [(str(n), f"text {n}") for n in range(2000)]
     assert [row["source"] for row in table(run, "lake.duckdb#s.other")] == ["lake.duckdb#s.other#R1"]
-    for uri in ("u.md", "lake.duckdb#nothing", "lake.duckdb#no.schema"):
+    for uri in ("u.md", "lake.duckdb#nothing", "lake.duckdb#no.schema", "lake.duckdb#s.late"):
         assert fault(run, read_table, ReadTable(corpus="c", role="domain", uri=uri)).code == "E0515"
     (run.root / "bad.duckdb").write_bytes(b"no database")
     assert fault(run, read_table, ReadTable(corpus="c", role="domain", uri="bad.duckdb")).code == "E0515"
