@@ -17,12 +17,6 @@ import typing
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # of NumPy
 os.environ["JE_ARROW_MALLOC_CONF"] = "background_thread:false"
-gc.disable()  # all that is made here stays
-plan = importlib.import_module("structdsl.plan")
-operations = importlib.import_module("structdsl_runtime.operations").OPERATIONS
-for kind in typing.get_args(typing.get_args(plan.Operation)[0]):
-    if isinstance(kind.partition, plan.Rows) and kind.model_fields["op"].default in operations:
-        operations[kind.model_fields["op"].default]
 
 
 class _WithoutPandas:
@@ -35,7 +29,16 @@ class _WithoutPandas:
             raise ModuleNotFoundError(name)
 
 
+gc.disable()  # all that is made here stays
 sys.meta_path.insert(0, _WithoutPandas)
-importlib.import_module("pyarrow").array([0])
-sys.meta_path.remove(_WithoutPandas)
-gc.enable()
+try:
+    plan = importlib.import_module("structdsl.plan")
+    operations = importlib.import_module("structdsl_runtime.operations").OPERATIONS
+    for kind in typing.get_args(typing.get_args(plan.Operation)[0]):
+        name = kind.model_fields["op"].default
+        if isinstance(kind.partition, plan.Rows) and name in operations:
+            operations[name]
+    importlib.import_module("pyarrow").array([0])
+finally:
+    sys.meta_path.remove(_WithoutPandas)
+    gc.enable()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import os
 import sys
@@ -16,6 +17,7 @@ from click.exceptions import NoArgsIsHelpError
 import structdsl
 
 EXIT_BUG = 70
+EXIT_UNWRITTEN = 120
 EXIT_INTERRUPTED = 130
 
 
@@ -75,7 +77,6 @@ def _outcome() -> int:
     """Carry out what the command line asks for; the exit code."""
     try:
         code = cli(prog_name="structdsl", standalone_mode=False)  # click hands back the exit code of `Exit`
-        sys.stdout.flush()
     except click.ClickException as error:
         click.echo(_shown(error), err=True)
         return error.exit_code
@@ -84,22 +85,40 @@ def _outcome() -> int:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            return _bug()
+        click.echo("error: the output cannot be written: no space left on the device", err=True)
+        return EXIT_UNWRITTEN
     except Exception:  # noqa: BLE001  # the outermost frame: everything that arrives here is our bug
-        import traceback  # noqa: PLC0415 - only where it is needed
-
-        traceback.print_exc()
-        click.echo("\nthis is a bug of structdsl, not of your spec; please report it with the lines above", err=True)
-        return EXIT_BUG
+        return _bug()
     return int(code or 0)
 
 
+def _bug() -> int:
+    import traceback  # noqa: PLC0415 - only where it is needed
+
+    traceback.print_exc()
+    click.echo("\nthis is a bug of structdsl, not of your spec; please report it with the lines above", err=True)
+    return EXIT_BUG
+
+
 def _end(code: int) -> None:
-    """Leave as Python does, but that nothing is taken apart first: that takes half a second after a run."""
-    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - threads and what waits for them
+    """Leave as Python does, but that nothing is taken apart first: that takes half a second after a run.
+
+    What could not be written is an error as it is there, except to a reader that has gone.
+    """
+    with suppress(KeyboardInterrupt):
+        threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - threads and what waits for them
     atexit._run_exitfuncs()  # noqa: SLF001 - what libraries have to tidy up
-    with suppress(BrokenPipeError):
-        sys.stdout.flush()
-        sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):  # none where the caller closed it
+        try:
+            if stream is not None and not stream.closed:
+                stream.flush()
+        except BrokenPipeError:
+            continue
+        except OSError:
+            code = code or EXIT_UNWRITTEN
     os._exit(code)
 
 

@@ -22,6 +22,9 @@ class Operations(Mapping[str, Function]):
         found: Function = getattr(import_module(f"{__name__}.{self.modules[name]}"), name)
         return found
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.modules  # which loads nothing
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.modules)
 
