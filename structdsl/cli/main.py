@@ -63,7 +63,7 @@ def cli() -> None:
     \b
     Exit codes: 0 ok, 1 the spec has errors, 2 usage, 3 changes (--exit-code)
     or a stale lock, 4 a step failed, 5 a check or a test failed, 70 a bug of
-    structdsl, 130 interrupted.
+    structdsl, 120 no room for the output, 130 interrupted.
     """
 
 
