@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from structdsl_runtime.text.words import Numbers
+from structdsl_runtime.text.ragged import Numbers
 
 
 def components(count: int, first: Numbers, second: Numbers) -> Numbers:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structdsl_runtime.dedup.clusters import components
-from structdsl_runtime.text.words import Numbers
+from structdsl_runtime.text.ragged import Numbers
 
 Vectors = npt.NDArray[np.float32]
 """(N, D), each row of length 1."""

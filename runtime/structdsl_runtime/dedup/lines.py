@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from structdsl_runtime.text.hashed import Hashes, numbers_of
-from structdsl_runtime.text.words import Bytes, Numbers, Texts, offsets_of, strings
+from structdsl_runtime.text.ragged import Numbers
+from structdsl_runtime.text.words import Bytes, Texts, offsets_of, strings
 
 Mask = npt.NDArray[np.bool_]
 

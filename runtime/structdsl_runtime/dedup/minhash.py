@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structdsl_runtime.text.hashed import Hashes, mixed
-from structdsl_runtime.text.words import Numbers
+from structdsl_runtime.text.ragged import Numbers
 
 Signatures = npt.NDArray[np.uint32]
 

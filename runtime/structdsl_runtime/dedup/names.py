@@ -9,7 +9,8 @@ import pyarrow as pa
 from pyarrow import compute
 
 from structdsl_runtime.text.hashed import numbered
-from structdsl_runtime.text.words import Numbers, Texts
+from structdsl_runtime.text.ragged import Numbers
+from structdsl_runtime.text.words import Texts
 
 pc: Any = compute  # its stubs know neither every array nor every result
 

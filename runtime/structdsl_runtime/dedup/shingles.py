@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from structdsl_runtime.text.hashed import Hashed, Hashes, all_words, runs
-from structdsl_runtime.text.words import Numbers
+from structdsl_runtime.text.ragged import Numbers
 
 
 def shingles(found: Hashed, n: int) -> tuple[Hashes, Numbers]:

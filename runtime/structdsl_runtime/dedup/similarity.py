@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from structdsl_runtime.dedup.threads import in_threads
 from structdsl_runtime.text.hashed import Hashes
-from structdsl_runtime.text.words import Numbers
+from structdsl_runtime.text.ragged import Numbers
 
 _TOGETHER: Final = 1 << 18  # shingles that are sorted together
 _PAIRS: Final = 1 << 16  # pairs that are: the upper 16 bits say which

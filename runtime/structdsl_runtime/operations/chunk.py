@@ -12,9 +12,10 @@ from structdsl.plan import Chunk
 from structdsl_runtime.operation import Context, Inputs, Outputs
 from structdsl_runtime.text import tokens
 from structdsl_runtime.text.chunking import Chunked, chunk_documents
+from structdsl_runtime.text.ragged import Numbers
 from structdsl_runtime.text.spans import Spans, of_arrow
 from structdsl_runtime.text.windows import Count
-from structdsl_runtime.text.words import Numbers, blocks
+from structdsl_runtime.text.words import blocks
 
 TOGETHER: Final = 4 << 20  # bytes that are cut and counted together
 

@@ -22,7 +22,8 @@ from structdsl_runtime.dedup.similarity import Sets, distinct
 from structdsl_runtime.dedup.threads import in_threads
 from structdsl_runtime.operation import Context, Inputs, Outputs
 from structdsl_runtime.text.hashed import Hashes, hashed_blocks
-from structdsl_runtime.text.words import Numbers, Texts
+from structdsl_runtime.text.ragged import Numbers
+from structdsl_runtime.text.words import Texts
 
 pc: Any = compute  # its stubs know neither every array nor every result
 _PAIRS: Final = 1 << 16  # read at a time

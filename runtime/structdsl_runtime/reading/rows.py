@@ -244,8 +244,8 @@ def rows_of_batches(batches: Iterator[pa.RecordBatch], first: int = 1) -> Iterat
 def _records(batch: pa.RecordBatch, first: int) -> list[dict[str, Any]]:
     try:
         return batch.to_pylist()
-    except OverflowError as error:  # a date that Python does not know
-        raise pa.ArrowInvalid(f"a value of the rows from {first}: {error}") from None
+    except OverflowError as error:
+        raise pa.ArrowInvalid(f"a date of row {first} or later lies beyond the years 1 to 9999: {error}") from None
 
 
 def too_long(number: int, length: int, most: int, mark: str = "L") -> Row:

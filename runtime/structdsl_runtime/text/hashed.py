@@ -18,7 +18,8 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import compute
 
-from structdsl_runtime.text.words import Bytes, Numbers, Texts, folded, folded_blocks, offsets_of, strings
+from structdsl_runtime.text.ragged import Numbers
+from structdsl_runtime.text.words import Bytes, Texts, folded, folded_blocks, offsets_of, strings
 
 pc: Any = compute  # its stubs know neither every array nor every result
 Hashes = npt.NDArray[np.uint64]

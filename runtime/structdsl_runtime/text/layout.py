@@ -12,13 +12,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from structdsl_runtime.text.markdown import atx, fence_after
 from structdsl_runtime.text.ragged import Numbers
 from structdsl_runtime.text.spans import Flags, Spans, tiles
-
-Bytes = npt.NDArray[np.uint8]
+from structdsl_runtime.text.words import Bytes
 
 _NEW_LINE: Final = ord("\n")
 _SPACE: Final = ord(" ")

@@ -19,7 +19,8 @@ import pyarrow as pa
 from pyarrow import compute
 
 from structdsl_runtime.text.hashed import Hashed, Hashes, all_words, hashed, hashed_blocks, numbered, runs, within
-from structdsl_runtime.text.words import Numbers, Texts, words
+from structdsl_runtime.text.ragged import Numbers
+from structdsl_runtime.text.words import Texts, words
 
 pc: Any = compute  # its stubs know neither every array nor every result
 

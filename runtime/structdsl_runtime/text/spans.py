@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from structdsl_runtime.text.words import Numbers, offsets_of
+from structdsl_runtime.text.ragged import Numbers
+from structdsl_runtime.text.words import offsets_of
 
 Flags = npt.NDArray[np.bool_]
 
@@ -64,11 +65,6 @@ class Spans(Iterable[str]):
 def tiles(data: pa.Buffer, starts: Numbers) -> Spans:
     """Texts that each end where the next one begins, the last one with the buffer."""
     return Spans(data, starts, np.append(starts[1:], data.size)[: len(starts)])
-
-
-def of_texts(texts: Iterable[str]) -> Spans:
-    """Texts of Python, end to end."""
-    return of_arrow(pa.array(list(texts), pa.string()))
 
 
 def of_arrow(column: pa.Array[Any]) -> Spans:

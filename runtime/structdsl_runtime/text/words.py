@@ -17,11 +17,12 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import compute
 
+from structdsl_runtime.text.ragged import Numbers
+
 pc: Any = compute  # its stubs know neither every array nor every result
 Texts = Any
 """An Arrow array of strings, or of lists of strings."""
 Bytes = npt.NDArray[np.uint8]
-Numbers = npt.NDArray[np.int64]
 
 BLOCK: Final = 1 << 19  # bytes of text looked at together: what is made of them stays in the cache of a processor
 _BETWEEN: Final = r"[^\pL\pM\pN]+"

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from structdsl_runtime.text.chunking import Chunked
 from structdsl_runtime.text.markdown import blocks
 from structdsl_runtime.text.sentences import runs, sentences, words
-from structdsl_runtime.text.spans import of_texts
+from structdsl_runtime.text.spans import of_arrow
 from structdsl_runtime.text.windows import Count
 
 Finer = Callable[[str], list[str]]
@@ -42,7 +44,7 @@ class Made:
 
 def parts_of(texts: Sequence[str], cut: Callable[..., Chunked], **options: object) -> list[Made]:
     """What is made of each text, its headings and bytes counted from its own."""
-    spans = of_texts(texts)
+    spans = of_arrow(pa.array(texts, pa.string()))
     found = cut(spans, **options)
     documents = [Made([], []) for _ in texts]
     own = found.layout.headings
