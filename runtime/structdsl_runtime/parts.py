@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from duckdb import DuckDBPyConnection
 
 from structdsl.identity import fingerprint
-from structdsl.plan import Step, View
+from structdsl.plan import Rows, Step, View
 from structdsl_runtime.digest import NOTHING, Sums, file_digest, plain
 from structdsl_runtime.engine import Engine
 from structdsl_runtime.keys import Identity
@@ -86,38 +86,59 @@ class Portion:
 
 def portions_of(main: Main) -> list[Portion]:
     """All rows of the main input, each in one portion."""
-    if main.made.parts:
-        return [
-            Portion(files=tuple(main.folder / file for file in part.files), rows=part.rows, mark=_mark(main.made, part))
-            for part in main.made.parts
-            if part.rows
-        ]
-    return list(_cut(main.folder, main.made))
+    return _parts_of(main.folder, main.made) if main.made.parts else list(_cut(main.folder, main.made))
+
+
+def beside(
+    step: Step, results: Mapping[str, Result], store: Store, main: Main, portions: list[Portion]
+) -> dict[str, list[Portion]]:
+    """What belongs to the portions of the main input, in tables that were made of it row by row, a row for a row.
+
+    A view that passes rows on joins these by their key, so a part has no use for the rows of another.
+    """
+    if not main.views:
+        return {}
+    found = {}
+    for result, output in _read_by(step, results):
+        partition = result.step.operation.partition
+        if not isinstance(partition, Rows):
+            continue
+        address, _, source = result.step.inputs[partition.input].rpartition(":")
+        if results[address].manifest.outputs[source].table != main.table:
+            continue
+        made = result.manifest.outputs[output]
+        own = _parts_of(store.folder(result.step, result.manifest.key).absolute(), made)
+        if made.table and [each.rows for each in own] == [each.rows for each in portions]:
+            found[made.table] = own
+    return found
 
 
 def inputs_of(step: Step, results: Mapping[str, Result], store: Store) -> list[Relation]:
     """The tables that a step reads, and those that they are views of, in an order in which they can be defined."""
     found: dict[str, Relation] = {}
-
-    def visit(reference: str) -> None:
-        address, _, output = reference.rpartition(":")
-        result = results[address]
-        if isinstance(result.step.operation, View):
-            for below in result.step.inputs.values():
-                visit(below)
+    for result, output in _read_by(step, results):
         table = result.step.outputs[output].table
         for relation in relations(result.step, result.manifest, store):
             if relation.table == table:
                 found.setdefault(table, relation)
-
-    for reference in step.inputs.values():
-        visit(reference)
     return list(found.values())
 
 
-def restricted(found: list[Relation], table: str, portion: Portion) -> tuple[Relation, ...]:
-    """The relations, with no other rows of a table than these."""
-    return tuple(replace(each, select=portion.select) if each.table == table else each for each in found)
+def restricted(found: list[Relation], portions: Mapping[str, Portion]) -> tuple[Relation, ...]:
+    """The relations, with no other rows of some tables than these."""
+    return tuple(
+        replace(each, select=portions[each.table].select) if each.table in portions else each for each in found
+    )
+
+
+def _read_by(step: Step, results: Mapping[str, Result]) -> Iterator[tuple[Result, str]]:
+    """What a step reads, by result and output, each behind what it is a view of."""
+    for reference in step.inputs.values():
+        address, _, output = reference.rpartition(":")
+        result = results[address]
+        if isinstance(result.step.operation, View):
+            yield from _read_by(result.step, results)
+        yield result, output
 
 
 def keys(step: Step, identity: Identity, main: Main, portions: list[Portion], passed: list[Sums]) -> list[str]:
@@ -185,6 +206,14 @@ def _united(name: str, table: str | None, made: list[tuple[str, PartManifest]]) 
         digest=total.digest(columns),
         parts=tuple(parts),
     )
+
+
+def _parts_of(folder: Path, made: Produced) -> list[Portion]:
+    return [
+        Portion(files=tuple(folder / file for file in part.files), rows=part.rows, mark=_mark(made, part))
+        for part in made.parts
+        if part.rows
+    ]
 
 
 def _mark(made: Produced, part: Part) -> str:

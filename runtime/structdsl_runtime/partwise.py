@@ -69,10 +69,12 @@ class Partwise:
         portions = parts.portions_of(main)
         passed = parts.probe(self.engine.connection, main, portions)
         keys = parts.keys(step, identity, main, portions, passed)
+        beside = parts.beside(step, results, self.store, main, portions)
         tasks = {}
-        for key, portion, rows in zip(keys, portions, passed, strict=True):
+        for number, (key, portion, rows) in enumerate(zip(keys, portions, passed, strict=True)):
+            own = {main.table: portion, **{table: those[number] for table, those in beside.items()}}
             handed = Handed(
-                relations=parts.restricted(found, main.table, portion),
+                relations=parts.restricted(found, own),
                 order=inputs.order,
                 tables=inputs.tables,
                 folders=inputs.folders,

@@ -94,9 +94,10 @@ def different(one: Encode, other: Encode, texts: Sequence[str], specials: Sequen
     return None
 
 
-def sample(inputs: Inputs, name: str, columns: Sequence[str], key: str) -> list[str]:
+def sample(inputs: Inputs, name: str, columns: Sequence[str], key: str, *, longer: int = 0) -> list[str]:
     """Texts of a table to compare engines on: the longest of each column, those with most letters beyond ASCII, and
-    some by lot, which the column `key` draws; long ones are cut.
+    some by lot, which the column `key` draws. They are cut, but for the longest where it is `longer` than what was
+    compared before: the parts of a table have one each, and its length is all that it is there for.
     """
     parts = []
     for column in columns:
@@ -110,7 +111,7 @@ def sample(inputs: Inputs, name: str, columns: Sequence[str], key: str) -> list[
     found: dict[str, None] = {}
     for row in inputs.rows(name, columns=wanted):
         for texts in row.values():
-            found.update(dict.fromkeys(text for text in texts or () if text))
+            found.update(dict.fromkeys(text if len(text) > longer else text[:COMPARED] for text in texts or () if text))
     return list(found)
 
 

@@ -167,25 +167,34 @@ def load_fast(
     reference stays, the user is told why.
     """
     folder = inputs.folder("tokenizer")
-    tokenizer = _load_once(folder, tuple((path.name, path.stat().st_mtime_ns) for path in sorted(folder.iterdir())))
+    files = tuple((path.name, path.stat().st_mtime_ns) for path in sorted(folder.iterdir()))
+    tokenizer, compared = _load_once(folder, files)
     sooner = engines.fast(tokenizer.engine, context.warn)
     if sooner is None:
         return tokenizer
     if not isinstance(sooner, str):
-        texts = [*engines.sample(inputs, name, columns, key), *also]
-        odd = engines.different(sooner, tokenizer.encode, texts, tokenizer.specials)
+        texts = engines.sample(inputs, name, columns, key, longer=compared.longest)
+        odd = engines.different(sooner, tokenizer.encode, [*texts, *also], tokenizer.specials)
         if odd is None:
+            compared.longest = max(compared.longest, *map(len, texts), 0)
             return replace(tokenizer, encode=sooner)
         sooner = f"it makes other tokens of {odd[:40]!r}"
     context.warn(f"`fastokens` cannot take the place of this tokenizer ({sooner}): the `tokenizers` library is slower")
     return tokenizer
 
 
+@dataclass(slots=True)
+class _Compared:
+    """What this process has held the engines of a tokenizer against each other on."""
+
+    longest: int = 0  # characters of a text
+
+
 @functools.lru_cache(maxsize=2)
-def _load_once(folder: Path, files: tuple[tuple[str, int], ...]) -> Tokenizer:
+def _load_once(folder: Path, files: tuple[tuple[str, int], ...]) -> tuple[Tokenizer, _Compared]:
     """The tokenizer of a folder with these files, each under its time: read once for all parts of a table."""
     del files
-    return load(folder)
+    return load(folder), _Compared()
 
 
 def same(one: Path, other: Path) -> bool:

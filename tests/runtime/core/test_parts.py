@@ -17,6 +17,7 @@ from structdsl_runtime import partition, parts, pool
 from structdsl_runtime.events import Event, StepProgress, silent
 from structdsl_runtime.executor import RunResult, run
 from structdsl_runtime.reading import in_parts
+from structdsl_runtime.relations import Relation
 from structdsl_runtime.store import Manifest, Produced
 
 SPEC = """
@@ -101,6 +102,22 @@ def test_a_changed_condition_leaves_parts_alone_that_it_does_not_touch(folder: P
     manifest.unlink()
     assert "corpus.a.chunk" in go(folder).ran
     assert {address: made(folder, address) for address in ROWS} == before
+
+
+def test_a_part_reads_the_counts_of_its_own_documents_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[dict[str, parts.Portion]] = []
+    restricted = parts.restricted
+
+    def watched(found: list[Relation], own: dict[str, parts.Portion]) -> tuple[Relation, ...]:
+        read.append(own)
+        return restricted(found, own)
+
+    monkeypatch.setattr(parts, "restricted", watched)
+    assert go(folder).status == "done"
+    cut = [own for own in read if len(own) > 1]
+    assert len(cut) > 2
+    assert {tuple(own) for own in cut} == {("corpus.a_read", "corpus.a_counts")}
+    assert len({own["corpus.a_counts"].select for own in cut}) == len(cut)
 
 
 def test_what_a_killed_run_left_of_parts_is_removed(folder: Path) -> None:

@@ -224,3 +224,11 @@ def test_what_is_compared() -> None:
     assert len(found) < 40
     assert found == engines.sample(inputs, "documents", ["text"], "id")
     assert np.all([text in texts for text in found])
+
+
+def test_a_long_text_is_compared_whole_where_none_so_long_was_before() -> None:
+    texts = ["word " * 9999, "short"]
+    inputs = FakeInputs({"documents": [{"id": text[0], "text": text} for text in texts]})
+    cut = {text[: engines.COMPARED] for text in texts}
+    assert set(engines.sample(inputs, "documents", ["text"], "id", longer=len(texts[0]) - 1)) == cut | {texts[0]}
+    assert set(engines.sample(inputs, "documents", ["text"], "id", longer=len(texts[0]))) == cut
