@@ -44,7 +44,7 @@ class Row:
     redacted: dict[str, int] | None = None  # kind -> how often
     data: bytes | None = None  # of a file that is UTF-8 and one text
     length: int = 0  # bytes that its line has, about; 0 where it has none
-    at: int | None = None  # where its line starts, of a file that is UTF-8 and in no compression
+    at: int | None = None  # the byte at which its line starts, of a file that is UTF-8
 
 
 def rows_of(portion: Portion, most: int) -> Iterator[Row]:
@@ -67,13 +67,13 @@ def _json_lines(portion: Portion, most: int) -> Iterator[Row]:
     with file:
         if portion.start:
             file.seek(portion.start)
-        at, known = portion.start, encoding is None and portion.format.codec is None
+        at = portion.start
         for number, line in enumerate(lines(file, most), portion.first):
             length = line if isinstance(line, int) else len(line)
             row = too_long(number, line, most) if isinstance(line, int) else _object(line, number)
             if row is not None:
                 row.length = length
-                if known:
+                if encoding is None:
                     row.at = at
                 yield row if encoding is None else _told(row, encoding)
             at += length
@@ -115,11 +115,12 @@ def _csv(portion: Portion, delimiter: str, most: int) -> Iterator[Row]:
     """
     file, encoding = _utf8(portion)
     shown = portion.source.shown
-    marks, unclear = 0, False
+    marks, unclear, end = 0, False, 0
 
     def marked() -> Iterator[str]:
-        nonlocal marks, unclear
-        for line in _decoded(file, shown, most):
+        nonlocal marks, unclear, end
+        for length, line in _decoded(file, shown, most):
+            end += length
             marks += line.count('"')
             unclear = unclear or "\r" in line.removesuffix("\n").removesuffix("\r")
             yield line
@@ -130,7 +131,7 @@ def _csv(portion: Portion, delimiter: str, most: int) -> Iterator[Row]:
         reader = csv.reader(marked(), delimiter=delimiter, strict=True)
         names: list[str] | None = None
         while True:
-            number, marks, unclear = reader.line_num + 1, 0, False
+            number, at, marks, unclear = reader.line_num + 1, end, 0, False
             try:
                 fields = next(reader)
             except StopIteration:
@@ -146,7 +147,9 @@ def _csv(portion: Portion, delimiter: str, most: int) -> Iterator[Row]:
                 _check_names(names, shown)
             elif fields:
                 row = _fields(names, fields, number)
-                row.length = sum(map(len, fields))
+                row.length = end - at
+                if encoding is None:
+                    row.at = at
                 yield row if encoding is None else _told(row, encoding)
 
 
@@ -172,11 +175,12 @@ def _fields(names: Sequence[str], fields: Sequence[str], number: int) -> Row:
     return Row("L", number, record, plain=True)
 
 
-def _decoded(file: BinaryIO, shown: str, most: int) -> Iterator[str]:
+def _decoded(file: BinaryIO, shown: str, most: int) -> Iterator[tuple[int, str]]:
+    """The bytes that each line has, and its text."""
     for number, line in enumerate(lines(file, most), 1):
         if isinstance(line, int):
             raise unreadable(shown, f"line {number} has {line} bytes, and {most} are the most")
-        yield decode(line) if number == 1 else line.decode("utf-8")
+        yield len(line), decode(line) if number == 1 else line.decode("utf-8")
 
 
 def _utf8(portion: Portion) -> tuple[BinaryIO, str | None]:

@@ -44,7 +44,7 @@ class ReadFiles(Reading):
     """Files matching a glob, as documents: whole files and files of rows, each in the shape it has."""
 
     op: Literal["read_files"] = "read_files"
-    version: Literal[5] = 5
+    version: Literal[6] = 6
     pattern: str  # POSIX glob, relative to the folder of the spec unless absolute
 
 
@@ -52,7 +52,7 @@ class ReadObjects(Reading):
     """Objects of a store that match a glob, as documents: what `read_files` does on disk."""
 
     op: Literal["read_objects"] = "read_objects"
-    version: Literal[3] = 3
+    version: Literal[4] = 4
     pattern: str  # "s3://bucket/folder/*.md"
 
 
@@ -72,7 +72,7 @@ class ReadTable(Reading):
     """A table that is there already, a row a document."""
 
     op: Literal["read_table"] = "read_table"
-    version: Literal[3] = 3
+    version: Literal[4] = 4
     uri: str
 
 

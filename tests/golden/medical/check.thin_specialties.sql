@@ -1,6 +1,6 @@
 -- checks.thin_specialties · table of step check.thin_specialties
 -- The rows that fail.
--- medical.adapt:210 · recipe 9eb757093a42
+-- medical.adapt:210 · recipe 21e5c7f418b0
 SELECT
   specialty,
   COUNT(*) AS n

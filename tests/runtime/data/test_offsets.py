@@ -2,13 +2,17 @@ r"""Where a text stands in its file: every stretch is the same bytes in both, an
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import json
 import re
 import sys
 from functools import partial
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -73,9 +77,10 @@ def test_which_files_have_a_place(run: Workshop) -> None:
     assert located(run, "b.txt", b"plain") == [("b.txt", 0, 0, 5)]
     assert located(run, "c.txt", text.encode("utf-16")) == []
     assert located(run, "d.txt", text.encode("latin-1")) == []
-    assert located(run, "e.md.gz", gzip.compress(b"plain")) == []
+    assert located(run, "e.md.gz", gzip.compress(b"\xef\xbb\xbfplain")) == [("e.md.gz", 0, 3, 5)]
     assert located(run, "f.html", b"<p>plain</p>") == []
-    assert located(run, "g.csv", b"text\nplain\n") == []
+    pq.write_table(pa.table({"text": ["plain"]}), run.root / "g.parquet")
+    assert located(run, "g.parquet", (run.root / "g.parquet").read_bytes()) == []
 
 
 def test_lines_in_whatever_portions(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,11 +93,25 @@ def test_lines_in_whatever_portions(run: Workshop, monkeypatch: pytest.MonkeyPat
     for doc_id, text, start, count in whole:
         assert text is None
         assert json.loads(data[start : start + count].decode("utf-8-sig"))["id"] == doc_id
-    assert (
-        located(run, "a.jsonl.gz", gzip.compress(data)) == located(run, "b.jsonl", data.decode().encode("utf-16")) == []
-    )
+    assert located(run, "a.jsonl.gz", gzip.compress(data)) == whole
+    assert located(run, "b.jsonl", data.decode().encode("utf-16")) == []
     cut = partial(portions, size=300)
     module = sys.modules[read_files.__module__]
     monkeypatch.setattr(module, "portions_of", lambda arguments, root: cut(arguments.pattern, root))
     assert len(cut("a.jsonl", run.root)) > 5
     assert located(run, "a.jsonl", data) == whole
+
+
+def test_rows_of_csv_with_all_that_is_in_quotation_marks(run: Workshop) -> None:
+    texts = ["é" * n + '\n, and "more"' * (n % 3) for n in range(1, 60)]
+    file = io.StringIO()
+    rows = csv.writer(file, lineterminator="\r\n")
+    rows.writerows([("id", "text"), *((f"d{n}", text) for n, text in enumerate(texts))])
+    data = ("\ufeff" + file.getvalue() + "\r\nd5,again\r\nno row\r\n").encode()
+    found = located(run, "a.csv", data)
+    assert [row[0] for row in found] == [f"d{n}" for n in range(len(texts))]
+    for (doc_id, text_byte, start, count), text in zip(found, texts, strict=True):
+        assert text_byte is None
+        assert list(csv.reader(io.StringIO(data[start : start + count].decode(), newline=""))) == [[doc_id, text]]
+    assert located(run, "a.csv.gz", gzip.compress(data)) == found
+    assert located(run, "b.csv", data.decode().encode("utf-16")) == []
