@@ -240,16 +240,23 @@ def rows_of_batches(batches: Iterator[pa.RecordBatch], first: int = 1) -> Iterat
     for batch in batches:
         _check_names(batch.schema.names, "the table")
         for start in range(0, batch.num_rows, BATCH):
-            for record in _records(batch.slice(start, BATCH), number + 1):
+            for record in _records(batch.slice(start, BATCH)):
                 number += 1
-                yield Row("R", number, {name: jsonable(value) for name, value in record.items()}, plain=True)
+                if record is None:
+                    yield Row("R", number, None, reason="wrong date", evidence="beyond the years 1 to 9999")
+                else:
+                    yield Row("R", number, {name: jsonable(value) for name, value in record.items()}, plain=True)
 
 
-def _records(batch: pa.RecordBatch, first: int) -> list[dict[str, Any]]:
+def _records(batch: pa.RecordBatch) -> list[dict[str, Any] | None]:
+    """The rows, none for one with a date or a duration that no calendar has."""
     try:
-        return batch.to_pylist()
-    except OverflowError as error:
-        raise pa.ArrowInvalid(f"a date of row {first} or later lies beyond the years 1 to 9999: {error}") from None
+        return [*batch.to_pylist()]
+    except OverflowError:
+        if batch.num_rows == 1:
+            return [None]
+        middle = batch.num_rows // 2
+        return _records(batch.slice(0, middle)) + _records(batch.slice(middle))
 
 
 def too_long(number: int, length: int, most: int, mark: str = "L") -> Row:

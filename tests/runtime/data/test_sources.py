@@ -201,7 +201,6 @@ def test_a_name_that_is_no_text_is_named(run: Workshop) -> None:
         read(run, "*.jsonl")
 
 
-LATE = pa.table({"text": ["one"], "on": pa.array([10_000_000], pa.date32())})  # in a year that Python does not know
 LONG = arrow(pa.table({"text": ["long" * 500]}))
 BROKEN: dict[str, tuple[bytes, str]] = {
     "a.jsonl.gz": (gzip.compress(b'{"text": "one"}\n' * 5000)[:-20], "truncated"),
@@ -215,8 +214,6 @@ BROKEN: dict[str, tuple[bytes, str]] = {
         pack("<q", 1 << 58).join(LONG.rsplit(pack("<q", 2000), 1)),
         "wants 288,230,376,151,711,744 bytes of memory",
     ),
-    "d.arrow": (arrow(LATE), "a date of row 1 or later lies beyond the years 1 to 9999"),
-    "c.parquet": (parquet(LATE), "a date of row 1 or later lies beyond the years 1 to 9999"),
     "a.csv": (b'text\nx\n"never closed\ny\n', "the row that begins in line 3: unexpected end"),
     "c.csv": (b'text\n"one\ntwo" three\nfour\n"five\n"six" seven\n', "the row that begins in line 5"),
     "d.csv": (b'text\nx\ny5" pipe,"unterminated\n' + b"row\n" * 9, "the row that begins in line 3: unexpected end"),
@@ -325,6 +322,34 @@ def test_a_column_of_another_type_in_one_file(run: Workshop) -> None:
     assert [(row["source"], row["reason"]) for row in faults] == [(f"b.parquet#R{n}", "wrong type") for n in (1, 2)]
 
 
+def days(*numbers: int | None) -> pa.Array[Any]:
+    return pa.array(numbers, pa.int32()).cast(pa.date32())
+
+
+def seconds(*numbers: int | None) -> pa.Array[Any]:
+    return pa.array(numbers, pa.int64()).cast(pa.timestamp("s"))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        days(0, 10_000_000, None, 10_000_000, 1),
+        seconds(0, 1 << 40, None, 1 << 40, 1),
+        pa.ListArray.from_arrays([0, 1, 3, 3, 4, 4], seconds(0, 1, 1 << 40, 1 << 40)),
+    ],
+    ids=lambda values: str(values.type),
+)
+def test_a_date_beyond_the_calendar_costs_its_row(run: Workshop, values: pa.Array[Any]) -> None:
+    table = pa.table({"text": list("abcde"), "on": values})
+    for name, data in (("a.parquet", parquet(table)), ("b.arrow", arrow(table))):
+        (run.root / name).write_bytes(data)
+        documents, faults = read(run, name)
+        assert [row["text"] for row in documents] == ["a", "c", "e"]
+        assert [(row["source"], row["reason"], row["evidence"]) for row in faults] == [
+            (f"{name}#R{n}", "wrong date", "beyond the years 1 to 9999") for n in (2, 4)
+        ]
+
+
 def test_too_long_is_left_out_unread(run: Workshop) -> None:
     long = json.dumps({"text": "x" * 3_000_000}) + "\n"
     run.files(a_jsonl=long + '{"text": "short"}\n' + long, b_md="y" * 3_000_000, c_jsonl='{"text": "also"}')
@@ -409,12 +434,14 @@ def test_tables(run: Workshop) -> None:
     with duckdb.connect(run.root / "lake.duckdb") as connection:
         connection.execute("CREATE TABLE articles AS SELECT i AS id, 'text ' || i AS text FROM range(3000) AS t(i)")
         connection.execute("CREATE SCHEMA s; CREATE TABLE s.other AS SELECT 'o' AS text")
-        connection.execute("CREATE TABLE s.late AS SELECT 'o' AS text, DATE '20000-01-01' AS day")
+        connection.execute("CREATE TABLE s.years AS FROM (VALUES ('now', 2000), ('late', 20000)) AS t(text, year)")
+        connection.execute("CREATE TABLE s.late AS SELECT text, make_date(year, 1, 1) AS day FROM s.years")
     assert [row["doc_id"] for row in table(run, "t/*")] == ["a.parquet:1", "a.parquet:2", "b.csv:2"]
     found = table(run, "lake.duckdb", limit=2000)
     assert [(row["doc_id"], row["text"]) for row in found] == [(str(n), f"text {n}") for n in range(2000)]
     assert [row["source"] for row in table(run, "lake.duckdb#s.other")] == ["lake.duckdb#s.other#R1"]
-    for uri in ("u.md", "lake.duckdb#nothing", "lake.duckdb#no.schema", "lake.duckdb#s.late"):
+    assert [row["text"] for row in table(run, "lake.duckdb#s.late")] == ["now"]
+    for uri in ("u.md", "lake.duckdb#nothing", "lake.duckdb#no.schema"):
         assert fault(run, read_table, ReadTable(corpus="c", role="domain", uri=uri)).code == "E0515"
     (run.root / "bad.duckdb").write_bytes(b"no database")
     assert fault(run, read_table, ReadTable(corpus="c", role="domain", uri="bad.duckdb")).code == "E0515"
