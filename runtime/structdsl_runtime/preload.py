@@ -16,6 +16,7 @@ import typing
 
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # of NumPy
+os.environ["RAYON_NUM_THREADS"] = "1"  # of tokenizers
 os.environ["JE_ARROW_MALLOC_CONF"] = "background_thread:false"
 
 

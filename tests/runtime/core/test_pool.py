@@ -33,6 +33,17 @@ print(len(os.listdir("/proc/self/task")), signal.getsignal(signal.SIGINT) is sig
     assert said(program) == "1 True"
 
 
+def test_workers_encode_on_one_thread_each() -> None:
+    program = """
+import os
+import structdsl_runtime.preload
+from tokenizers import Tokenizer, models
+Tokenizer(models.BPE({"a": 0}, [])).encode_batch(["a"] * 10_000)
+print(len(os.listdir("/proc/self/task")))
+"""
+    assert int(said(program)) <= 1 + 1
+
+
 def test_a_pool_that_is_not_begun_costs_a_run_no_imports() -> None:
     program = """
 import sys
