@@ -99,6 +99,7 @@ JOBS: Final = {
             "structdsl, rules spelt out in SQL": Ours(spec(SPELT + EXACT)),
             "polars": Theirs("a_polars", "polars"),
             "DuckDB": Theirs("a_duckdb", "duckdb"),
+            "Daft": Theirs("a_daft", "daft"),
             "HF datasets": Theirs("a_datasets", "datasets"),
             "datatrove": Theirs("a_datatrove", "datatrove"),
         },
@@ -108,6 +109,7 @@ JOBS: Final = {
         "near",
         {
             "structdsl": Ours(spec(MINHASH)),
+            "Daft": Theirs("b_daft", "daft"),
             "NumPy, rensa, DuckDB": Theirs("b_rensa", "rensa"),
             "datatrove": Theirs("b_datatrove", "datatrove"),
         },

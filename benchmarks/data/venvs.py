@@ -21,6 +21,7 @@ REQUIREMENTS: Final = {
     "tokenizers": ("tokenizers==0.23.3", "numpy"),
     "fastokens": ("fastokens==0.3.5", "numpy"),
     "datasets": ("datasets==5.2.0", "tokenizers==0.23.3"),
+    "daft": ("daft==0.7.26", "numpy", "scipy"),
     "datatrove": ("datatrove[io,processing]==0.10.1", "orjson"),
 }
 LEFT_OUT: Final = {
