@@ -102,6 +102,7 @@ JOBS: Final = {
             "Daft": Theirs("a_daft", "daft"),
             "HF datasets": Theirs("a_datasets", "datasets"),
             "datatrove": Theirs("a_datatrove", "datatrove"),
+            "Spark": Theirs("a_spark", "spark"),
         },
     ),
     "b": Job(

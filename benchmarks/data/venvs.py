@@ -22,12 +22,12 @@ REQUIREMENTS: Final = {
     "fastokens": ("fastokens==0.3.5", "numpy"),
     "datasets": ("datasets==5.2.0", "tokenizers==0.23.3"),
     "daft": ("daft==0.7.26", "numpy", "scipy"),
+    "spark": ("pyspark==4.3.0",),
     "datatrove": ("datatrove[io,processing]==0.10.1", "orjson"),
 }
 LEFT_OUT: Final = {
     "data-juicer": "wants torch with CUDA while it runs",
     "Dolma": "wants its own input format and a server-sized tree of tools",
-    "Spark": "wants a Java runtime",
 }
 
 
