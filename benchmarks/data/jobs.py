@@ -131,6 +131,7 @@ JOBS: Final = {
         "count",
         {
             "structdsl": Ours(spec(GOPHER + MINHASH, role="domain", rest=MIXTURE + HEADINGS), ROWS),
+            "datatrove, sections under their headings": Theirs("d_datatrove_headings", "datatrove"),
             "datatrove, no taxonomy": Theirs("d_datatrove", "datatrove"),
         },
     ),
