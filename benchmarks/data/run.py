@@ -115,7 +115,13 @@ def run(bench: Bench, job: Job, contender: Ours | Theirs, line: Line, profile: P
     folder = bench.scratch / "now"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hf"), "TMPDIR": str(folder)}
+    environment = {
+        **os.environ,
+        "HF_HUB_OFFLINE": "1",
+        "DO_NOT_TRACK": "1",
+        "HF_HOME": str(folder / "hf"),
+        "TMPDIR": str(folder),
+    }
     paths = [str(ROOT), str(ROOT / "runtime")]
     if profile is not None:
         environment["STRUCTDSL_SAMPLES"] = str(profile)
