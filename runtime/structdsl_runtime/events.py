@@ -98,6 +98,16 @@ class Warned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Accounted:
+    """Where all the documents of a corpus went."""
+
+    corpus: str  # its address
+    kept: int
+    held_out: int
+    dropped: dict[str, int]  # by what
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished:
     """The end of a run; views are in none of the numbers, for nothing is computed for them."""
 
@@ -109,7 +119,9 @@ class RunFinished:
     seconds: float
 
 
-Event = RunStarted | StepStarted | StepProgress | StepFinished | StepSkipped | StepFailed | Warned | RunFinished
+Event = (
+    RunStarted | StepStarted | StepProgress | StepFinished | StepSkipped | StepFailed | Warned | Accounted | RunFinished
+)
 Observer = Callable[[Event], None]
 
 

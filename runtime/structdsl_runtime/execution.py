@@ -212,6 +212,7 @@ class Execution:
             )
         )
         workshop.warn_of_faults(self.results[step.address], self.results)
+        workshop.account(self.results[step.address], self.results)
         self.current = None
 
     def _resolve(self, step: Step, manifest: Manifest) -> None:

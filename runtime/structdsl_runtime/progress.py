@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, TextIO
 
 from structdsl_runtime.events import (
+    Accounted,
     Event,
     Observer,
     RunFinished,
@@ -128,6 +129,8 @@ def line(event: Event) -> str | None:
             return f"✗ {event.address}  {event.error}"
         case Warned():
             return f"! {event.message}"
+        case Accounted():
+            return f"✓ {event.corpus}  {_account(event)}"
         case RunFinished():
             return _summary(event)
         case _:
@@ -145,6 +148,18 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _account(event: Accounted) -> str:
+    """As in "45 of 54 documents, 3 held out, 6 dropped (4 keep, 2 exact)"."""
+    dropped = sum(event.dropped.values())
+    total = event.kept + event.held_out + dropped
+    parts = [f"{event.kept:,} of {counted(total, 'document')}"]
+    if event.held_out:
+        parts.append(f"{event.held_out:,} held out")
+    if dropped:
+        parts.append(f"{dropped:,} dropped ({', '.join(f'{n:,} {step}' for step, n in event.dropped.items())})")
+    return ", ".join(parts)
 
 
 def _summary(event: RunFinished) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from structdsl.plan import Step, View
 from structdsl_runtime import unfinished
 from structdsl_runtime.engine import VALUES, Engine, columns, misfit, view
-from structdsl_runtime.events import Observer, StepError, StepProgress, Warned, blamed
+from structdsl_runtime.events import Accounted, Observer, StepError, StepProgress, Warned, blamed
 from structdsl_runtime.keys import Identity
 from structdsl_runtime.machine import peak_memory, versions
 from structdsl_runtime.operation import Context, Fault, Function
@@ -138,6 +138,19 @@ class Workshop:
                 rows = counted(total, "row")
                 message = f"{corpus}: {rows} dropped while reading ({reasons}); SELECT * FROM {output.table}"  # noqa: S608
                 self._observer(Warned(address=result.step.address, message=message))
+
+    def account(self, result: Result, results: Mapping[str, Result]) -> None:
+        """Where the documents of a corpus went, once that is known of all of them."""
+        corpus = result.step.address.removesuffix(".dropped")
+        if result.step.outputs.keys() != {"rows"} or result.step.outputs["rows"].table != f"{corpus}_dropped":
+            return
+        self._define(result, results)
+        name = corpus.removeprefix("corpus.")
+        left = self._connection.table(f"corpus.{identifier(f'{name}_dropped')}")
+        steps = left.aggregate("step, count(*) AS n", "step").order("n DESC, step").fetchall()
+        ((kept,),) = self._connection.table(f"corpus.{identifier(name)}").aggregate("count(*)").fetchall()
+        held = results[f"{corpus}.heldout"].manifest.rows if f"{corpus}.heldout" in results else None
+        self._observer(Accounted(corpus=corpus, kept=kept, held_out=held or 0, dropped=dict(steps)))
 
     def _define(self, result: Result, results: Mapping[str, Result]) -> None:
         """The tables of a result as views of the connection; a view needs those it reads first."""

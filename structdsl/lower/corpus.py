@@ -6,7 +6,7 @@ nothing again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
@@ -181,7 +181,7 @@ def _dropped(corpus: Declaration, made: Progress, planner: Planner) -> None:
         reads=tuple(dict.fromkeys((*tables, made.documents, *made.gone, name))),
         purpose=sql.purpose(template),
         view=True,
-        guards=(_accounted(corpus, made, planner),),
+        guards=(_accounted(corpus, made, planner), _something_stays(corpus, tables, planner)),
     )
 
 
@@ -192,6 +192,20 @@ def _accounted(corpus: Declaration, made: Progress, planner: Planner) -> Guard:
     gone = reduce(add, counts) if counts else 0
     text = sql.fill("unaccounted", relations, corpus=corpus.address, gone=gone)
     return Guard(code="E0522", sql=text, helps=(), place=planner.place(corpus.block.head))
+
+
+def _something_stays(corpus: Declaration, dropped: Sequence[str], planner: Planner) -> Guard:
+    """A corpus that has lost all its documents stops the run."""
+    columns = ("step", "reason", "evidence")
+    lost: list[exp.Query | sql.Part] = [exp.select(*columns).from_(sql.table(table)) for table in dropped]
+    if f"{corpus.address}_heldout" in planner.owners:
+        held = sql.table(f"{corpus.address}_heldout")
+        lost.append(exp.select("'holdout' AS step", "NULL AS reason", "NULL AS evidence").from_(held))
+    none = sql.part("nothing_dropped", {})
+    relations: dict[str, sql.Relation] = {"lost": sql.union(lost or [none]), "kept": corpus.address}
+    text = sql.fill("nothing_stays", relations, corpus=corpus.address)
+    helps = ("ask for less where most are lost, or leave the corpus out",)
+    return Guard(code="E0516", sql=text, helps=helps, place=planner.place(corpus.block.head))
 
 
 def _chunk(corpus: Declaration, documents: str, table: str, tokenizer: str | None, planner: Planner) -> None:

@@ -66,8 +66,35 @@ def test_nothing_that_is_held_out_is_told_of(data: Folder) -> None:
     data.edit("domain }", "domain, holdout = 1% }")
     warned = data.shell("run", "--select", "corpus.notes").stderr
     assert "corpus.notes: nothing is held out, for there are too few documents; corpus.notes_heldout is empty" in warned
-    data.edit("1%", "99%")
-    assert "held out" not in data.shell("run", "--select", "corpus.notes").stderr
+    for name in "abcdefgh":
+        (data.path / "data" / "book" / f"{name}.md").write_text(name, encoding="utf-8")
+    data.edit("1%", "50%")
+    assert "nothing is held out" not in data.shell("run", "--select", "corpus.notes").stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "taken"),
+    [
+        ('keep = sql "n_chars > 9999"', "2 taken by keep: n_chars > 9999"),
+        ("dedup = exact(against = [corpus.same])", "2 taken by dedup: exact"),
+        ("holdout = 99%", "2 taken by holdout"),
+    ],
+)
+def test_a_corpus_of_which_nothing_is_left(data: Folder, more: str, taken: str) -> None:
+    same = 'corpus same { source = files("data/book/*.md"), role = domain }'
+    data.spec.write_text(BASE.replace("role = domain", f"role = domain, {more}", 1) + same, encoding="utf-8")
+    message = data.shell("run", code=4).stderr
+    assert "E0516: nothing is left of `corpus.notes`: 2 documents were read" in message
+    assert taken in message
+
+
+def test_where_documents_went_is_told(data: Folder) -> None:
+    (data.path / "data" / "book" / "copy.md").write_bytes(next(data.path.glob("data/book/*.md")).read_bytes())
+    (data.path / "data" / "book" / "short.md").write_text("short", encoding="utf-8")
+    (data.path / "data" / "book" / "empty.md").touch()
+    data.edit("role = domain", 'role = domain, keep = sql "n_chars > 9", dedup = exact')
+    assert "✓ corpus.notes  2 of 5 documents, 3 dropped (1 dedup, 1 keep, 1 read)\n" in data.shell("run").stderr
+    assert "corpus.notes" not in data.shell("run").stderr
 
 
 def test_more_tokens_than_the_epochs_allow(fresh: Folder) -> None:
