@@ -72,16 +72,22 @@ def _entries(section: Section) -> dict[str, Any]:
 
 
 def _listed(steps: list[dict[str, str]]) -> str:
-    """The steps of a block, each with what its result is kept under."""
-    lines = [f"  {step['recipe'][:12]}  {step['address']}" for step in steps]
-    return "\n".join(["steps, each after the start of its recipe:", *lines]) if lines else ""
+    """The steps of a block, each with what its result is kept under, and with how its work may be divided."""
+    width = max((len(step["address"]) for step in steps), default=0)
+    lines = [f"  {step['recipe'][:12]}  {step['address']:{width}}  {step['partition']}" for step in steps]
+    return "\n".join(["steps: start of the recipe, address, how its work may be divided", *lines]) if lines else ""
 
 
 def _steps(address: str, unit: Unit) -> list[dict[str, str]]:
     """The steps that a block becomes."""
     assert unit.plan is not None
     return [
-        {"address": step.address, "op": step.operation.op, "recipe": step.recipe}
+        {
+            "address": step.address,
+            "op": step.operation.op,
+            "recipe": step.recipe,
+            "partition": "a view" if step.operation.op == "view" else str(step.partition),
+        }
         for step in unit.plan.steps
         if step.address == address or step.address.startswith(f"{address}.")
     ]

@@ -32,6 +32,7 @@ from structdsl.plan import (
     Operation,
     Output,
     Passes,
+    Rows,
 )
 from structdsl.promised import CHUNKS, COUNTS, DROPPED, HEADINGS, MATCHES
 from structdsl.schema.chunking import Chunking, Paragraphs, Sections
@@ -115,6 +116,7 @@ def _count(corpus: Declaration, tokenizer: str | None, planner: Planner) -> None
             at=corpus.block.head,
             tables={"documents": f"{name}_read"},
             guards=guards,
+            split=Rows(input=f"{name}_read"),
         )
         return
     planner.add(
@@ -148,6 +150,7 @@ def _documents(corpus: Declaration, table: str, part: str, made: Progress, plann
         reads=tuple(reads),
         purpose=sql.purpose(template),
         view=part != "heldout",
+        split=Rows(input=made.documents) if part == "heldout" else None,
         passes=Passes(table=made.documents, key="doc_id", others=("n_tokens",)) if part != "heldout" else None,
         doc="\n".join(filter(None, (corpus.block.doc, license_ and f"Licence: {license_}."))) if not part else "",
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from structdsl import sql
 from structdsl.lower.planner import Planner
 from structdsl.lower.staying import columns_of_staying, place, staying
-from structdsl.plan import CountTokens, DedupLines, NumberLines, Output
+from structdsl.plan import CountTokens, DedupLines, Hashed, NumberLines, Output, Rows
 from structdsl.promised import COUNTS, CUT_LINES, DROPPED, LINES, REPEATED
 from structdsl.schema.cleaning import Lines
 from structdsl.syntax.tree import Span
@@ -44,6 +44,7 @@ def cut_lines(
         at=at,
         reads=(numbered, *made.gone, *others),
         purpose=sql.purpose(template),
+        split=Hashed(key="line"),
     )
     before = planner.steps[planner.owners[made.documents].rpartition(":")[0]]
     columns = before.outputs[planner.owners[made.documents].rpartition(":")[2]].columns
@@ -86,7 +87,15 @@ def _number(documents: str, table: str, address: str, at: Span, planner: Planner
 
 def _recount(address: str, made: Progress, at: Span, tokenizer: str | None, planner: Planner) -> None:
     if tokenizer is None:
-        planner.query(address, "estimates", made.counts, COUNTS, at=at, tables={"documents": made.documents})
+        planner.query(
+            address,
+            "estimates",
+            made.counts,
+            COUNTS,
+            at=at,
+            tables={"documents": made.documents},
+            split=Rows(input=made.documents),
+        )
         return
     planner.add(
         address,

@@ -106,6 +106,7 @@ class Planner:
         holes: Mapping[str, object] | None = None,
         guards: tuple[Guard, ...] = (),
         view: bool = False,
+        split: Rows | Hashed | None = None,
         doc: str = "",
     ) -> None:
         """Add a step that is one SELECT; `tables` maps names in the template to tables of the plan."""
@@ -121,6 +122,7 @@ class Planner:
             purpose=sql.purpose(template),
             guards=guards,
             view=view,
+            split=split,
             doc=doc,
         )
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict
 
 from structdsl.identity import Effect
-from structdsl.plan.operations import Operation
+from structdsl.plan.operations import Operation, Partition, Query, Single
 
 
 class Record(BaseModel):
@@ -78,6 +78,11 @@ class Step(Record):
     def upstream(self) -> tuple[str, ...]:
         """Addresses of the steps that this one reads from."""
         return tuple(dict.fromkeys(reference.rpartition(":")[0] for reference in self.inputs.values()))
+
+    @property
+    def partition(self) -> Partition:
+        """How its work may be divided."""
+        return (self.operation.split or Single()) if isinstance(self.operation, Query) else self.operation.partition
 
 
 class GraphNode(Record):

@@ -76,10 +76,21 @@ def test_a_lock_that_is_none(fresh: Folder) -> None:
     assert "E0810" in fresh.shell("plan", code=1).stderr
 
 
+def test_how_the_work_of_a_step_may_be_divided(fresh: Folder) -> None:
+    fresh.edit("role = domain", 'role = domain, keep = sql "n_chars > 9", dedup = exact')
+    found = json.loads(fresh.shell("inspect", "corpus.book", "--format", "json").stdout)["corpus.book"]["steps"]
+    divided = {step["address"].removeprefix("corpus.book."): step["partition"] for step in found}
+    assert divided["read"] == "by files"
+    assert divided["count"] == divided["chunk"] == "by rows of documents"
+    assert divided["keep"] == "by rows of corpus.book_read"
+    assert divided["dedup"] == "by hash(text), 64 parts"
+    assert divided["dropped"] == "a view"
+
+
 def test_a_block_with_the_origin_of_its_values(fresh: Folder) -> None:
     shown = fresh.shell("inspect", "taxonomy.guide").stdout
     assert shown.startswith("taxonomy guide {\n")
     assert "resolve = first" in shown
     assert "# default" in shown
-    assert shown.rstrip().endswith("taxonomy.guide")  # its last step
+    assert shown.rstrip().splitlines()[-1].split(maxsplit=1)[1].startswith("taxonomy.guide ")  # its last step
     assert "\n\nmixture knowledge {\n" in fresh.shell("inspect").stdout

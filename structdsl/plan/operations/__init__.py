@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from structdsl.plan.operations.base import Arguments, Hashed, Partition, Role, Rows, Single
+from structdsl.plan.operations.base import Arguments, Files, Hashed, Partition, Role, Rows, Single
 from structdsl.plan.operations.data import (
     BuildOutline,
     Chunk,
@@ -168,6 +168,7 @@ __all__ = [
     "Endpoint",
     "FetchModel",
     "FetchTokenizer",
+    "Files",
     "Fixture",
     "GroupByCohesion",
     "Hashed",

@@ -25,6 +25,18 @@ class Rows(Partition):
     by: Literal["rows"] = "rows"
     input: str
 
+    def __str__(self) -> str:
+        return f"by rows of {self.input}"
+
+
+class Files(Partition):
+    """The files of the source, and stretches of large ones; order and numbers of rows are those of the source."""
+
+    by: Literal["files"] = "files"
+
+    def __str__(self) -> str:
+        return "by files"
+
 
 class Hashed(Partition):
     """Rows that agree in a key stay together; the number of parts is the plan's, never that of the workers."""
@@ -33,11 +45,17 @@ class Hashed(Partition):
     key: str  # an expression over the rows
     parts: int = 64
 
+    def __str__(self) -> str:
+        return f"by hash({self.key}), {self.parts} parts"
+
 
 class Single(Partition):
     """All at once: over narrow tables only."""
 
     by: Literal["single"] = "single"
+
+    def __str__(self) -> str:
+        return "at once"
 
 
 class Arguments(BaseModel):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from structdsl.identity import Effect
-from structdsl.plan.operations.base import Arguments, Hashed, Partition, Role, Rows
+from structdsl.plan.operations.base import Arguments, Files, Hashed, Partition, Role, Rows
 
 
 class Replacement(Arguments):
@@ -43,6 +43,8 @@ class Reading(Arguments):
 class ReadFiles(Reading):
     """Files matching a glob, as documents: whole files and files of rows, each in the shape it has."""
 
+    partition: ClassVar[Partition] = Files()
+
     op: Literal["read_files"] = "read_files"
     version: Literal[6] = 6
     pattern: str  # POSIX glob, relative to the folder of the spec unless absolute
@@ -50,6 +52,8 @@ class ReadFiles(Reading):
 
 class ReadObjects(Reading):
     """Objects of a store that match a glob, as documents: what `read_files` does on disk."""
+
+    partition: ClassVar[Partition] = Files()
 
     op: Literal["read_objects"] = "read_objects"
     version: Literal[4] = 4
@@ -70,6 +74,8 @@ class ReadDataset(Reading):
 
 class ReadTable(Reading):
     """A table that is there already, a row a document."""
+
+    partition: ClassVar[Partition] = Files()
 
     op: Literal["read_table"] = "read_table"
     version: Literal[4] = 4
