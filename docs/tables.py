@@ -10,6 +10,7 @@ from structdsl.signals import SIGNALS
 
 TABLES: tuple[tuple[str, str, Iterable[Column]], ...] = (
     ("corpus.<c>_dropped", "What left the corpus, where and why.", promised.DROPPED),
+    ("corpus.<c>_redactions", "What `redact` replaced in each document, by kind.", promised.REDACTIONS),
     ("corpus.<c>_chunks", "Its documents, cut for training.", promised.CHUNKS),
     ("corpus.<c>_clusters", "Documents that `dedup` holds for the same.", promised.CLUSTERS),
     (
@@ -28,7 +29,11 @@ TABLES: tuple[tuple[str, str, Iterable[Column]], ...] = (
     ("taxonomy.<t>_titles", "Titles of nodes, and where they come from.", promised.TITLES),
     ("taxonomy.<t>_attempts", "What a model was asked, and what became of its answer.", promised.ATTEMPTS),
     ("mixture.<m>", "A row for each that is drawn, in the order in which it is read.", promised.MIXTURE),
-    ("mixture.<m>_summary", "What was asked of each corpus, what it has, and what bound it.", promised.SUMMARY),
+    (
+        "mixture.<m>_summary",
+        "What was asked of each corpus, what it has, and what bound it: `max_epochs`, whole `rows`, or the `budget`.",
+        promised.SUMMARY,
+    ),
     ("stage.<s>_samples", "What the stage is shown, before it is tokenised.", promised.SAMPLES),
     ("stage.<s>_packed", "The rows that it trains on.", promised.PACKED),
     (
@@ -60,6 +65,7 @@ def tables() -> str:
         OPENING,
         "## `corpus.<c>`\n\nThe documents that stayed; the columns depend on the role.",
         _roles(),
+        "## `corpus.<c>_heldout`\n\nThe documents that `holdout` takes away; its columns are those of `corpus.<c>`.",
     ]
     for name, meaning, columns in TABLES:
         parts.append(f"## `{name}`\n\n{meaning}\n\n{_columns(columns)}")

@@ -134,7 +134,7 @@ class Workshop:
             total = sum(count for _, count in counts)
             if total:
                 corpus = output.table.removesuffix("_faults")
-                reasons = ", ".join(f"{count} {reason}" for reason, count in counts)
+                reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts)
                 rows = counted(total, "row")
                 message = f"{corpus}: {rows} dropped while reading ({reasons}); SELECT * FROM {output.table}"  # noqa: S608
                 self._observer(Warned(address=result.step.address, message=message))

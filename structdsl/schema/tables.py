@@ -11,7 +11,7 @@ PROMISED_TABLES: Mapping[str, tuple[str, ...]] = {
     "corpus": ("dropped", "offsets", "redactions", "chunks", "clusters", "matches", "heldout", "signals"),
     "taxonomy": ("links", "titles", "attempts"),
     "mixture": ("summary",),
-    "stage": ("samples", "packed", "log", "loss", "checkpoints"),
+    "stage": ("samples", "packed", "lineage", "log", "loss", "checkpoints"),
     "evaluation": ("scores",),
 }
 

@@ -49,12 +49,14 @@ def together(parts: Iterable[Found]) -> Found:
 
 
 def recoded(arguments: Reading, found: Found) -> str | None:
-    """What to say of documents that were in another encoding, which is mostly a guess; none where all were UTF-8."""
+    """What to say of documents that were in another encoding, by its mark, as declared or by a guess; none where all
+    were UTF-8.
+    """
     if not found.encodings:
         return None
-    kinds = ", ".join(f"{count} as {name}" for name, count in sorted(found.encodings.items()))
-    where = f"corpus.{arguments.corpus}_read"
-    return f"not in UTF-8, and read by the best guess: {kinds}; SELECT meta->>'encoding', text FROM {where}"  # noqa: S608
+    kinds = ", ".join(f"{count:,} as {name}" for name, count in sorted(found.encodings.items()))
+    query = f"SELECT source, text FROM corpus.{arguments.corpus}_read WHERE meta->>'encoding' IS NOT NULL"  # noqa: S608
+    return f"not in UTF-8, and read by a mark, as declared or by the best guess: {kinds}; {query}"
 
 
 def duplicate_fault(doc_id: str, source: str) -> Mapping[str, str]:
