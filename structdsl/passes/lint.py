@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from structdsl.apart import held_apart
 from structdsl.diagnostics import Sink
 from structdsl.lineage import mixed_corpora, trained_corpora, used_models
 from structdsl.passes import lint_training
 from structdsl.passes.finding import Finding
-from structdsl.passes.places import task_span
+from structdsl.passes.places import call_span, task_span
+from structdsl.schema.cleaning import MOST_BANDS, Minhash
 from structdsl.schema.evaluation import Divergence, Perplexity
 from structdsl.unit import Unit
+
+_ENOUGH: Final = 0.8  # of the pairs at the threshold of `minhash`
 
 
 def lint(unit: Unit, sink: Sink) -> Unit:
@@ -63,6 +67,33 @@ def decontamination_goes_by_something(unit: Unit) -> Iterator[Finding]:
             )
 
 
+def signatures_find_what_is_asked_for(unit: Unit) -> Iterator[Finding]:
+    """Pairs at the threshold share one of b bands of r numbers with the probability 1 - (1 - s^r)^b."""
+    for corpus in unit.of_kind("corpus"):
+        for index, method in enumerate(corpus.values.dedup):
+            if not isinstance(method, Minhash) or _found(method, method.bands) >= _ENOUGH:
+                continue
+            more = (bands for bands in range(method.bands, MOST_BANDS + 1) if not method.permutations % bands)
+            enough = next((bands for bands in more if _found(method, bands) >= _ENOUGH), None)
+            help_ = "raise `threshold`" if enough is None else f"`bands = {enough}` {_said(method, enough)}"
+            yield Finding(
+                "W0507",
+                f"`minhash` {_said(method, method.bands)} at its `threshold`, in {method.bands} bands",
+                call_span(corpus, "dedup", index),
+                "most would stay" if _found(method, method.bands) < 1 / 2 else "some would stay",
+                helps=(help_,),
+            )
+
+
+def _found(method: Minhash, bands: int) -> float:
+    """The share of pairs at the threshold that share a band."""
+    return float(1 - (1 - method.threshold ** (method.permutations // bands)) ** bands)
+
+
+def _said(method: Minhash, bands: int) -> str:
+    return f"finds {int(100 * _found(method, bands))} of 100 pairs"
+
+
 def measured_text_is_not_trained_on(unit: Unit) -> Iterator[Finding]:
     trained = trained_corpora(unit)
     for evaluation in unit.of_kind("evaluation"):
@@ -93,6 +124,7 @@ LINTS: tuple[Callable[[Unit], Iterator[Finding]], ...] = (
     domain_is_not_alone,
     exams_are_kept_apart,
     decontamination_goes_by_something,
+    signatures_find_what_is_asked_for,
     measured_text_is_not_trained_on,
     lint_training.tracked_text_is_not_trained_on,
     lint_training.preferences_are_used,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -12,6 +12,8 @@ from structdsl.schema.containers import ListOf, RefTo
 from structdsl.schema.scalars import Choice, Integer, Ratio, String
 from structdsl.schema.texts import Pattern
 from structdsl.signals import BUNDLES, SPLITTERS, Bundle, Splitter
+
+MOST_BANDS: Final = 512
 
 
 class Unicode(Schema):
@@ -133,7 +135,7 @@ class Minhash(Schema):
     permutations: Annotated[int, Integer(minimum=8, maximum=4096)] = Field(
         default=112, description="Hashes in a signature."
     )
-    bands: Annotated[int, Integer(minimum=1, maximum=512)] = Field(
+    bands: Annotated[int, Integer(minimum=1, maximum=MOST_BANDS)] = Field(
         default=16,
         description="Bands that a signature has; a pair that shares one is verified, so that more of them miss fewer.",
     )
