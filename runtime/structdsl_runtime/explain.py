@@ -146,6 +146,8 @@ def _arguments(before: object, now: object, name: str) -> Iterator[str]:
             yield from _arguments(before.get(key), now.get(key), f"{name}.{key}" if name else str(key))
     elif name == "sql":
         yield "its SQL changed"
+    elif any(isinstance(item, dict) for value in (before, now) if isinstance(value, list | tuple) for item in value):
+        yield f"argument `{name}` changed"
     else:
         yield f"argument `{name}` {_short(before)} → {_short(now)}"
 

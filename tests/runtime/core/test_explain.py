@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from structdsl.plan import Guard, Plan
+from structdsl.plan import Guard, Normalisation, Plan
 from structdsl_runtime.executor import run
 from structdsl_runtime.explain import preview
 from structdsl_runtime.lock import StoreUnusable
@@ -53,6 +53,14 @@ def test_changed_arguments_by_name(root: Path, full: Path) -> None:
         "maybe",
         "after corpus.x.read, corpus.x.keep, model.m.load (skipped if that comes out the same)",
     )
+
+
+def test_a_changed_structure_is_named_and_not_spelt_out(root: Path, full: Path) -> None:
+    now = plan()
+    read, *others = now.steps
+    operation = read.operation.model_copy(update={"normalise": (Normalisation(what="unicode"),)})
+    changed = now.model_copy(update={"steps": (read.model_copy(update={"operation": operation}), *others)})
+    assert told(changed, root, full)["corpus.x.read"] == ("run", "argument `normalise` changed")
 
 
 def test_changed_upstream_and_own_change(root: Path, full: Path) -> None:
