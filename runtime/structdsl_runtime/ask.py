@@ -25,6 +25,15 @@ from structdsl_runtime.relations import Relation, literal, relations
 from structdsl_runtime.store import Store
 
 READABLE = ("tables", "checkpoints", "runs")
+MADE_BY = {
+    "chunks": "has `chunk`",
+    "clusters": "has `dedup`",
+    "heldout": "has `holdout`",
+    "matches": "is trained on and held against something",
+    "redactions": "has `redact`",
+    "signals": "names a signal in `keep`",
+}
+"""What a corpus does for such a table of its own."""
 _EXPLAIN = re.compile(r"\s*EXPLAIN(\s+ANALYZE)?\b", re.IGNORECASE)
 
 
@@ -82,7 +91,9 @@ def open_run(store: Path, scratch: Path, run: str | None = None) -> duckdb.DuckD
 
 
 def _absent(store: Path, sql: str, run: str | None) -> str:
-    """Which tables of the plan a query names that its run has not made, as a line to add to DuckDB's message."""
+    """Which tables a query names that its run has not made, or that its plan does not make, as lines to add to DuckDB's
+    message.
+    """
     state = _state(store, run)
     plan = _plan(store, state)
     made = {step.address for step in state.steps if step.key is not None}
@@ -94,7 +105,14 @@ def _absent(store: Path, sql: str, run: str | None) -> str:
         for output in step.outputs.values()
         if step.address not in made and output.table and re.search(rf"\b{re.escape(output.table)}\b", sql)
     ]
-    return "".join(f"\n{line}" for line in waiting)
+    tables = {output.table for step in plan.steps for output in step.outputs.values()}
+    unmade = [
+        f"`{table}` is made where `{corpus}` {does}"
+        for suffix, does in MADE_BY.items()
+        for table, corpus in dict.fromkeys(re.findall(rf"\b((corpus\.\w+)_{suffix})\b", sql))
+        if corpus in tables and table not in tables
+    ]
+    return "".join(f"\n{line}" for line in (*waiting, *unmade))
 
 
 def _state(store: Path, run: str | None) -> RunState:

@@ -99,6 +99,14 @@ def test_errors_are_duckdbs(full: Path) -> None:
         query(full, "FROM corpus.y")
 
 
+def test_what_makes_a_table_that_is_not_there(full: Path) -> None:
+    with pytest.raises(QueryError, match=r"`corpus.x_signals` is made where `corpus.x` names a signal in `keep`"):
+        query(full, "SELECT * FROM corpus.x JOIN corpus.x_signals USING (doc_id)")
+    with pytest.raises(QueryError) as raised:
+        query(full, "FROM corpus.y_signals")
+    assert "is made" not in str(raised.value)
+
+
 def test_during_a_run(root: Path, store: Path) -> None:
     seen: list[object] = []
 
