@@ -11,7 +11,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 
 from structdsl_runtime.text.normalise import BYTE_ORDER_MARK
@@ -20,6 +22,9 @@ Stretch = tuple[int, int, int]
 """Byte of the text, byte of the file, how many bytes."""
 
 _MARK: Final = BYTE_ORDER_MARK.encode()
+_NARROW: Final = b" \t\x0b\x0c"
+_WIDE: Final = re.compile(rb"\xc2\xa0|\xe1\x9a\x80|\xe2\x80[\x80-\x8a\xaf]|\xe2\x81\x9f|\xe3\x80\x80")
+"""The spaces of Unicode in UTF-8."""
 
 
 def stretches(data: bytes, text: str) -> list[Stretch]:
@@ -42,25 +47,56 @@ def _ends(data: bytes, start: int) -> list[Stretch]:
     return [*found, (at - gone, start + at, len(data) - at)]
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line that has something on it."""
+
+    start: int
+    data: bytes
+    key: bytes  # the line without white space
+
+
+def _lines(data: bytes) -> list[_Line]:
+    bare = (data if data.isascii() else _WIDE.sub(b"", data)).translate(None, _NARROW)
+    lines, keys = data.split(b"\n"), bare.split(b"\n")
+    starts = accumulate((len(line) + 1 for line in lines), initial=0)
+    return [_Line(start, line, key) for start, line, key in zip(starts, lines, keys, strict=False) if key]
+
+
 def _same(before: bytes, after: bytes) -> Iterator[Stretch]:
-    """Stretches of two texts around lines that each has once, in the same order."""
-    old, new = before.split(b"\n"), after.split(b"\n")
-    once = {line for line, count in Counter(old).items() if count == 1}
-    once &= {line for line, count in Counter(new).items() if count == 1}
-    places, here = {}, 0
-    for line in old:
-        if line in once:
-            places[line] = here
-        here += len(line) + 1
-    start_new = start_old = at = 0
-    for line in new:
-        place = places.get(line, -1)
-        if place >= start_old:
-            yield from _around(before[start_old:place], after[start_new:at], start_old, start_new)
-            yield at, place, len(line)
-            start_new, start_old = at + len(line), place + len(line)
-        at += len(line) + 1
+    """Stretches of two texts around lines of the one that are lines of the other."""
+    start_new = start_old = 0
+    for old, new in _paired(_lines(before), _lines(after)):
+        yield from _around(before[start_old : old.start], after[start_new : new.start], start_old, start_new)
+        alike = len(new.data) if old.data == new.data else 0
+        if alike:
+            yield new.start, old.start, alike
+        start_new, start_old = new.start + alike, old.start + alike
     yield from _around(before[start_old:], after[start_new:], start_old, start_new)
+
+
+def _paired(old: Sequence[_Line], new: Sequence[_Line]) -> Iterator[tuple[_Line, _Line]]:
+    """Lines that each text has once, white space aside, in the same order, and those between two of them."""
+    once = {key for key, count in Counter(line.key for line in old).items() if count == 1}
+    once &= {key for key, count in Counter(line.key for line in new).items() if count == 1}
+    places = {line.key: place for place, line in enumerate(old) if line.key in once}
+    start_new = start_old = 0
+    for at, line in enumerate(new):
+        place = places.get(line.key, -1)
+        if place >= start_old:
+            yield from _between(old[start_old:place], new[start_new:at])
+            yield old[place], line
+            start_new, start_old = at + 1, place + 1
+    yield from _between(old[start_old:], new[start_new:])
+
+
+def _between(old: Sequence[_Line], new: Sequence[_Line]) -> Iterable[tuple[_Line, _Line]]:
+    """Pairs where as many lines became as many, or where lines only left; else none."""
+    if len(old) == len(new):
+        return zip(old, new, strict=True)
+    rest = iter(old)
+    kept = [next((line for line in rest if line.key == each.key), None) for each in new]
+    return [(line, each) for line, each in zip(kept, new, strict=True) if line is not None] if None not in kept else ()
 
 
 def _around(before: bytes, after: bytes, old: int, new: int) -> Iterator[Stretch]:

@@ -8,6 +8,7 @@ import io
 import json
 import re
 import sys
+import time
 from functools import partial
 from typing import Any
 
@@ -17,14 +18,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from structdsl.plan import ReadFiles
+from structdsl.plan import Normalisation, ReadFiles
 from structdsl_runtime.operations.read_files import read_files
+from structdsl_runtime.reading.normalising import normaliser
 from structdsl_runtime.reading.offsets import stretches
 from structdsl_runtime.reading.portions import portions
 from structdsl_runtime.text.normalise import BYTE_ORDER_MARK, normalise
 from tests.runtime.data.workshop import Workshop
 
-PIECE = st.sampled_from(["\r\n", "\n", "\r", "é", "魚", "a", "b ", "x@y", "ad", "\r\n\r\n"])
+PIECE = st.sampled_from(["\r\n", "\n", "\r", "é", "魚", "a", "b ", "x@y", "ad", "\r\n\r\n", " \t\n", "\u3000", "c\nd"])
 CHANGE = st.sampled_from(["", "[é]", "é", "a", "ad\n"])
 
 
@@ -33,7 +35,7 @@ CHANGE = st.sampled_from(["", "[é]", "é", "a", "ad\n"])
     st.lists(PIECE, max_size=24),
     st.sampled_from(["", BYTE_ORDER_MARK]),
     CHANGE,
-    st.sampled_from(["", "@", "ad", "é", "b |a", r"\A.", r"\n.*"]),
+    st.sampled_from(["", "@", "ad", "é", "b |a", r"\A.", r"\n.*", r"(?m)[ \t]+$", r"\s+\n", r"(?m)^.*a.*\n"]),
 )
 def test_a_stretch_is_the_same_in_both(pieces: list[str], mark: str, put: str, what: str) -> None:
     before = "".join(pieces)
@@ -63,6 +65,54 @@ def test_what_is_redacted_is_between_two_stretches() -> None:
         (", é.",) * 2,
         ("\nLast.",) * 2,
     ]
+
+
+def whitespace(text: str) -> str:
+    ((changed, _),) = normaliser(Normalisation(what="whitespace")).apply([text])
+    return changed
+
+
+LINES = [f"line {n}" if n % 3 else "the same" for n in range(50)]
+FINE = {  # what became of a text, line by line
+    "blanks at the ends": ("  \n".join(LINES), whitespace),
+    "blanks before and within": ("\n".join(f"\t{line}\u00a0 x \t" for line in LINES), whitespace),
+    "Unicode's blanks": ("\u3000\n".join(f"魚 {line}" for line in LINES), whitespace),
+    "blank lines": ("\n \n\n\n".join(f"{line} " for line in LINES), whitespace),
+    "all the same": ("the same  \n" * 50, whitespace),
+    "something in each": ("\n".join(f"{line} a@b, {line}" for line in LINES), lambda text: text.replace("a@b", "[…]")),
+    "the same in each": ("from a@b on\n" * 50, lambda text: text.replace("a@b", "[…]")),
+    "lines that leave": ("the same \nad\n" * 50, lambda text: whitespace(text.replace("ad\n", ""))),
+    "spelling": ("\n".join(f"e\u0301 {line}" for line in LINES), lambda text: text.replace("e\u0301", "é")),
+}
+
+
+@pytest.mark.parametrize("name", FINE)
+def test_stretches_are_as_fine_as_lines(name: str) -> None:
+    before, change = FINE[name]
+    after = change(before)
+    data, text = before.encode(), after.encode()
+    found = stretches(data, after)
+    for start, at, count in found:
+        assert text[start : start + count] == data[at : at + count]
+    at, longest = 0, 0
+    for start, _, count in found:
+        longest = max(longest, start - at)
+        at = start + count
+    assert longest < 20  # what is not the same lies within a line
+    spans = [(start, at) for start, at, _ in found]
+    assert len({at for _, at in spans}) >= 50
+
+
+def test_a_large_text_that_changed_everywhere_takes_its_time_but_once() -> None:
+    def took(n: int) -> float:
+        before = "".join(f"{k % 7} or {k} a@b  \nthe same  \n\n\n" for k in range(n))
+        after = whitespace(before).replace("a@b", "[…]")
+        start = time.process_time()
+        assert len(stretches(before.encode(), after)) > n
+        return time.process_time() - start
+
+    took(100)
+    assert took(16_000) < 16 * 4 * max(took(1_000), 0.005)
 
 
 def located(run: Workshop, name: str, data: bytes, **more: Any) -> list[tuple[Any, ...]]:
