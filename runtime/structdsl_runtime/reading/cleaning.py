@@ -56,9 +56,13 @@ class Cleaner:
         for place, text, counts in self._cleaned([leaf.text for leaf in leaves]):
             leaf = leaves[place]
             leaf.holder[leaf.key] = text
-            if counts:
-                before = leaf.row.redacted or {}
-                leaf.row.redacted = {kind: before.get(kind, 0) + counts.get(kind, 0) for kind in {**before, **counts}}
+            _count(leaf.row, counts)
+        named = [row for row in rows if row.name]
+        for place, text, counts in self._cleaned([row.name for row in named]):
+            row = named[place]
+            row.name = text
+            if row.titled is not None and row.record is not None and not row.titled(row.record["text"]):
+                _count(row, counts)
         told = [row for row in rows if row.evidence]
         for place, text, _ in self._cleaned([row.evidence for row in told]):
             told[place].evidence = text
@@ -98,6 +102,12 @@ class Cleaner:
                 waiting += [(value, *item) for item in enumerate(value)]
             elif self.numbers and type(value) is int and _NUMBER <= abs(value) < 10**40:
                 yield _Leaf(row, holder, key, str(value))
+
+
+def _count(row: Row, counts: dict[str, int]) -> None:
+    if counts:
+        before = row.redacted or {}
+        row.redacted = {kind: before.get(kind, 0) + counts.get(kind, 0) for kind in {**before, **counts}}
 
 
 def _encodable(text: str) -> bool:

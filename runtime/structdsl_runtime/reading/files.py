@@ -45,21 +45,25 @@ def file_row(portion: Portion, most: int) -> Row:
     return Row("", 1, record, data=data if own else None, encoding=str(encoding) if encoding else None)
 
 
-def title_of(text: str, portion: Portion) -> str:
-    """The title that the text of a file gives it, else the name of the file."""
-    name = PurePath(portion.source.name)
-    stem = name.with_suffix("").stem if portion.format.codec else name.stem
+def title_of(text: str, portion: Portion) -> str | None:
+    """The title that the text of a file gives it."""
     match portion.format.name:
         case "markdown" | "text" | "html":
-            return first_title(text) or stem
+            return first_title(text)
         case "rst":
-            return _first(_RST, text) or stem
+            return _first(_RST, text)
         case "asciidoc":
-            return _first(_ASCIIDOC, text) or stem
-        case "code":
-            return name.name
+            return _first(_ASCIIDOC, text)
         case _:
-            return stem
+            return None
+
+
+def name_of(portion: Portion) -> str:
+    """What a file is called that has no title."""
+    name = PurePath(portion.source.name)
+    if portion.format.name == "code":
+        return name.name
+    return name.with_suffix("").stem if portion.format.codec else name.stem
 
 
 class _BrokenError(Exception):

@@ -16,7 +16,7 @@ from structdsl.plan import Reading
 from structdsl_runtime.machine import memory_limit
 from structdsl_runtime.operation import TableWriter
 from structdsl_runtime.reading.cleaning import Cleaner
-from structdsl_runtime.reading.files import file_row, title_of
+from structdsl_runtime.reading.files import file_row, name_of, title_of
 from structdsl_runtime.reading.found import DUPLICATE, EARLIER, Found
 from structdsl_runtime.reading.offsets import stretches
 from structdsl_runtime.reading.plain import PlainText
@@ -86,7 +86,7 @@ def _whole(portion: Portion, sink: Sink, most: int) -> None:
         row = Row("", 1, None, reason="missing column", evidence="such a file has only `text` and `title`")
     else:
         row = file_row(portion, most)
-        row.titled = partial(title_of, portion=portion)
+        row.titled, row.name = partial(title_of, portion=portion), name_of(portion)
     sink.take([row])
 
 
@@ -203,7 +203,7 @@ class Sink:
             self._drop(doc_id, shown, row.reason, row.evidence)
             return
         if row.titled is not None and row.record["title"] is None:
-            row.record["title"] = row.titled(row.record["text"])
+            row.record["title"] = row.titled(row.record["text"]) or row.name
         try:
             own = records.identity(row.record, self.arguments)
             if own is not None:

@@ -40,7 +40,8 @@ class Row:
     reason: str = ""
     evidence: str = ""
     encoding: str | None = None  # that it was in, where that is not UTF-8
-    titled: Callable[[str], str] | None = None  # how its text gives it a title, where it has none
+    titled: Callable[[str], str | None] | None = None  # how its text gives it a title, where it has none
+    name: str = ""  # that is its title where its text gives none
     redacted: dict[str, int] | None = None  # kind -> how often
     data: bytes | None = None  # of a file that is UTF-8 and one text
     length: int = 0  # bytes that its line has, about; 0 where it has none

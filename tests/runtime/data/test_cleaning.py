@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -28,9 +29,43 @@ def redact(kind: Any, text: str, pattern: str | None = None, put: str = "X") -> 
 
 
 FOUND = {
-    "email": ["a.b+c@house.example", "A_1%x@sub.dom-ain.co.uk"],
-    "card": ["4111 1111 1111 1111", "5500-0000-0000-0004", "378282246310005", "6011000990139424"],
-    "ip": ["192.168.0.1", "10.0.0.255", "2001:db8::1", "fe80::1ff:fe23:4567:890a", "::1", "::ffff:192.0.2.1"],
+    "email": [
+        "a.b+c@house.example",
+        "A_1%x@sub.dom-ain.co.uk",
+        "JOHN.O'BRIEN+tag@house.example",
+        "o’neill@house.example",
+        "x&y#z@house.example",
+        '"John Doe"@house.example',
+        "müller@köln.de",
+        "mu\u0308ller@ko\u0308ln.de",
+        "иван@почта.рф",
+        "νίκος@παράδειγμα.ελ",
+        "用户@例子.公司",
+        "संपर्क@डाटामेल.भारत",
+        "me@почта.xn--p1ai",
+        "me@[192.0.2.1]",
+        "me@[IPv6:2001:db8::1]",
+    ],
+    "card": [
+        "4111 1111 1111 1111",
+        "5500-0000-0000-0004",
+        "378282246310005",
+        "3782 822463 10005",
+        "6011000990139424",
+        "4111\u00a01111\u202f1111‑1111",
+    ],
+    "ip": [
+        "192.168.0.1",
+        "10.0.0.255",
+        "2001:db8::1",
+        "fe80::1ff:fe23:4567:890a",
+        "::1",
+        "fe80::1",
+        "fe80::",
+        "::ffff:192.0.2.1",
+        "2001:db8:0:0:0:0:0:1",
+        "dead:beef::cafe",
+    ],
     "phone": [
         "+49 30 1234567",
         "+1 (555) 123-4567",
@@ -38,13 +73,78 @@ FOUND = {
         "030 12345678",
         "555-234-4567",
         "0049 30 1234567",
+        "+49 (0)30 / 123456",
+        "030 / 123456",
+        "(030) - 12 34 56",
+        "+49 30 – 123456",
+        "+33\u00a01\u202f23\u00a045\u00a067\u00a089",
+        "01.23.45.67.89",
+        "030 12 3456",
+        "+49‑30‑123456",
     ],
 }
 LEFT = {
-    "email": ["a@b", "@house.example", "user@", "a @ b.example"],
-    "card": ["4111 1111 1111 1112", "1234567890123", "0000 0000 0000 0000", "3.14159265358979323846", "9" * 40],
-    "ip": ["1.2.3", "300.1.1.1", "1.2.3.4.5", "12:30:45", "std::vector", "a::b::c", "::", "10:20"],
-    "phone": ["2013-05-18", "05.06.2013", "1939-1945", "12345", "0.5", "page 030", "1,000,000", "A+1 grade", "09/2013"],
+    "email": [
+        "a@b",
+        "@house.example",
+        "user@",
+        "a @ b.example",
+        "@dataclass.field",
+        "x@1.2.3",
+        "vite@5.0.11",
+        "éé@b",
+    ],
+    "card": [
+        "4111 1111 1111 1112",
+        "1234567890123",
+        "0000 0000 0000 0000",
+        "3.14159265358979323846",
+        "9" * 40,
+        "1234 4111 1111 1111 1111",
+    ],
+    "ip": [
+        "1.2.3",
+        "300.1.1.1",
+        "1.2.3.4.5",
+        "12:30:45",
+        "std::vector",
+        "a::b",
+        "A::b()",
+        "ab::cd",
+        "dead::beef",
+        "a1::b2",
+        "a::b::c",
+        "x[::2]",
+        "x[1::2]",
+        "::",
+        "::abc",
+        "10:20",
+        "00:1a:2b:3c:4d:5e",
+        "12:34:56:78:9a:bc:de:f0",
+        "d41d8cd98f00b204e9800998ecf8427e",
+    ],
+    "phone": [
+        "2013-05-18",
+        "05.06.2013",
+        "05.06.2013 12:30",
+        "01 / 02 / 2013",
+        "2013-05-18 1230",
+        "1939-1945",
+        "0800–1730",
+        "0800 - 1730",
+        "12345",
+        "0.5",
+        "2.0049 30123",
+        "page 030",
+        "1,000,000",
+        "A+1 grade",
+        "09/2013",
+        "12:30:45",
+        "5500 0000 0000 0004",
+        "0049123@house.example",
+        "ISBN 978-3-030-12345-6",
+        "d41d8cd98f00b204e9800998ecf8427e",
+    ],
 }
 
 
@@ -57,6 +157,41 @@ def test_what_is_found(kind: str, text: str) -> None:
 @pytest.mark.parametrize(("kind", "text"), [(kind, text) for kind, texts in LEFT.items() for text in texts])
 def test_what_is_left(kind: str, text: str) -> None:
     assert redact(kind, f"see {text} there") == (f"see {text} there", 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "left"),
+    [
+        ("email", "d'abord:me@house.example", "d'abord:X"),
+        ("email", "**me@house.example**, 'me@house.example', to=me@house.example", "**X**, 'X', to=X"),
+        ("email", "请写信给mail@house.example谢谢", "请写信给X谢谢"),
+        ("email", "이메일은mail@house.example으로", "이메일은X으로"),
+        ("card", "4111 1111 1111 1111 12/27 123", "X 12/27 123"),
+        ("card", "12 4111 1111 1111 1111 3.5", "12 X 3.5"),
+        ("card", "4111 1111 1111 1111 1227", "X 1227"),
+        ("card", "4111 1111 1111 1111 5500 0000 0000 0004", "X X"),
+        ("card", "77 378282246310005 12", "77 X 12"),
+        ("phone", "030 123456 / 0171 1234567", "X / X"),
+        ("phone", "030 123456 0171 1234567", "X X"),
+        ("phone", "+49 30 123456 / 654321", "X / 654321"),
+        ("phone", "5500 0000 0000 0004, 030 123456", "5500 0000 0000 0004, X"),
+        ("ip", "http://[2001:db8::1]:80/ std::cout << a::b; fe80::1%eth0", "http://[X]:80/ std::cout << a::b; X%eth0"),
+    ],
+)
+def test_what_stands_beside_it_stays(kind: str, text: str, left: str) -> None:
+    assert redact(kind, text) == (left, left.count("X"))
+
+
+@pytest.mark.parametrize("kind", FOUND)
+def test_a_long_text_takes_its_time_but_once(kind: str) -> None:
+    def took(text: str) -> float:
+        start = time.process_time()
+        redact(kind, text)
+        return time.process_time() - start
+
+    for piece in ("1 ", "12", "0049 ", "a.", "a'", ":", "4111 ", "é@", "(030) ", "1.", "030 123456 "):
+        more = "@ 1:1:1 1.1.1.1 4111111111111111 +49"
+        assert took(piece * 40_000 + more) < 40 * max(took(piece * 4_000 + more), 0.01), piece
 
 
 def test_a_pattern_of_the_user_is_of_re2() -> None:
@@ -124,6 +259,14 @@ def test_nothing_that_is_redacted_is_stored(run: Workshop) -> None:
         ("d.md", "ip", 2), ("e", "card", 1),
     ]  # fmt: skip
     assert [fault["reason"] for fault in faults] == ["wrong type", "wrong type", "not an object"]
+
+
+def test_the_name_of_a_file_is_no_title_before_it_is_redacted(run: Workshop) -> None:
+    run.files(**{f"{SECRET}_txt": "plain", f"{SECRET}_py": "x = 1", f"{SECRET}2_md": "# Title"})
+    documents, _, redactions = read(run, "*.*", redact=ALL)
+    titles = {row["doc_id"]: row["title"] for row in documents}
+    assert titles == {f"{SECRET}.txt": "[email]", f"{SECRET}.py": "[email]", f"{SECRET}2.md": "Title"}
+    assert sorted((row["doc_id"], row["n"]) for row in redactions) == [(f"{SECRET}.py", 1), (f"{SECRET}.txt", 1)]
 
 
 def test_conversations_are_redacted_before_they_are_composed(run: Workshop) -> None:
