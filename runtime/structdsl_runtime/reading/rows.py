@@ -116,11 +116,13 @@ def _csv(portion: Portion, delimiter: str, most: int) -> Iterator[Row]:
     """
     file, encoding = _utf8(portion)
     shown = portion.source.shown
-    marks, unclear, end = 0, False, 0
+    marks, unclear, end, nul = 0, False, 0, -1
 
     def marked() -> Iterator[str]:
-        nonlocal marks, unclear, end
+        nonlocal marks, unclear, end, nul
         for length, line in _decoded(file, shown, most):
+            if nul < 0 and "\0" in line:
+                nul = end + len(line.partition("\0")[0].encode())
             end += length
             marks += line.count('"')
             unclear = unclear or "\r" in line.removesuffix("\n").removesuffix("\r")
@@ -132,7 +134,7 @@ def _csv(portion: Portion, delimiter: str, most: int) -> Iterator[Row]:
         reader = csv.reader(marked(), delimiter=delimiter, strict=True)
         names: list[str] | None = None
         while True:
-            number, at, marks, unclear = reader.line_num + 1, end, 0, False
+            number, at, marks, unclear, nul = reader.line_num + 1, end, 0, False, -1
             try:
                 fields = next(reader)
             except StopIteration:
@@ -148,6 +150,8 @@ def _csv(portion: Portion, delimiter: str, most: int) -> Iterator[Row]:
                 _check_names(names, shown)
             elif fields:
                 row = _fields(names, fields, number)
+                if nul >= 0:
+                    row = Row("L", number, None, reason="undecodable", evidence=f"byte 0x00 at offset {nul - at}")
                 row.length = end - at
                 if encoding is None:
                     row.at = at
@@ -181,13 +185,17 @@ def _decoded(file: BinaryIO, shown: str, most: int) -> Iterator[tuple[int, str]]
     for number, line in enumerate(lines(file, most), 1):
         if isinstance(line, int):
             raise unreadable(shown, f"line {number} has {line} bytes, and {most} are the most")
-        yield len(line), decode(line) if number == 1 else line.decode("utf-8")
+        try:
+            yield len(line), decode(line) if number == 1 else line.decode("utf-8")
+        except UndecodableError as error:
+            raise unreadable(shown, f"the first line is no text: {error}") from None
 
 
 def _utf8(portion: Portion) -> tuple[BinaryIO, str | None]:
     """The file as UTF-8, and the encoding that it was in if that is another one.
 
     JSON is UTF-8 unless a mark says otherwise, and a line of it that is not is left out; CSV is what it seems to be.
+    A row of either that has a NUL in it is left out.
     """
     file = opened(portion.source, portion.format)
     with file:
@@ -205,6 +213,8 @@ def _seen_encoding(head: bytes, file: BinaryIO, shown: str) -> str | None:
     try:
         while held:
             decoder.decode(held)
+            if b"\0" in held and (found := encodings.wide(before + held)) is not None:
+                return found
             before, held = held, file.read(encodings.SAMPLE)
         decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:

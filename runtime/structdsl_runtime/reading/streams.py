@@ -18,6 +18,8 @@ MOST_BYTES: Final = 64 << 20
 
 def opened(source: Readable, found: Format) -> BinaryIO:
     """The bytes of a file without the compression around them; raises OSError, also where they end too early."""
+    if found.codec is not None and source.size == 0:  # what is compressed has a head, though nothing be in it
+        raise OSError("truncated compressed stream")
     file = source.open()
     if found.codec is None:
         return file

@@ -1,5 +1,7 @@
 """Bytes to text in whatever encoding they are in: UTF-8, what a byte order mark says, or the best guess.
 
+No text has a NUL in it: where bytes have some, only UTF-16 and UTF-32 without a mark are thought of.
+
 A guess is told with the document, so that it can be looked for; where there is too little to guess from, the bytes
 are no text.
 """
@@ -7,12 +9,15 @@ are no text.
 from __future__ import annotations
 
 import codecs
+import re
+import unicodedata
 from typing import Final
 
 from structdsl_runtime.text.letters import of_one_byte
 from structdsl_runtime.text.normalise import UndecodableError, decode
 
 FEWEST: Final = 24  # bytes from which an encoding can be guessed
+FEWEST_WIDE: Final = 8  # and where the zeros among them speak for one
 SAMPLE: Final = 1 << 20  # bytes that a guess looks at
 
 _MARKS: Final = (  # the longer first: that of UTF-32 begins like that of UTF-16
@@ -21,6 +26,15 @@ _MARKS: Final = (  # the longer first: that of UTF-32 begins like that of UTF-16
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_WIDE: Final = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
+_COMMON: Final = re.compile("[\t\n\r -~\u3001\u3002\uff0c\u3040-\u30ff]")
+"""Characters of which every text has some; in the wrong order of bytes they are rare ones."""
+_LEAST_COMMON: Final = 0.03
+_IDEOGRAPHS: Final = re.compile("[\u2e80-\U0010ffff]")
+_FEW_IDEOGRAPHS: Final = 0.2  # of the characters, the share that letters of other scripts have beside them
+_USUAL: Final = 0.9  # of them, the share that has a place in one of the sets of characters of its country
+_SETS: Final = ("gb2312", "big5", "shift_jis", "euc_kr")
+_NO_TEXT: Final = frozenset({"Cc", "Cn", "Co"})  # categories of characters
 
 
 def marked(head: bytes) -> str | None:
@@ -44,13 +58,17 @@ def text_of(data: bytes, declared: str | None = None) -> tuple[str, str | None]:
         said = marked(data)
         for encoding in (said,) if said is not None else (declared, guessed(data)):
             if encoding is not None and (text := _try(data, encoding)) is not None:
+                if (place := text.find("\0")) >= 0:
+                    raise UndecodableError(f"U+0000 at character {place} of {encoding}") from None
                 return text, codecs.lookup(encoding).name
         raise error from None
 
 
 def guessed(data: bytes) -> str | None:
     """The encoding that these bytes are most likely in; none where nothing speaks for any."""
-    if len(data) < FEWEST or b"\0" in data[:SAMPLE]:
+    if b"\0" in data[:SAMPLE]:
+        return wide(data)
+    if len(data) < FEWEST:
         return None
     if (encoding := of_one_byte(data[:SAMPLE])) is not None:
         return encoding
@@ -58,6 +76,45 @@ def guessed(data: bytes) -> str | None:
 
     best = from_bytes(data[:SAMPLE]).best()
     return best.encoding if best is not None else None
+
+
+def wide(data: bytes) -> str | None:
+    """The encoding of two or four bytes a character that these bytes, some of them zeros, are text in."""
+    if len(data) < FEWEST_WIDE or not any(data):
+        return None
+    shares = {encoding: _common(data[:SAMPLE], encoding) for encoding in _WIDE if len(data) % _unit(encoding) == 0}
+    best = max(shares, key=shares.__getitem__, default=None)
+    return best if best is not None and shares[best] >= _LEAST_COMMON else None
+
+
+def _unit(encoding: str) -> int:
+    return int(encoding.split("-")[1]) // 8
+
+
+def _common(sample: bytes, encoding: str) -> float:
+    """Of the characters, the share of those that every text has; 0 where some are of no text."""
+    try:
+        text = incremental(encoding).decode(sample)  # which may end within a character
+    except UnicodeDecodeError:
+        return 0.0
+    if any(unicodedata.category(each) in _NO_TEXT and each not in "\t\n\r\f" for each in set(text)):
+        return 0.0
+    many = "".join(_IDEOGRAPHS.findall(text))
+    if len(many) > _FEW_IDEOGRAPHS * len(text) and (_is_utf8(sample.replace(b"\0", b"")) or not _is_usual(many)):
+        return 0.0
+    return len(_COMMON.findall(text)) / max(len(text), 1)
+
+
+def _is_usual(text: str) -> bool:
+    return any(len(text.encode(each, "ignore").decode(each)) >= _USUAL * len(text) for each in _SETS)
+
+
+def _is_utf8(sample: bytes) -> bool:
+    try:
+        incremental("utf-8").decode(sample)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _try(data: bytes, encoding: str) -> str | None:

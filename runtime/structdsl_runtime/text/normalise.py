@@ -11,16 +11,23 @@ BYTE_ORDER_MARK: Final = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
 
 class UndecodableError(ValueError):
-    """What could not be read as UTF-8; the message is the evidence."""
+    """What could not be read as text; the message is the evidence."""
 
 
 def decode(data: bytes) -> str:
-    """The text of UTF-8 bytes, line ends as they are; raises `UndecodableError`, which says where."""
+    """The text of UTF-8 bytes, line ends as they are; raises `UndecodableError` that says where, also for a NUL."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise UndecodableError(f"byte 0x{data[error.start]:02x} at offset {error.start}") from None
+    check_no_nul(data)
     return text.removeprefix(BYTE_ORDER_MARK)
+
+
+def check_no_nul(data: bytes) -> None:
+    """Raise `UndecodableError` for bytes that are no text, though UTF-8 can spell them."""
+    if (place := data.find(b"\0")) >= 0:
+        raise UndecodableError(f"byte 0x00 at offset {place}")
 
 
 def normalise(text: str) -> str:

@@ -177,6 +177,53 @@ def test_each_letter_of_a_language_is_in_an_encoding_for_it(languages: Mapping[s
     assert {*"".join(languages.values())} <= known
 
 
+WIDE = {
+    **{name: text for name, (text, _) in TEXTS.items()},
+    "short": "Some",
+    "lines": "a\r\nb\n\n\tc\f",
+    "emoji": "So: 😀 and 😀",
+    "Chinese in lines": "今天天气很好，\n孩子们在院子里玩。\n一二三。\n" * 3,
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize(
+    "text", [text for name, text in WIDE.items() if name not in {"Japanese", "Chinese, traditional"}]
+)
+def test_zeros_between_the_letters_tell_of_wide_ones(text: str, encoding: str) -> None:
+    lines = text + "\n"
+    assert text_of(lines.encode(encoding)) == (lines, encoding)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_wide_letters_beyond_what_a_guess_looks_at(encoding: str) -> None:
+    assert text_of(("x" + "😀 and\n" * 150_000).encode(encoding))[1] == encoding
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (bytes(1000), "byte 0x00 at offset 0"),
+        (b"plain text\0 with one", "byte 0x00 at offset 10"),
+        ("é".encode() + b" and more\0" * 20, "byte 0x00 at offset 11"),
+        (b"fixed\0\0\0width\0\0\0\0lines\0\0\0", "byte 0x00 at offset 5"),
+        (b"caf\xe9 cr\xe8me\0 au lait et plus, s'il vous", "byte 0xe9 at offset 3"),
+        (b"ab\0" * 30, "byte 0x00 at offset 2"),
+        (b"H\0", "byte 0x00 at offset 1"),
+        ("Some text, odd".encode("utf-16-le") + b"x", "byte 0x00 at offset 1"),
+        ("one\0two and more".encode("utf-16-le"), "byte 0x00 at offset 1"),
+        ("one\0two".encode("utf-16"), "U+0000 at character 3 of utf-16"),
+        (b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x03\0>\0\1\0\0\0", "byte 0x00 at offset 7"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0", "byte 0x89 at offset 0"),
+        (bytes(range(256)) * 4, "byte 0x80 at offset 128"),
+    ],
+)
+def test_other_zeros_are_of_no_text(data: bytes, says: str) -> None:
+    with pytest.raises(UndecodableError) as caught:
+        text_of(data)
+    assert str(caught.value) == says
+
+
 @pytest.mark.parametrize("data", [b"caf\xe9", b"caf\xe9\0" + b" and more of it" * 9])
 def test_what_is_too_short_or_no_text_is_not_guessed(data: bytes) -> None:
     with pytest.raises(UndecodableError):

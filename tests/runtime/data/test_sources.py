@@ -188,6 +188,54 @@ def test_encodings_are_guessed_and_told(run: Workshop) -> None:
     assert [(row["doc_id"], row["reason"]) for row in faults] == [("c.txt", "undecodable")]
 
 
+def test_zeros_are_wide_letters_or_no_text(run: Workshop) -> None:
+    table = f'id,text\na,"{GERMAN}"\nb,two\n'
+    run.files(
+        a_txt=GERMAN.encode("utf-16-le"),
+        b_md=GERMAN.encode("utf-32-be"),
+        c_html=f"<p>{GERMAN}".encode("utf-16-be"),
+        d_csv=table.encode("utf-16-le"),
+        e_tsv=table.replace("\na", "\na2")
+        .replace("\nb", "\nb2")
+        .replace(",t", "\tt")
+        .replace("a2,", "a2\t")
+        .replace("b2,", "b2\t")
+        .encode("utf-16-be"),
+        f_csv=b'id,text\nx,good\ny,"b\xc3\xa9\na\0d"\nz,"also\ngood"\nzz,\0\n',
+        g_txt=bytes(1000),
+        h_jsonl=b'{"text": "good"}\n{"text": "b\0d"}\n{"text": "e\\u0000d"}\n\0\n'
+        + '{"text": "JSON"}\n'.encode("utf-16-le"),
+        i_py=b"x = '\0'",
+    )
+    documents, faults = read(run, "*.*")
+    told = {row["doc_id"]: (row["text"], json.loads(row["meta"]).get("encoding")) for row in documents}
+    assert told == {
+        "a.txt": (GERMAN, "utf-16-le"),
+        "b.md": (GERMAN, "utf-32-be"),
+        "c.html": (GERMAN, "utf-16-be"),
+        "a": (GERMAN, "utf-16-le"),
+        "b": ("two", "utf-16-le"),
+        "a2": (GERMAN, "utf-16-be"),
+        "b2": ("two", "utf-16-be"),
+        "x": ("good", None),
+        "z": ("also\ngood", None),
+        "h.jsonl:1": ("good", None),
+        "h.jsonl:3": ("e\0d", None),
+    }
+    assert {row["reason"] for row in faults} == {"undecodable"}
+    assert [(row["source"], row["evidence"]) for row in faults] == [
+        ("f.csv#L3", "byte 0x00 at offset 8"),
+        ("f.csv#L7", "byte 0x00 at offset 3"),
+        ("g.txt", "byte 0x00 at offset 0"),
+        ("h.jsonl#L2", "byte 0x00 at offset 11"),
+        ("h.jsonl#L4", "byte 0x00 at offset 0"),
+        ("h.jsonl#L5", "byte 0x00 at offset 1"),
+        ("h.jsonl#L6", "byte 0x00 at offset 0"),
+        ("i.py", "byte 0x00 at offset 5"),
+    ]
+    assert "1 as utf-32-be" in run.warnings[-1]
+
+
 def test_names_of_columns_are_read_in_the_encoding_of_the_file(run: Workshop) -> None:
     run.files(a_csv="été,text\n1,le bébé a mangé un gâteau\n".encode("cp1252"))
     (document,), _ = read(run, "a.csv")
@@ -205,6 +253,9 @@ LONG = arrow(pa.table({"text": ["long" * 500]}))
 BROKEN: dict[str, tuple[bytes, str]] = {
     "a.jsonl.gz": (gzip.compress(b'{"text": "one"}\n' * 5000)[:-20], "truncated"),
     "b.md.gz": (b"no gzip", ""),
+    "c.jsonl.gz": (b"", "truncated"),
+    "d.txt.zst": (b"", "truncated"),
+    "f.csv": (b"te\0xt,text\nx,y\n", "the first line is no text: byte 0x00 at offset 2"),
     "a.ndjson.zst": (zstd(b'{"text": "one"}\n' * 5000)[:-3], "truncated"),
     "a.parquet": (parquet(ROWS)[:-9], "footer"),
     "b.parquet": (b"PAR1", ""),
@@ -261,11 +312,12 @@ def test_without_the_extra_for_pdf(run: Workshop, monkeypatch: pytest.MonkeyPatc
 
 
 def test_bad_rows_of_csv(run: Workshop) -> None:
-    run.files(a_csv="text,n\nx\n,1\ny,2,3\n\u0000\u00e9,4\n")
+    run.files(a_csv="text,n\nx\n,1\ny,2,3\né,4\n\u0000é,5\n")
     documents, faults = read(run, "a.csv")
-    assert [(row["text"], row["source"]) for row in documents] == [("\u0000é", "a.csv#L5")]
+    assert [(row["text"], row["source"]) for row in documents] == [("é", "a.csv#L5")]
     assert [(row["source"], row["reason"]) for row in faults] == [
         ("a.csv#L2", "not a row"), ("a.csv#L3", "missing column"), ("a.csv#L4", "not a row"),
+        ("a.csv#L6", "undecodable"),
     ]  # fmt: skip
 
 
@@ -306,13 +358,18 @@ def test_one_mark_too_many_in_csv_never_moves_a_row(
     assert len({(row["doc_id"], row["text"]) for row in documents} - expected) <= 1  # the row that it is in
 
 
-def test_bytes_of_nothing_are_of_the_text(run: Workshop) -> None:
+def test_bytes_of_nothing_are_of_no_text(run: Workshop) -> None:
     run.files(
         a_md=b"a\0b", b_jsonl=b'{"text": "a\\u0000b"}\n{"text": "\0"}\n', c_csv=b"text\na\0b\n", d_html=b"<p>a\0b"
     )
     documents, faults = read(run, "*.*")
-    assert [row["text"] for row in documents] == ["a\0b"] * 3 + ["ab"]  # pages are read as browsers do
-    assert [(row["source"], row["reason"]) for row in faults] == [("b.jsonl#L2", "not json")]
+    assert [row["text"] for row in documents] == ["a\0b"]  # JSON can spell it
+    assert [(row["source"], row["reason"], row["evidence"]) for row in faults] == [
+        ("a.md", "undecodable", "byte 0x00 at offset 1"),
+        ("b.jsonl#L2", "undecodable", "byte 0x00 at offset 10"),
+        ("c.csv#L2", "undecodable", "byte 0x00 at offset 1"),
+        ("d.html", "undecodable", "byte 0x00 at offset 4"),
+    ]
 
 
 def test_a_column_of_another_type_in_one_file(run: Workshop) -> None:
