@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from structdsl_runtime.text.encodings import guessed, text_of
+from structdsl_runtime.text.encodings import guessed, of_two_bytes, text_of
 from structdsl_runtime.text.letters import ENCODINGS, of_one_byte
 from structdsl_runtime.text.normalise import UndecodableError
 
@@ -175,6 +175,44 @@ def test_each_letter_of_a_language_is_in_an_encoding_for_it(languages: Mapping[s
         if each is languages:
             known |= {*bytes(range(128, 256)).decode(encoding, "ignore")}
     assert {*"".join(languages.values())} <= known
+
+
+EAST_ASIAN = ("Japanese", "Chinese", "Chinese, traditional", "Korean")
+
+
+@pytest.mark.parametrize("name", EAST_ASIAN)
+def test_a_few_of_the_most_common_characters_are_enough(name: str) -> None:
+    text, known = TEXTS[name]
+    for encoding in known.split():
+        for start in range(len(text) - 20):
+            piece = text[start : start + 20]
+            assert text_of(piece.encode(encoding))[0] == piece
+            assert text_of(f"<b>{piece}</b> (1)\r\n".encode(encoding))[0] == f"<b>{piece}</b> (1)\r\n"
+
+
+@pytest.mark.parametrize("name", [name for name in TEXTS if name not in EAST_ASIAN])
+def test_words_of_letters_of_one_byte_are_not_taken_for_them(name: str) -> None:
+    text, known = TEXTS[name]
+    for encoding in known.split():
+        data = text.encode(encoding)
+        for size in (24, 40, 80):
+            assert [of_two_bytes(data[start : start + size]) for start in range(len(data) - size)].count(None) == max(
+                len(data) - size, 0
+            )
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("这是一个用国标编码写的短句子，一共五十六个字节，看看它怎么样。", "gb18030"),
+        ("國語的句子不長，但是也應該讀得出來才對。", "big5"),
+        ("짧은 문장도 읽을 수 있어야 합니다.", "euc_kr"),
+        ("短い文も読めなければならない。", "euc_jp"),
+        ("カタカナノブンモヨメル。", "cp932"),
+    ],
+)
+def test_short_sentences_of_east_asia(text: str, encoding: str) -> None:
+    assert text_of(text.encode(encoding))[0] == text
 
 
 WIDE = {
