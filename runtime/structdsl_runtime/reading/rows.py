@@ -26,6 +26,8 @@ from structdsl_runtime.text.normalise import UndecodableError, decode
 from structdsl_runtime.text.sources import unreadable
 
 BATCH: Final = 512  # rows of a columnar file that are Python objects at once
+_STREAM: Final = b"\xff" * 4  # opens each message of an Arrow stream; a file of Arrow opens with a name
+_END: Final = _STREAM + b"\x00" * 4  # closes an Arrow stream
 _QUOTES: Final = "a quotation mark within a value is written twice, and such a value stands between two more"
 
 
@@ -234,9 +236,40 @@ def _parquet(portion: Portion) -> Iterator[Row]:
 
 def _arrow(portion: Portion) -> Iterator[Row]:
     with opened(portion.source, portion.format) as file:
-        reader = pa.ipc.open_file(cast("io.IOBase", file))
-        batches = (_valid(reader.get_batch(number)) for number in range(reader.num_record_batches))
-        yield from rows_of_batches(batches, portion.first)
+        head = file.read(len(_STREAM))
+        file.seek(0)
+        batches = _stream_batches(file) if head == _STREAM else _file_batches(file)
+        yield from rows_of_batches(map(_valid, batches), portion.first)
+
+
+def _file_batches(file: BinaryIO) -> Iterator[pa.RecordBatch]:
+    reader = pa.ipc.open_file(cast("io.IOBase", file))
+    return (reader.get_batch(number) for number in range(reader.num_record_batches))
+
+
+def _stream_batches(file: BinaryIO) -> Iterator[pa.RecordBatch]:
+    """What is in a stream; raises `pa.ArrowInvalid` where its mark of the end is not at the end, as if it were cut."""
+    left = file.seek(0, io.SEEK_END)
+    file.seek(max(0, left - len(_END)))
+    whole = file.read() == _END
+    file.seek(0)
+    yield from pa.ipc.open_stream(_Bounded(file, left))
+    if not whole or file.tell() != left:
+        raise pa.ArrowInvalid("it ends before its mark of the end, or goes on behind it")
+
+
+class _Bounded(io.RawIOBase):
+    """A file of which nobody asks for more bytes than it has, whatever length stands in it."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file = file
+        self._size = size
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        return self._file.read(min(size, self._size) if size >= 0 else -1)
 
 
 def _valid(batch: pa.RecordBatch) -> pa.RecordBatch:

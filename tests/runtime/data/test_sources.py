@@ -67,6 +67,13 @@ def arrow(table: pa.Table) -> bytes:
     return file.getvalue()
 
 
+def stream(table: pa.Table, rows: int = 1000) -> bytes:
+    file = io.BytesIO()
+    with pa.ipc.new_stream(file, table.schema) as writer:
+        writer.write_table(table, rows)
+    return file.getvalue()
+
+
 def zstd(data: bytes) -> bytes:
     return bytes(pa.compress(data, codec="zstd", asbytes=True))
 
@@ -135,6 +142,7 @@ FILES: dict[str, tuple[bytes, list[tuple[str, str, str | None]]]] = {
     "a.tsv": (b"\xef\xbb\xbftext\ttitle\nx, y\tT\n\n", [("a.tsv:2", "x, y", "T")]),
     "a.parquet": (parquet(ROWS), [("a.parquet:1", "one", None), ("a.parquet:2", "two", None)]),
     "a.feather": (arrow(ROWS), [("a.feather:1", "one", None), ("a.feather:2", "two", None)]),
+    "a.arrow": (stream(ROWS, 1), [("a.arrow:1", "one", None), ("a.arrow:2", "two", None)]),
 }
 
 
@@ -250,6 +258,7 @@ def test_a_name_that_is_no_text_is_named(run: Workshop) -> None:
 
 
 LONG = arrow(pa.table({"text": ["long" * 500]}))
+STREAM = stream(pa.table({"text": ["one", "two"]}), 1)
 BROKEN: dict[str, tuple[bytes, str]] = {
     "a.jsonl.gz": (gzip.compress(b'{"text": "one"}\n' * 5000)[:-20], "truncated"),
     "b.md.gz": (b"no gzip", ""),
@@ -265,6 +274,11 @@ BROKEN: dict[str, tuple[bytes, str]] = {
         pack("<q", 1 << 58).join(LONG.rsplit(pack("<q", 2000), 1)),
         "wants 288,230,376,151,711,744 bytes of memory",
     ),
+    "d.arrow": (STREAM[:-8], "before its mark of the end"),
+    "e.arrow": (STREAM[:-9], "for message body"),
+    "f.arrow": (STREAM[:4] + pack("<i", (1 << 31) - 1) + STREAM[8:], "metadata bytes"),
+    "g.arrow": (stream(pa.table({"text": ["o", "ne"]})).replace(pack("<3i", 0, 1, 3), pack("<3i", 0, 1, -3)), "offset"),
+    "h.arrow": (STREAM + b"more", "goes on behind it"),
     "a.csv": (b'text\nx\n"never closed\ny\n', "the row that begins in line 3: unexpected end"),
     "c.csv": (b'text\n"one\ntwo" three\nfour\n"five\n"six" seven\n', "the row that begins in line 5"),
     "d.csv": (b'text\nx\ny5" pipe,"unterminated\n' + b"row\n" * 9, "the row that begins in line 3: unexpected end"),
