@@ -96,7 +96,12 @@ def from_hub(wanted: Wanted) -> HubPin:
     """The pin of a repository, asked of the Hub (or of `HF_ENDPOINT`). Raises `Unreachable`."""
     import httpx2  # noqa: PLC0415 - what huggingface_hub speaks HTTP with
     from huggingface_hub import HfApi  # noqa: PLC0415 - slow, and only for specs that name the Hub
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError  # noqa: PLC0415
+    from huggingface_hub.errors import (  # noqa: PLC0415
+        GatedRepoError,
+        HFValidationError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     api = HfApi(token=wanted.token)
     try:
@@ -114,6 +119,8 @@ def from_hub(wanted: Wanted) -> HubPin:
         total = model.safetensors.total if model.safetensors is not None else None
         shape = _shape(_read_json(Path(path)), total)
         return HubModel(repository=wanted.repository, asked=wanted.revision, revision=commit, shape=shape)
+    except HFValidationError:
+        raise Unreachable(f"`{wanted.repository}` is no name that a repository can have") from None
     except GatedRepoError:
         raise Unreachable("its owner asks for terms to be accepted, and this token has not") from None
     except RevisionNotFoundError:

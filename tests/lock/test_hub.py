@@ -79,6 +79,7 @@ def test_a_dataset_of_the_hub(hub: Hub, tmp_path: Path, config: str, columns: di
 def test_what_the_hub_says_no_to(hub: Hub, tmp_path: Path) -> None:
     assert "no such repository" in ask(hub.url, tmp_path, "hub_model", "acme/none").stderr
     assert "no revision `v9`" in ask(hub.url, tmp_path, "hub_model", "acme/tiny", "v9").stderr
+    assert "no name that a repository can have" in ask(hub.url, tmp_path, "hub_dataset", "acme/web/more").stderr
     assert "did not answer (" in ask("http://127.0.0.1:9", tmp_path, "hub_tokenizer", "acme/tiny").stderr
 
 
