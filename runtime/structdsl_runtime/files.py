@@ -31,6 +31,15 @@ def resolve(path: str, root: Path) -> Path:
     return root / os.path.expanduser(path)  # noqa: PTH111 - leaves `~nobody` alone, where pathlib raises
 
 
+def data_set_folder(name: str, root: Path) -> Path | None:
+    """The folder that `hf_dataset(name)` stands for, absolute; none where it is a data set of the Hub.
+
+    A folder is what is written as a path, and what is there below the folder of the spec.
+    """
+    path = Path(os.path.abspath(resolve(name, root)))  # noqa: PTH100 - `resolve` would follow links
+    return path if name.startswith((".", "/", "~")) or path.exists() else None
+
+
 def flush(path: Path) -> None:
     """Have the system write a file, or the entries of a folder, to disk."""
     handle = os.open(path, os.O_RDONLY)

@@ -21,7 +21,7 @@ from structdsl.plan import (
     ReadTable,
     Step,
 )
-from structdsl_runtime.files import resolve
+from structdsl_runtime.files import data_set_folder, resolve
 from structdsl_runtime.sources import UNREADABLE, Sources, digest, match
 
 Asking = Literal["hub", "cache", "earlier"]
@@ -55,7 +55,7 @@ def gather(plan: Plan, *, root: Path, store: Path, earlier: Lock | None, asking:
             pin = _pin(step, root, sources, earlier, asking, gathered)
         except Unreachable as error:
             gathered.missing[step.address] = str(error)
-            gathered.unreached |= repository(step) is not None
+            gathered.unreached |= repository(step, root) is not None
         else:
             if pin is not None:
                 found[step.address] = pin
@@ -77,7 +77,7 @@ def _pin(
     step: Step, root: Path, sources: Sources, earlier: Lock | None, asking: Asking, gathered: Gathered
 ) -> Pin | None:
     """The pin of a step, none where it reads nothing from outside; raises `Unreachable`."""
-    wanted = repository(step)
+    wanted = repository(step, root)
     if wanted is not None:
         return _repository(step.address, wanted, earlier, asking, gathered)
     if (address := remote(step)) is not None:
@@ -85,14 +85,14 @@ def _pin(
     return _content(step, root, sources, gathered) if step.sources else None
 
 
-def repository(step: Step) -> Wanted | None:
-    """The repository of the Hub that a step reads, if it reads one."""
+def repository(step: Step, root: Path) -> Wanted | None:
+    """The repository of the Hub that a step reads, if it reads one; `root` is the folder of the spec."""
     match step.operation:
         case FetchModel(id=id_, revision=revision, token=token):
             return Wanted(kind="hub_model", repository=id_, revision=revision, token=_secret(token))
         case FetchTokenizer(id=id_, revision=revision, token=token):
             return Wanted(kind="hub_tokenizer", repository=id_, revision=revision, token=_secret(token))
-        case ReadDataset(id=id_, name=name, revision=revision, token=token):
+        case ReadDataset(id=id_, name=name, revision=revision, token=token) if data_set_folder(id_, root) is None:
             return Wanted(kind="hub_dataset", repository=id_, revision=revision, config=name, token=_secret(token))
         case _:
             return None

@@ -123,14 +123,15 @@ class _Checker:
             strangers=self.strangers,
         )
 
-    def _path(self, path: str, span: Span) -> str:
+    def _path(self, path: str, span: Span, opening: str = "") -> str:
         """A path of an imported file, which is relative to that file, as seen from the folder of the spec."""
         source = self.unit.source
         file, _ = source.locate(span)
         if file is source.files[0] or str(file.path).startswith(PREFIX) or "://" in path or path.startswith("/"):
             return path
         folder = posixpath.relpath(file.path.parent.as_posix() or ".", source.path.parent.as_posix() or ".")
-        self.paths[span] = posixpath.normpath(f"{folder}/{path}")
+        found = posixpath.normpath(f"{folder}/{path}")
+        self.paths[span] = found if found.startswith(".") else f"{opening}{found}"
         return self.paths[span]
 
     def _attribute_name(

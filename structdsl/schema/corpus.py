@@ -26,7 +26,7 @@ from structdsl.schema.containers import CallOf, MapOf, OneOf, OneOrMany, RefTo
 from structdsl.schema.reader import ERROR, Reader, Type
 from structdsl.schema.scalars import Choice, Count, Integer, Literal, Predicate, Ratio, String
 from structdsl.schema.tables import PROMISED_TABLES
-from structdsl.schema.texts import FilePath, PythonFunction, Query, Secret
+from structdsl.schema.texts import DatasetName, FilePath, PythonFunction, Query, Secret
 from structdsl.syntax.tree import Call, Expression, Keyword, Mapping, Reference, Sql
 
 ROLES = ("domain", "replay", "instruction", "preference", "exam", "probe")
@@ -56,9 +56,12 @@ class Files(Schema):
 
 
 class HfDataset(Schema):
-    """`hf_dataset("HuggingFaceFW/fineweb-edu", split = "train")`: a dataset of the Hugging Face hub."""
+    """`hf_dataset("HuggingFaceFW/fineweb-edu", split = "train")`: a dataset of the Hugging Face hub, or of a folder."""
 
-    id: Annotated[str, String(minimum=1)] = Field(description="Owner and name, as the hub shows them.")
+    id: Annotated[str, DatasetName()] = Field(
+        description="Owner and name, as the hub shows them; or a folder, where there is one of that name below the"
+        " folder of the spec, or it opens with `.`, `/` or `~`."
+    )
     name: Annotated[str | None, String(minimum=1)] = Field(
         default=None, description="The configuration, where there are several."
     )

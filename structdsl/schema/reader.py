@@ -42,7 +42,13 @@ UNKNOWN: Final = Keyword("?", Span(-1, -1))
 """Stands in the tree for a value that was already reported; it has no place, and nothing is said of it again."""
 
 
-def as_written(path: str, span: Span) -> str:  # noqa: ARG001 - the place says which file declares the path
+class Resolve(Protocol):
+    """A path, as seen from the folder of the spec; `opening` opens one that is below that folder and was rewritten."""
+
+    def __call__(self, path: str, span: Span, opening: str = "") -> str: ...
+
+
+def as_written(path: str, span: Span, opening: str = "") -> str:  # noqa: ARG001 - the place says which file declares it
     """The path of a file that the spec itself names."""
     return path
 
@@ -60,7 +66,7 @@ class Reader:
     hints: dict[str, str] = field(default_factory=dict)  # unit -> help, for a value of another unit
     beside: frozenset[str] = frozenset()  # names in the same list or map, none of which may stand there twice
     read_call: Callable[[Call, dict[str, Any], Reader], Any]
-    resolve: Callable[[str, Span], str] = as_written  # a path, as seen from the folder of the spec
+    resolve: Resolve = as_written
 
     def report(
         self,

@@ -26,6 +26,18 @@ class FilePath:
 
 
 @dataclass(frozen=True, slots=True)
+class DatasetName:
+    """A data set of the Hub, or a folder; one written as a path is relative to the file that declares it."""
+
+    def read(self, value: Expression, at: Reader) -> Any:
+        name = String(minimum=1).read(value, at)
+        return at.resolve(name, value.span, "./") if name is not ERROR and name.startswith(".") else name
+
+    def describe(self) -> str:
+        return "a name in double quotes"
+
+
+@dataclass(frozen=True, slots=True)
 class Pattern:
     """A regular expression, in the dialect of RE2; DuckDB says later whether it is one."""
 

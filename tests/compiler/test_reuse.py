@@ -8,6 +8,7 @@ import pytest
 
 from structdsl.compile import compile_unit
 from structdsl.diagnostics import render
+from structdsl.plan import ReadDataset
 from structdsl.resolve import Entry, resolved, section
 from structdsl.unit import Unit
 from tests.conftest import ROOT
@@ -74,6 +75,31 @@ def entry(unit: Unit, address: str, name: str) -> Entry:
 def test_where_a_value_comes_from(address: str, name: str, value: str, origin: str) -> None:
     found = entry(compiled(), address, name)
     assert (found.value, found.origin) == (value, origin)
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "sources"),
+    [
+        ("a/b", "a/b", ("a/b",)),
+        ("./texts", "./lib/texts", ("./lib/texts",)),
+        ("../texts", "./texts", ("./texts",)),
+        ("../../texts", "../texts", ("../texts",)),
+        ("/texts", "/texts", ("/texts",)),
+        ("~/texts", "~/texts", ("~/texts",)),
+        ("./texts[1]", "./lib/texts[1]", ("./lib/texts[[]1]/**",)),
+        ("hf://datasets/a/b", "hf://datasets/a/b", ()),
+    ],
+)
+def test_the_folder_of_a_data_set(name: str, found: str, sources: tuple[str, ...]) -> None:
+    spec = 'language 1\nimport "lib/library.adapt" as lib\ncorpus own: derived { over = lib.corpus.set, role = domain,'
+    spec += ' select = sql "SELECT doc_id, text FROM ${lib.corpus.set}" }\n'
+    library = f'language 1\ncorpus set {{ source = hf_dataset("{name}"), role = domain }}\n'
+    unit, _ = compile_unit(spec, Path("folder/spec.adapt"), read=lambda _: library)
+    again, _ = compile_unit(resolved(unit), Path("folder/spec.adapt"))
+    for each in (unit, again):
+        assert each.plan is not None
+        read = [(s.operation.id, s.sources) for s in each.plan.steps if isinstance(s.operation, ReadDataset)]
+        assert read == [(found, sources)]
 
 
 def test_a_base_of_another_file_is_no_part_of_the_spec() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.folder import Folder
+from tests.end_to_end.folder import Folder, lines
 from tests.lock.hub_server import Hub, serving
 from tests.lock.test_hub import safetensors
 
@@ -145,6 +145,26 @@ def test_many_files_are_pinned_by_their_digest(data: Folder) -> None:
     shutil.rmtree(data.store)
     (line,) = check(data)
     assert line.startswith("corpus.book.read: sources 122 files, ")
+
+
+def test_a_data_set_in_a_folder(data: Folder) -> None:
+    rows = data.path / "data" / "rows"
+    rows.mkdir()
+    shutil.move(data.path / "data" / "general.jsonl", rows / "train.jsonl")
+    data.edit('files("data/general.jsonl")', 'hf_dataset("data/rows")')
+    assert data.shell("lock").stdout == "tiny.adapt.lock: 4 pins\n"
+    pin = lock_of(data)["pins"]["corpus.general.read"]
+    assert (pin["kind"], list(pin["listing"])) == ("files", ["data/rows/train.jsonl"])
+    read = ("run", "--locked", "--select", "corpus.general.read")
+    assert "corpus.general.read  40 rows" in data.shell(*read).stderr
+    lines(rows / "train.jsonl", [{"text": "another"}])
+    assert check(data) == ["corpus.general.read: sources +0 ~1 −0 (data/rows/train.jsonl)"]
+    assert "source files changed: +0 ~1 -0 (train.jsonl)" in data.shell("plan").stdout
+    data.shell("lock")
+    assert "corpus.general.read  1 row" in data.shell(*read).stderr
+    shutil.rmtree(rows)
+    refused = data.shell("lock", "--offline", code=4).stderr  # without a folder it is one of the Hub
+    assert "note: corpus.general.read: not in the local cache" in refused
 
 
 @pytest.fixture

@@ -1,41 +1,61 @@
-"""Data sets of the Hugging Face Hub, streamed: what is read goes into our tables and into no cache beside them."""
+"""Data sets of the Hugging Face Hub and folders of the library `datasets`, streamed: what is read goes into our tables
+and into no cache beside them.
+
+The library takes what is nearest where it cannot have what it is asked for. Here that is a fault: a folder is the one
+below the folder of the spec, wherever the run was started; a revision is that revision.
+"""
 
 from __future__ import annotations
 
+import glob
+import json
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import pyarrow as pa
 
 from structdsl.plan import ReadDataset
+from structdsl_runtime.files import data_set_folder, walk
 from structdsl_runtime.operation import Context, Fault, Inputs, Outputs
 from structdsl_runtime.reading.found import check
 from structdsl_runtime.reading.part import Sink
 from structdsl_runtime.reading.rows import Row, rows_of_batches
+from structdsl_runtime.sources import stamp
 from structdsl_runtime.text.sources import unreadable
 
 BATCH: Final = 512
+SPLIT: Final = "train"
+"""What `split` is where the spec does not say."""
 
 
 def read_dataset(arguments: ReadDataset, inputs: Inputs, outputs: Outputs, context: Context) -> None:
     """A document for each row of the split, up to `limit`.
 
     Raises Fault E0830 (no such data set, configuration or split, or no way to it), E0514 (a column that no row has),
-    E0515 (a value that cannot be read), E0516 (nothing is left).
+    E0515 (a value that cannot be read, a folder that changes while it is), E0516 (nothing is left).
     """
     del inputs
     shown = "/".join(filter(None, [arguments.id, arguments.name, arguments.split]))
+    folder = data_set_folder(arguments.id, context.root)
+    before = _stamps(folder)
     with outputs.table("documents") as documents, outputs.table("faults") as faults, ExitStack() as stack:
         redactions = stack.enter_context(outputs.table("redactions")) if arguments.redact else None
         sink = Sink(arguments, arguments.split, shown, documents, faults, redactions, None, None, arguments.limit)
         try:
-            sink.take(_counted(rows_of_batches(_batches(arguments)), context))
+            sink.take(_counted(rows_of_batches(_batches(arguments, folder, context)), context))
         except pa.ArrowInvalid as error:
             raise unreadable(shown, str(error)) from None
         found = sink.close()
+    if _stamps(folder) != before:
+        raise unreadable(shown, "it changed while it was read", "run again when nothing writes to it")
     check(arguments, found, 1)
+
+
+def _stamps(folder: Path | None) -> dict[Path, str]:
+    return {path: stamp(path) for path in walk(folder)} if folder is not None else {}
 
 
 def _counted(rows: Iterator[Row], context: Context) -> Iterator[Row]:
@@ -45,25 +65,94 @@ def _counted(rows: Iterator[Row], context: Context) -> Iterator[Row]:
         yield row
 
 
-def _batches(arguments: ReadDataset) -> Iterator[pa.RecordBatch]:
+def _batches(arguments: ReadDataset, folder: Path | None, context: Context) -> Iterator[pa.RecordBatch]:
+    """The rows of the split; raises Fault E0830, and `pa.ArrowInvalid` where values do not lie within their batch."""
+    tables: Iterator[pa.Table] | None = None
+    while True:
+        try:
+            if tables is None:
+                opened = _of_hub(arguments, context) if folder is None else _of_folder(arguments, folder)
+                tables = iter(opened.with_format("arrow").iter(batch_size=BATCH))
+            table = next(tables, None)
+        except Fault:
+            raise
+        except Exception as error:
+            reason = str(error).strip().partition("\n")[0][:300] or type(error).__name__
+            raise _fault(arguments, folder, reason) from error
+        if table is None:
+            return
+        table.validate(full=True)
+        yield from table.to_batches()
+
+
+def _of_folder(arguments: ReadDataset, folder: Path) -> Any:
+    """The split of a folder: of data files, or of what `save_to_disk` of the library wrote."""
     import datasets  # type: ignore[import-untyped]  # noqa: PLC0415 - slow, and only for specs that name one
 
-    try:
-        streamed = datasets.load_dataset(
-            arguments.id,
-            arguments.name,
-            split=arguments.split,
-            revision=arguments.revision,
-            token=os.environ.get(arguments.token) if arguments.token is not None else None,
-            streaming=True,
-        )
-        for table in streamed.with_format("arrow").iter(batch_size=BATCH):
-            yield from table.to_batches()
-    except Exception as error:
-        at = f" at `{arguments.revision}`" if arguments.revision is not None else ""
-        reason = str(error).strip().partition("\n")[0][:300] or type(error).__name__
-        raise Fault(
-            "E0830",
-            f"`{arguments.id}`{at} cannot be read: {reason}",
-            helps=("the page of the data set on the Hub lists its configurations and splits",),
-        ) from error
+    if not folder.is_dir():
+        raise _fault(arguments, folder, "it is no folder" if folder.exists() else "there is no such folder")
+    for name in ("revision", "token"):
+        if getattr(arguments, name) is not None:
+            help_ = f"leave `{name}` out; a data set of the Hub is read where the folder has another name"
+            raise _fault(arguments, folder, f"it is a folder here, which has no `{name}`", help_)
+    several, one = folder / "dataset_dict.json", folder / "state.json"
+    if not several.is_file() and not one.is_file():
+        if glob.has_magic(str(folder)):  # the library would read whatever matches it
+            raise _fault(arguments, folder, "`*`, `?` or `[` is in its path", "rename the folder")
+        return datasets.load_dataset(str(folder), arguments.name, split=arguments.split, streaming=True)
+    if arguments.name is not None:
+        raise _fault(arguments, folder, "what `save_to_disk` wrote has no configurations", "leave `name` out")
+    if not several.is_file():
+        if arguments.split != SPLIT:
+            reason = f"it is one data set that `save_to_disk` wrote, which has no split `{arguments.split}`"
+            raise _fault(arguments, folder, reason, "leave `split` out")
+        return datasets.Dataset.load_from_disk(str(folder))
+    splits = json.loads(several.read_bytes())["splits"]
+    if arguments.split not in splits:
+        raise _fault(arguments, folder, f"it has no split `{arguments.split}`", f"it has: {', '.join(splits)}")
+    return datasets.Dataset.load_from_disk(str(folder / arguments.split))
+
+
+def _of_hub(arguments: ReadDataset, context: Context) -> Any:
+    """The split of a data set of the Hub, at the revision and no other."""
+    import datasets  # noqa: PLC0415 - slow, and only for specs that name one
+    from datasets.packaged_modules.cache.cache import Cache  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    datasets.logging.set_verbosity_error()  # what it takes in place of the Hub is said below
+    builder = datasets.load_dataset_builder(
+        arguments.id
+        if "://" in arguments.id
+        else f"hf://datasets/{arguments.id}",  # no folder where the run is started
+        arguments.name,
+        revision=arguments.revision,
+        token=os.environ.get(arguments.token) if arguments.token is not None else None,
+    )
+    if isinstance(builder, Cache):  # the library could not have it from the Hub, and says so nowhere else
+        at = Path(builder.cache_dir)
+        if arguments.revision is None:
+            context.warn(f"the Hub did not give `{arguments.id}`, which is read as the local cache has it: {at}")
+        elif not at.with_name(arguments.revision).is_dir():
+            reason = "the Hub did not give it, and the local cache does not have it at this revision"
+            raise _fault(arguments, None, reason, "the cache knows commits alone; `structdsl lock` pins one")
+        else:
+            builder = Cache(
+                dataset_name=builder.dataset_name,
+                repo_id=builder.repo_id,
+                config_name=builder.config.name,
+                version=at.parent.name,
+                hash=arguments.revision,
+            )
+    return builder.as_streaming_dataset(split=arguments.split)
+
+
+def _fault(arguments: ReadDataset, folder: Path | None, reason: str, help_: str | None = None) -> Fault:
+    if folder is not None:
+        helps = (help_,) if help_ is not None else ()
+        return Fault("E0830", f"`{arguments.id}` cannot be read: {reason}", notes=(f"looked in {folder}",), helps=helps)
+    at = f" at `{arguments.revision}`" if arguments.revision is not None else ""
+    return Fault(
+        "E0830",
+        f"`{arguments.id}`{at} cannot be read: {reason}",
+        notes=("no folder of this name is below the folder of the spec, so it was asked of the Hub",),
+        helps=(help_ or "the page of the data set on the Hub lists its configurations and splits",),
+    )

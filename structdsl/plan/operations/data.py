@@ -61,11 +61,11 @@ class ReadObjects(Reading):
 
 
 class ReadDataset(Reading):
-    """A split of a dataset of the Hugging Face hub, as documents."""
+    """A split of a dataset of the Hugging Face hub, or of one in a folder, as documents."""
 
     op: Literal["read_dataset"] = "read_dataset"
-    version: Literal[1] = 1
-    id: str
+    version: Literal[2] = 2
+    id: str  # a path, where it opens with `.`, `/` or `~` or is there below the folder of the spec
     name: str | None
     split: str
     revision: str | None  # none where the lock has to say it

@@ -28,7 +28,8 @@ from structdsl_runtime.operation import Fault
 from structdsl_runtime.operations.read_dataset import read_dataset
 from structdsl_runtime.operations.read_files import read_files, read_objects
 from structdsl_runtime.operations.read_table import read_table
-from structdsl_runtime.reading.part import read_portion
+from structdsl_runtime.reading.found import Found
+from structdsl_runtime.reading.part import Sink, read_portion
 from structdsl_runtime.reading.portions import portions
 from structdsl_runtime.sources import UNREADABLE, Sources
 from tests.runtime.data.test_reading import Written, quickly
@@ -521,18 +522,118 @@ def test_tables(run: Workshop) -> None:
     assert fault(run, read_table, ReadTable(corpus="c", role="domain", uri="none.duckdb")).code == "E0513"
 
 
-def test_data_sets(run: Workshop) -> None:
+def data_set(run: Workshop, id_: str, split: str = "train", **more: Any) -> list[str]:
+    """The texts that a data set has, or the code, message, notes and helps of its fault."""
+    values = {"corpus": "c", "role": "domain", "id": id_, "name": None, "revision": None, "split": split, **more}
+    try:
+        made = run(read_dataset, ReadDataset.model_validate(values))
+    except Fault as caught:
+        return [caught.code, caught.message, *caught.notes, *caught.helps]
+    return [row["text"] for row in made["documents"].to_pylist()]
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache of the library for data sets, empty; the Hub cannot be reached."""
+    import datasets  # type: ignore[import-untyped]  # noqa: PLC0415 - slow
+
+    cache = tmp_path_factory.mktemp("cache")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", cache)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    return cache
+
+
+@pytest.mark.usefixtures("offline")
+def test_data_sets(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     run.files(d__train_jsonl='{"text": "one", "n": 1}\n{"text": "two", "n": 2}\n', d__test_jsonl='{"text": "three"}\n')
-    arguments = {"corpus": "c", "role": "domain", "id": str(run.root / "d"), "name": None, "revision": None}
+    arguments = {"corpus": "c", "role": "domain", "id": "d", "name": None, "revision": None}
     made = run(read_dataset, ReadDataset.model_validate({**arguments, "split": "train"}))
     assert [(row["doc_id"], row["text"], row["meta"]) for row in made["documents"].to_pylist()] == [
         ("train:1", "one", '{"n": 1}'),
         ("train:2", "two", '{"n": 2}'),
     ]
-    made = run(read_dataset, ReadDataset.model_validate({**arguments, "split": "train", "limit": 1}))
-    assert made["documents"].num_rows == 1
-    for more in ({"split": "dev"}, {"split": "train", "name": "other"}, {"split": "train", "id": str(run.root / "e")}):
-        assert fault(run, read_dataset, ReadDataset.model_validate({**arguments, **more})).code == "E0830"
+    assert data_set(run, str(run.root / "d"), limit=1) == ["one"]
+    run.files(else__d__train_jsonl='{"text": "of the current folder"}', else__x__y__train_jsonl='{"text": "the same"}')
+    monkeypatch.chdir(run.root / "else")
+    assert data_set(run, "./d", "test") == ["three"]
+    assert data_set(run, "x/y")[0] == "E0830"
+
+
+def test_what_save_to_disk_wrote(run: Workshop) -> None:
+    import datasets  # noqa: PLC0415 - slow
+
+    rows = datasets.Dataset.from_dict({"text": ["one", "two", "three"]})
+    rows.save_to_disk(run.root / "s" / "one")
+    both = datasets.DatasetDict({"first": rows.select([0]), "second": rows.select([1, 2])})
+    both.save_to_disk(run.root / "s" / "both")
+    assert data_set(run, "s/one") == ["one", "two", "three"]
+    assert data_set(run, "s/both", "second") == ["two", "three"]
+    assert data_set(run, "s/one", "test")[1:] == [
+        "`s/one` cannot be read: it is one data set that `save_to_disk` wrote, which has no split `test`",
+        f"looked in {run.root / 's' / 'one'}",
+        "leave `split` out",
+    ]
+    assert data_set(run, "s/both")[-1] == "it has: first, second"
+    assert data_set(run, "s/one", name="x")[-1] == "leave `name` out"
+    (file,) = (run.root / "s" / "one").glob("*.arrow")
+    file.write_bytes(file.read_bytes().replace(pack("<4i", 0, 3, 6, 11), pack("<4i", 0, 3, -6, 11)))
+    assert data_set(run, "s/one")[0] == "E0515"
+
+
+@pytest.mark.parametrize(
+    ("id_", "more", "says"),
+    [
+        ("./none", {}, "there is no such folder"),
+        ("a.md", {}, "it is no folder"),
+        ("d", {"split": "dev"}, "Bad split: dev. Available splits: ['train']"),
+        ("d", {"name": "other"}, "'other' not found"),
+        ("d", {"revision": "v1"}, "it is a folder here, which has no `revision`"),
+        ("d", {"token": "HF_TOKEN"}, "it is a folder here, which has no `token`"),
+        ("d[1]", {}, "`*`, `?` or `[` is in its path"),
+    ],
+)
+def test_a_folder_that_is_no_such_data_set(run: Workshop, id_: str, more: dict[str, str], says: str) -> None:
+    run.files(a_md="a", d__train_jsonl='{"text": "one"}\n', **{"d[1]__train_jsonl": '{"text": "one"}\n'})
+    code, message, note, *helps = data_set(run, id_, **more)
+    assert code == "E0830"
+    assert says in message
+    assert note == f"looked in {run.root / id_}"
+    assert "Hub" not in "".join(helps).replace("a data set of the Hub is read where", "")
+
+
+def test_a_folder_that_changes_while_it_is_read(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    run.files(d__train_jsonl='{"text": "one"}\n')
+    reading = Sink.close
+
+    def close(sink: Sink) -> Found:
+        run.files(d__train_jsonl='{"text": "another"}\n')
+        return reading(sink)
+
+    monkeypatch.setattr(Sink, "close", close)
+    assert data_set(run, "d")[:2] == ["E0515", "`d/train` cannot be read: it changed while it was read"]
+
+
+def test_a_data_set_is_read_at_its_revision_or_not_at_all(run: Workshop, offline: Path) -> None:
+    assert data_set(run, "house/letters", revision="a" * 40)[0] == "E0830"
+    for number, commit in enumerate("ab"):
+        folder = offline / "house___letters" / "default" / "0.0.0" / (commit * 40)
+        folder.mkdir(parents=True)
+        folder.joinpath("letters-train.arrow").write_bytes(stream(pa.table({"text": [commit]})))
+        split = {"name": "train", "num_examples": 1, "dataset_name": "letters"}
+        text = {"dtype": "string", "_type": "Value"}
+        info = {"config_name": "default", "features": {"text": text}, "splits": {"train": split}}
+        folder.joinpath("dataset_info.json").write_text(json.dumps(info), encoding="utf-8")
+        os.utime(folder, (number, number))
+    assert data_set(run, "house/letters", revision="a" * 40) == ["a"]
+    assert data_set(run, "house/letters", revision="b" * 40) == ["b"]
+    for revision in ("f" * 40, "v1"):
+        code, message, *_ = data_set(run, "house/letters", revision=revision)
+        assert code == "E0830"
+        assert message.startswith(f"`house/letters` at `{revision}` cannot be read: ")
+    assert not run.warnings
+    assert data_set(run, "house/letters") == ["b"]
+    (told,) = run.warnings
+    assert "b" * 40 in told
 
 
 # whatever the bytes are, there are rows or a fault
