@@ -10,7 +10,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ import duckdb
 
 from structdsl.plan import FetchModel, Plan, ReadDataset, RenderChat, RenderSsft, Step
 from structdsl_runtime.engine import connect, define
+from structdsl_runtime.files import data_set_folder
 from structdsl_runtime.order import selected
 from structdsl_runtime.pretrained import SOURCE, TOKENIZER_FILES
 from structdsl_runtime.relations import identifier, relations
@@ -123,7 +124,7 @@ def card(
     with tempfile.TemporaryDirectory(prefix="structdsl-") as scratch:
         connection = _open(plan, results, store, Path(scratch))
         parts = [
-            _front(step, plan, results, store, adapter=adapter) + training.strip(),
+            _front(step, plan, results, store, told.root, adapter=adapter) + training.strip(),
             *(_scores(connection, told)),
             *(_data(connection, told)),
         ]
@@ -144,7 +145,13 @@ def _open(plan: Plan, results: Mapping[str, Manifest], store: Store, scratch: Pa
     return connection
 
 
-def _front(step: Step, plan: Plan, results: Mapping[str, Manifest], store: Store, *, adapter: bool) -> str:
+def hub_datasets(steps: Iterable[Step], root: Path) -> list[str]:
+    """The datasets of the Hub that steps read; a folder is none, and a card names no place on this machine."""
+    names = {step.operation.id for step in steps if isinstance(step.operation, ReadDataset)}
+    return sorted(name for name in names if data_set_folder(name, root) is None)
+
+
+def _front(step: Step, plan: Plan, results: Mapping[str, Manifest], store: Store, root: Path, *, adapter: bool) -> str:
     behind = selected(plan, [step.address])
     base, kinds = _base(step, plan), {"merge_models": "merge"}
     values: dict[str, Any] = {"library_name": "peft" if adapter else "transformers"}
@@ -152,7 +159,7 @@ def _front(step: Step, plan: Plan, results: Mapping[str, Manifest], store: Store
     if base is not None:
         values["base_model"] = base
         values["base_model_relation"] = "adapter" if adapter else kinds.get(step.operation.op, "finetune")
-    if datasets := sorted({found.operation.id for found in behind if isinstance(found.operation, ReadDataset)}):
+    if datasets := hub_datasets(behind, root):
         values["datasets"] = datasets
     for found in behind:
         if isinstance(found.operation, FetchModel) and found.operation.id == base and found.address in results:

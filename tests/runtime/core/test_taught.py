@@ -1,10 +1,12 @@
-"""Which chat template goes with a model that is exported."""
+"""Which chat template and which datasets go with a model that is exported."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from structdsl_runtime.export import taught_by
+from structdsl_runtime.export import hub_datasets, taught_by
 from tests.runtime.core.test_ability import plan_of
 
 STAGES = """
@@ -31,3 +33,10 @@ def test_the_template_that_was_taught_last(step: str, expected: str | None) -> N
     plan = plan_of(STAGES)
     found = taught_by(next(each for each in plan.steps if each.address == step), plan)
     assert (found.address if found is not None else None) == expected
+
+
+def test_folders_are_no_datasets_of_the_hub(tmp_path: Path) -> None:
+    tmp_path.joinpath("mine").mkdir()
+    names = ("house/web", "mine", "./other")
+    corpora = [f'corpus c{n} {{ source = hf_dataset("{name}"), role = probe }}' for n, name in enumerate(names)]
+    assert hub_datasets(plan_of("\n".join(corpora)).steps, tmp_path) == ["house/web"]
