@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from structdsl_runtime.reading.portions import Portion
-from structdsl_runtime.reading.streams import Recoded, lines, opened
+from structdsl_runtime.reading.streams import Bounded, Recoded, lines, opened
 from structdsl_runtime.reading.values import jsonable
 from structdsl_runtime.text import encodings, records
 from structdsl_runtime.text.conversations import UnfitError
@@ -253,23 +253,9 @@ def _stream_batches(file: BinaryIO) -> Iterator[pa.RecordBatch]:
     file.seek(max(0, left - len(_END)))
     whole = file.read() == _END
     file.seek(0)
-    yield from pa.ipc.open_stream(_Bounded(file, left))
+    yield from pa.ipc.open_stream(Bounded(file, left))
     if not whole or file.tell() != left:
         raise pa.ArrowInvalid("it ends before its mark of the end, or goes on behind it")
-
-
-class _Bounded(io.RawIOBase):
-    """A file of which nobody asks for more bytes than it has, whatever length stands in it."""
-
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        self._file = file
-        self._size = size
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        return self._file.read(min(size, self._size) if size >= 0 else -1)
 
 
 def _valid(batch: pa.RecordBatch) -> pa.RecordBatch:

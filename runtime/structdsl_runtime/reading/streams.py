@@ -41,6 +41,20 @@ def lines(file: BinaryIO, most: int = MOST_BYTES) -> Iterator[bytes | int]:
         yield length
 
 
+class Bounded(io.RawIOBase):
+    """A file of which nobody asks for more bytes than it has, whatever length stands in it."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file = file
+        self._size = size
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        return self._file.read(min(size, self._size) if size >= 0 else -1)
+
+
 class Recoded(io.RawIOBase):
     """The UTF-8 form of a file in another encoding; raises UnicodeDecodeError where it is not in it."""
 
