@@ -12,6 +12,7 @@ from structdsl_runtime.operation import Fault
 from structdsl_runtime.reading.portions import Portion
 from structdsl_runtime.reading.rows import Row, too_long
 from structdsl_runtime.reading.streams import opened
+from structdsl_runtime.text import asciidoc, rst
 from structdsl_runtime.text.encodings import text_of
 from structdsl_runtime.text.html import page
 from structdsl_runtime.text.markdown import first_title
@@ -19,8 +20,6 @@ from structdsl_runtime.text.normalise import UndecodableError, check_encodable, 
 from structdsl_runtime.text.sources import BUFFER, unreadable
 
 _CHARSET: Final = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_:.-]{2,40})""", re.IGNORECASE)
-_RST: Final = re.compile(r"(?:\A|\n)[ ]?(\S.*)\n([=\-`:'\"~^_*+#<>.])\2{2,}[ \t]*(?:\n|\Z)")
-_ASCIIDOC: Final = re.compile(r"(?:\A|\n)= +(\S.*)")
 
 
 def file_row(portion: Portion, most: int) -> Row:
@@ -48,12 +47,8 @@ def file_row(portion: Portion, most: int) -> Row:
 def title_of(text: str, portion: Portion) -> str | None:
     """The title that the text of a file gives it."""
     match portion.format.name:
-        case "markdown" | "text" | "html":
+        case "markdown" | "text" | "html" | "rst" | "asciidoc":
             return first_title(text)
-        case "rst":
-            return _first(_RST, text)
-        case "asciidoc":
-            return _first(_ASCIIDOC, text)
         case _:
             return None
 
@@ -83,7 +78,13 @@ def _record(data: bytes, portion: Portion) -> dict[str, object]:
         case _:
             text, encoding = text_of(data)
     check_encodable(text)
-    return {"text": normalise(text), "title": title, **({"encoding": encoding} if encoding else {})}
+    text = normalise(text)
+    match portion.format.name:
+        case "rst":
+            text = rst.markdown_headings(text)
+        case "asciidoc":
+            text = asciidoc.markdown_headings(text)
+    return {"text": text, "title": title, **({"encoding": encoding} if encoding else {})}
 
 
 def _pdf(data: bytes, portion: Portion) -> tuple[str, str | None]:
@@ -107,8 +108,3 @@ def _no_pdf(portion: Portion) -> Fault:
     return unreadable(
         portion.source.shown, "the library that reads PDF is not installed", "`pip install 'structdsl[pdf]'` brings it"
     )
-
-
-def _first(pattern: re.Pattern[str], text: str) -> str | None:
-    found = pattern.search(text)
-    return " ".join(found[1].split()) if found else None

@@ -39,8 +39,10 @@ def read(cut: list[Portion], *, most: int = 1 << 20, **more: Any) -> tuple[Table
     for portion in cut:
         again = pickle.loads(pickle.dumps(portion))
         found.append(read_portion(arguments, again, documents, faults, None, places, taken=taken, most=most))
-    spans = {row["doc_id"]: (row["file_byte"], row["n_bytes"]) for row in places.rows}
-    assert len(spans) == len(places.rows)
+    spans: dict[str, list[tuple[int | None, int, int]]] = {}
+    for row in places.rows:
+        spans.setdefault(row["doc_id"], []).append((row["text_byte"], row["file_byte"], row["n_bytes"]))
+    assert len(spans) == sum(not row["text_byte"] for row in places.rows)  # one opens each
     return [row | {"span": spans.get(row["doc_id"])} for row in documents.rows], faults.rows, together(found)
 
 

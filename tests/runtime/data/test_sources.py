@@ -125,8 +125,8 @@ PDF = pdf("Hello fish")
 ROWS = pa.table({"text": ["one", "two"], "day": [dt.date(2024, 5, 1), None], "n": [1.5, float("nan")]})
 FILES: dict[str, tuple[bytes, list[tuple[str, str, str | None]]]] = {
     "a.html": (PAGE.encode(), [("a.html", PAGE_TEXT, "On fish")]),
-    "a.rst": (b"====\nFish\n====\n\nText\n", [("a.rst", "====\nFish\n====\n\nText\n", "Fish")]),
-    "a.adoc": (b"= Fish tank\n\nText", [("a.adoc", "= Fish tank\n\nText", "Fish tank")]),
+    "a.rst": (b"====\nFish\n====\n\nText\n", [("a.rst", "# Fish\n\nText\n", "Fish")]),
+    "a.adoc": (b"= Fish tank\n\nText", [("a.adoc", "# Fish tank\n\nText", "Fish tank")]),
     "a.py": (b"# Fish\nprint(1)\n", [("a.py", "# Fish\nprint(1)\n", "a.py")]),
     "a.pdf": (PDF, [("a.pdf", "Hello fish", "a")]),
     "a.md.gz": (gzip.compress(b"# Fish\n"), [("a.md.gz", "# Fish\n", "Fish")]),
