@@ -157,8 +157,6 @@ def _cut(section: _Section, unit: int, data: pa.Buffer, cap: int, finer: Callabl
 
 def _headings_of(unit: str) -> int:
     """Characters of the headings that the first unit of a section begins with."""
-    if not unit.lstrip().startswith("#"):
-        return 0
     return sum(len(block.text) for block in takewhile(lambda block: block.level, blocks(unit)))
 
 

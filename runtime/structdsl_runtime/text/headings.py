@@ -2,7 +2,7 @@
 
 What reads a markup tells its lines, titles and code apart; here they become a text. A title is an ATX heading. Every
 other line stays as it is, unless Markdown would see a heading or a fence in it: code in which it would stands in a
-fence, and any other such line behind a backslash.
+fence, any other such line behind a backslash, and one that would make a title of the line above below a blank one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from structdsl_runtime.text.markdown import atx, blocks, fence_after
+from structdsl_runtime.text.markdown import atx, blocks, fence_after, underlined
 
 _DEEPEST: Final = 6
 _TICKS: Final = re.compile(r"`{3,}")
@@ -46,7 +46,13 @@ def is_title(words: str) -> bool:
 
 def written(parts: Iterable[Part]) -> str:
     """The parts as one text, a line each."""
-    return "\n".join(line for part in parts for line in _lines(part))
+    lines: list[str] = []
+    for part in parts:
+        fresh = list(_lines(part))
+        if lines and fresh and underlined(lines[-1], fresh[0]):
+            lines.append("")
+        lines += fresh
+    return "\n".join(lines)
 
 
 def _lines(part: Part) -> Iterator[str]:

@@ -1,19 +1,19 @@
 """Headings, sections and paragraphs of many Markdown texts at once, as places in their bytes.
 
 What a block is says `markdown.blocks`, line by line; here the same is asked of all lines together. Where lines begin
-and which are blank is seen in the bytes. Only a line that begins as a heading or a fence does is read as a string, and
-of those that begin with white space the few that end with it too.
+and which are blank is seen in the bytes. Only a line that begins as a heading, a fence or the line under a title does
+is read as a string, and of those that begin with white space the few that end with it too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
-from structdsl_runtime.text.markdown import atx, fence_after
+from structdsl_runtime.text.markdown import atx, fence_after, is_underline, underlined
 from structdsl_runtime.text.ragged import Numbers
 from structdsl_runtime.text.spans import Flags, Spans, tiles
 from structdsl_runtime.text.words import Bytes
@@ -32,6 +32,7 @@ def _among(values: Iterable[int]) -> Flags:
 
 
 _MARKS: Final = _among(b"#`~")
+_UNDER: Final = _among(b"=-")
 _WHITE_FIRST: Final = _among(each[0] for each in WHITE if each != b"\n")
 _WHITE_LAST: Final = _among(each[-1] for each in WHITE)
 
@@ -67,9 +68,10 @@ def read(texts: Spans) -> Layout:
     filled = texts.starts[texts.sizes > 0]
     lines = tiles(texts.data, _line_starts(data, filled))
     blank = _blank(data, lines)
-    headings, fenced = _read_marked(data, lines, texts)
+    headings, fenced, under = _read_marked(data, lines, texts, blank)
     for first, last in fenced:
         blank[first:last] = False
+    blank[under] = True  # a line under a title parts it from its text, as a blank one does
     is_heading = np.zeros(len(lines), np.bool_)
     is_heading[headings.lines] = True
 
@@ -107,10 +109,13 @@ def _blank(data: Bytes, lines: Spans) -> Flags:
     return blank
 
 
-def _read_marked(data: Bytes, lines: Spans, texts: Spans) -> tuple[Headings, list[tuple[int, int]]]:
-    """The headings, and the runs of lines below an open fence, that which closes it included."""
+def _read_marked(
+    data: Bytes, lines: Spans, texts: Spans, blank: Flags
+) -> tuple[Headings, list[tuple[int, int]], list[int]]:
+    """The headings, the runs of lines below an open fence with that which closes it, and the lines under titles."""
     headings = Headings()
     fenced: list[tuple[int, int]] = []
+    under: list[int] = []
     marked = _marked(data, lines.starts)
     current, fence, since = -1, "", 0
     trail: list[int] = []  # the headings above, outermost first
@@ -125,31 +130,63 @@ def _read_marked(data: Bytes, lines: Spans, texts: Spans) -> tuple[Headings, lis
             fenced.append((since, number + 1))
         elif fence and not inside:
             since = number + 1
-        elif not inside and (found := atx(line)):
+        elif not inside:
+            at, found = number, atx(line)
+            if found is None:
+                found = _above(line, lines, number, int(texts.starts[text]), blank, headings, under)
+                if found is None:
+                    continue
+                under.append(number)
+                at -= 1
             level, title = found
             while trail and headings.levels[trail[-1]] >= level:
                 trail.pop()
             headings.parents.append(trail[-1] if trail else None)
             trail.append(len(headings))
             headings.texts.append(text)
-            headings.lines.append(number)
+            headings.lines.append(at)
             headings.levels.append(level)
             headings.titles.append(title)
     if fence:
         fenced.append((since, _line_at(lines, int(texts.ends[current]))))
-    return headings, fenced
+    return headings, fenced, under
+
+
+def _above(
+    line: str, lines: Spans, number: int, opens: int, blank: Flags, headings: Headings, under: Sequence[int]
+) -> tuple[int, str] | None:
+    """Level and title of what a line underlines, if that begins a block of the text that `opens` at this byte."""
+    if not is_underline(line) or lines.starts[number] == opens:
+        return None
+    before = number - 2
+    ended = before in {*headings.lines[-1:], *under[-1:]}  # a heading does
+    if lines.starts[number - 1] != opens and not blank[before] and not ended:
+        return None
+    return underlined(next(iter(lines.take(np.array([number - 1])))), line)
 
 
 def _marked(data: Bytes, starts: Numbers) -> Numbers:
-    """The lines that may be headings or fences."""
+    """The lines that may be headings or fences, or underline a title."""
     first = data[starts]
     marked = _MARKS[first]
+    dashed = _UNDER[first]
+    marked[dashed] = _runs(data, starts[dashed])
     indented = np.flatnonzero(first == _SPACE)
     at = starts[indented]
     for _ in range(_INDENT):
         at = np.minimum(at + (data[at] == _SPACE), len(data) - 1)
-    marked[indented] = _MARKS[data[at]]
+    own = data[at]
+    marked[indented] = _MARKS[own]
+    dashed = _UNDER[own]
+    marked[indented[dashed]] = _runs(data, at[dashed])
     return np.flatnonzero(marked)
+
+
+def _runs(data: Bytes, at: Numbers) -> Flags:
+    """Where three bytes are the same."""
+    same: Flags = data[at] == data[np.minimum(at + 1, len(data) - 1)]
+    same &= data[at] == data[np.minimum(at + 2, len(data) - 1)]
+    return same
 
 
 def _line_at(lines: Spans, place: int) -> int:

@@ -2,7 +2,9 @@ r"""Markdown, as far as structure needs it: text into blocks, and headings into 
 
 A block is a heading line or a paragraph *with the blank lines that follow it*, so that blocks laid end to end are the
 text, byte for byte. Headings are ATX headings (`## Title`) outside fenced code; `####` with no title names nothing and
-is text. Underlined (setext) headings are text: `---` is as often a rule or the end of front matter.
+is text. A heading is as well a paragraph of one line over a line of three or more `=` or `-` (setext, CommonMark 4.3).
+Paragraphs of several lines, which CommonMark would take whole, are text, and so is a line that nothing blank parts from
+what is above it: `---` is as often a rule or the end of front matter.
 """
 
 from __future__ import annotations
@@ -14,6 +16,12 @@ from typing import Final
 
 _ATX: Final = re.compile(r" {0,3}(#{1,6})[ \t]+(\S.*)\n?\Z")
 _FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})(.*)", re.DOTALL)
+
+_UNDERLINE: Final = re.compile(r" {0,3}(={3,}|-{3,})[ \t]*\r?\n?\Z")
+_UNDERLINED: Final = re.compile(
+    r" {0,3}(?![>|<]|#{1,6}[ \t\r\n]|(?:[-+*]|[0-9]{1,9}[.)])[ \t\r\n]"  # quotes, rows, markup, headings, items
+    r"|`{3}|~{3}|\[[^\]]*\]:|([-=*_])(?:[ \t]*\1)*[ \t]*\r?\n?\Z)(\S.*)\n?\Z"  # fences, targets of links, rules
+)
 
 _SIGNS: Final = re.compile(r"[\[`<*_\\]")  # no markup is without one of these
 _MARKUP: Final = (
@@ -41,10 +49,19 @@ def blocks(text: str) -> Iterator[Block]:
     heading: tuple[int, str] | None = None  # what it is, where it is a heading
     full = gap = False  # whether it has a line that is not blank, and a blank line after that
     fence = ""
-    for line in _lines(text):
+    lines = _lines(text)
+    below = False  # a title that this line underlines
+    for line, following in zip(lines, (*lines, "")[1:], strict=True):
+        if below:
+            held.append(line)
+            below = False
+            continue
         inside, fence = fence, fence_after(line, fence)
         found = None if inside or fence else atx(line)
         blank = not inside and not line.strip()
+        if not (found or inside or fence or (full and not gap and not heading)):
+            found = underlined(line, following)
+            below = found is not None
         if full and not blank and (gap or heading or found):
             yield _block(held, heading)
             held, heading, full, gap = [], None, False, False
@@ -69,6 +86,18 @@ def atx(line: str) -> tuple[int, str] | None:
     return (len(match[1]), plain(title)) if title.strip("# \t") else None
 
 
+def underlined(line: str, below: str) -> tuple[int, str] | None:
+    """Level and title of a setext heading where the line begins a block, or None."""
+    under = is_underline(below)
+    match = _UNDERLINED.match(line) if under else None
+    return (1 if "=" in below else 2, plain(match[2].rstrip(" \t"))) if match else None
+
+
+def is_underline(line: str) -> bool:
+    """Whether a line makes a title of the one above, if that may be one."""
+    return ("---" in line or "===" in line) and _UNDERLINE.match(line) is not None
+
+
 def fence_after(line: str, fence: str) -> str:
     """The fence that is open after this line ("" where none is)."""
     match = _FENCE.match(line) if "```" in line or "~~~" in line else None
@@ -90,16 +119,16 @@ def plain(title: str) -> str:
 
 def first_title(text: str) -> str | None:
     """The first heading of level 1."""
-    if "#" not in text:
+    if "#" not in text and "===" not in text:
         return None
     return next((block.title for block in blocks(text) if block.level == 1), None)
 
 
 def opens_with(text: str, title: str) -> bool:
     """Whether the headings that a text begins with include this title."""
-    first, _, _ = text.partition("\n")
+    first, _, rest = text.partition("\n")
     if first.strip():  # most often that line tells, and the rest need not be looked at
-        found = atx(first)
+        found = atx(first) or underlined(first, rest.partition("\n")[0])
         if found is None or found[1] == title:
             return found is not None
     for block in blocks(text):

@@ -243,22 +243,26 @@ class Chunk(Arguments):
     """Documents cut at headings and paragraphs; outputs the chunks and the headings.
 
     Since version 3 a section within the cap is never cut, though its paragraphs one by one have more tokens than that.
+    Since version 4 a title over a line of `=` or `-` is a heading.
     """
 
     partition: ClassVar[Partition] = Rows(input="documents")
 
     op: Literal["chunk"] = "chunk"
-    version: Literal[3] = 3
+    version: Literal[4] = 4
     max_tokens: int
 
 
 class ChunkTokens(Arguments):
-    """Documents cut into windows of tokens; outputs the chunks and the headings."""
+    """Documents cut into windows of tokens; outputs the chunks and the headings.
+
+    Since version 2 a title over a line of `=` or `-` is a heading.
+    """
 
     partition: ClassVar[Partition] = Rows(input="documents")
 
     op: Literal["chunk_tokens"] = "chunk_tokens"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     max_tokens: int
     overlap: int
 
@@ -267,12 +271,13 @@ class ChunkSections(Arguments):
     """Documents cut at headings alone; outputs the chunks and the headings.
 
     Since version 2 a section within the cap is never cut, though its paragraphs one by one have more tokens than that.
+    Since version 3 a title over a line of `=` or `-` is a heading.
     """
 
     partition: ClassVar[Partition] = Rows(input="documents")
 
     op: Literal["chunk_sections"] = "chunk_sections"
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     max_tokens: int
 
 

@@ -1,6 +1,6 @@
 -- taxonomy.guide_links · table of step taxonomy.guide.links
 -- Every chunk on exactly one node: the first rule that answers, else the root of its tree.
--- quickstart.adapt:24 · recipe 5440f84a0ac2
+-- quickstart.adapt:24 · recipe 68d812e19fa0
 WITH roots AS (
   SELECT
     corpus,

@@ -51,6 +51,7 @@ ODD = [
     *("  ", "\t", "\r", "\x0c", "\x1c", "\x85", "\xa0", "\u3000", "\u2028", " \u2003\r", "\u200b", "\u3002"),
     *("~~~~", " ```py", "   ~~~ x", "``` `", "    ```", "    # no", "   # **A** ##", "#", "#\xa0", "## #", "\xa0# A"),
     *("# A\r", "\u3000x\u3002", "x\u3000"),
+    *("===", "---", "  ----- ", "====\r", "--", "--- -", "    ---", "=-=", "- B", "1. B", "A\n===", "\n  *B*\n---"),
 ]
 MARKDOWN = st.lists(st.sampled_from(PIECES + ODD), max_size=12).flatmap(
     lambda lines: st.sampled_from(["\n", "\n\n", "\r\n"]).map(lambda end: end.join(lines))

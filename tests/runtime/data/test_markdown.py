@@ -14,7 +14,25 @@ from structdsl_runtime.text.slug import slug
 
 SOUP = st.lists(
     st.sampled_from(
-        ["# ", "## A", "\n", "\n\n", "```", "~~~~", " ", "x. ", "Y", "。", "|", "- ", "\x0c", "\u2028", "é"]
+        [
+            "# ",
+            "## A",
+            "\n",
+            "\n\n",
+            "\n===\n",
+            "---\n",
+            "```",
+            "~~~~",
+            " ",
+            "x. ",
+            "Y",
+            "。",
+            "|",
+            "- ",
+            "\x0c",
+            "\u2028",
+            "é",
+        ]
     )
 ).map("".join)
 
@@ -55,6 +73,28 @@ def test_atx_headings(line: str, heading: tuple[int, str] | None) -> None:
     assert atx(line) == heading
 
 
+@pytest.mark.parametrize(
+    ("text", "titles"),
+    [
+        ("A\n===", {"A": 1}),
+        ("A\n---\ntext", {"A": 2}),
+        ("text\n\n   *A* b \n  ------- \n\n\ntext", {"A b": 2}),
+        ("A\n=====\nB\n---\n# C\nD\n===", {"A": 1, "B": 2, "C": 1, "D": 1}),
+        ("A\r\n---\r\ntext", {"A": 2}),
+        ("A\n--\n\nB\n=\n\nC\n--- -\n\nD\n=-=\n\nE\n    ---", {}),
+        ("one\ntwo\n===", {}),
+        ("A\n\n===", {}),
+        ("    A\n===", {}),
+        ("---\ntitle: x\n---\n\n***\n---\n\n===\n---", {}),
+        ("- A\n---\n\n+ B\n===\n\n12. C\n---\n\n> D\n---\n\n*\n---", {}),
+        ("| A |\n---\n\n<b>\n---\n\n[a]: b\n---\n\n#\n---\n\n```\n---\nA\n---\n```\nB\n---", {}),
+        ("```\nA\n===\n\nB\n===\n```\n\n-A\n---\n\n1.5\n---\n\n**C**\n---", {"-A": 2, "1.5": 2, "C": 2}),
+    ],
+)
+def test_underlined_headings(text: str, titles: dict[str, int]) -> None:
+    assert {block.title: block.level for block in blocks(text) if block.level} == titles
+
+
 def test_fences_hide_headings() -> None:
     text = "# A\n```py\n# B\n\n# C\n```\n# D\n~~~\n# E\n```\n~~~\n## F\n`x` # G\n```\n# H"
     assert [block.title for block in blocks(text) if block.level] == ["A", "D", "F"]
@@ -81,6 +121,9 @@ def test_what_a_text_opens_with() -> None:
     assert not opens_with("# comment in code", "A")
     assert first_title("## A\n\n# B\n\n# C") == "B"
     assert first_title("A") is None
+    assert first_title("## A\nB\n---\n\n[C](d)\n===\n# E") == "C"
+    assert opens_with("A\n---\nB\n===\n", "B")
+    assert not opens_with("A\n--\nB\n===\n", "B")
 
 
 @pytest.mark.parametrize(
@@ -115,7 +158,11 @@ def test_slugs(title: str, path: str) -> None:
     assert slug(title) == path
 
 
-_LINES = st.lists(st.sampled_from(["", " ", "# A", "## *A*", "### B #", " # A  ", "```", "A", "#", "\t# A", "# A\r"]))
+_LINES = st.lists(
+    st.sampled_from(
+        ["", " ", "# A", "## *A*", "### B #", " # A  ", "```", "A", "B", "===", " ---", "#", "\t# A", "# A\r"]
+    )
+)
 
 
 @given(_LINES.map("\n".join))
