@@ -17,14 +17,14 @@ from typing import Final
 
 from structdsl_runtime.text.headings import Code, Part, Title, is_title, written
 
-_TITLE: Final = re.compile(r"(={1,6}|#{1,6})[ \t]+(\S.*?)(?:[ \t]+\1)?\Z")
+_TITLE: Final = re.compile(r"(={1,6}|#{1,6})[ \t]+(\S.*)\Z")
 _LEVELS: Final = "=-~^+"  # of what is below a title
 _SHORTEST: Final = 3  # line of those
 _DELIMITER: Final = re.compile(r"([-.+/=*_])\1{3,}\Z|--\Z|[|,:!]={3,}\Z|(```)([\w+#-]*)\Z")
 _VERBATIM: Final = "-.+/"  # delimiters of listings, literals, passthroughs and comments
 _ANCHOR: Final = re.compile(r"\[\[[^\[\]]*\]\]")
 _APART: Final = re.compile(  # lines that belong to the block below them, or to none
-    r"\[.*\]\Z|:!?\w[^:]*:(?:\s|\Z)|//|[\w-]+::\S*\[.*\]\Z|\.[^\s.]|(?:'''|<<<|---|\*\*\*)\Z"
+    r"\[.*\]\Z|:!?\w[^:]*:(?:\s|\Z)|//|[\w-]+::[^\s\[]*\[.*\]\Z|\.[^\s.]|(?:'''|<<<|---|\*\*\*)\Z"
 )
 
 
@@ -74,11 +74,14 @@ def _parts(lines: Sequence[str]) -> Iterator[Part]:
 def _title(line: str, below: Sequence[str]) -> tuple[Title, int] | None:
     """A title that begins with this line, and how many lines it takes."""
     if (found := _TITLE.match(line)) is not None:
-        return (Title(len(found[1]), words), 1) if is_title(words := _words(found[2])) else None
+        mark, words = found.groups()
+        if words.endswith((f" {mark}", f"\t{mark}")):  # `== Title ==`
+            words = words.removesuffix(mark)
+        return (Title(len(mark), words), 1) if is_title(words := _words(words)) else None
     under = below[0].rstrip() if below else ""
     if len(under) < _SHORTEST or abs(len(line) - len(under)) > 1 or under[0] not in _LEVELS or {*under} != {under[0]}:
         return None
-    if line[:1].isspace() or _APART.match(line) or not re.search(r"\w", line) or not is_title(words := _words(line)):
+    if line[0] in " \t." or _APART.match(line) or not re.search(r"\w", line) or not is_title(words := _words(line)):
         return None
     return Title(_LEVELS.index(under[0]) + 1, words), 2
 

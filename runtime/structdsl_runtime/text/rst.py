@@ -27,7 +27,7 @@ _BORDER: Final = re.compile(r"=+[ =]*\Z")
 _BORDERS: Final = 2  # below the first: under the head, and at the end
 _ITEMS: Final = re.compile(r"\s*(?:(?:[-+*•‣⁃]|(?:\d{1,4}|[A-Za-z#])[.)]|\((?:\d{1,4}|[A-Za-z#])\))\s+)*")
 _OPTION: Final = re.compile(r"\s*:[\w-]+:(?:\s|\Z)")
-_ROLE: Final = re.compile(r":[A-Za-z][\w.+:-]*:`[!~]?([^`<>]+?)(?:\s*<[^`<>]*>)?`")
+_ROLE: Final = re.compile(r":[A-Za-z][\w.+:-]{0,60}:`[!~]?([^`<>]{1,200}?)(?: ?<[^`<>]{0,200}>)?`")
 
 
 def markdown_headings(text: str) -> str:

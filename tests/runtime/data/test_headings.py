@@ -66,7 +66,7 @@ ASCIIDOC = {
         "# Fish\n\n## Water\n\n### Salt\n#### More\n##### Last\n",
     ),
     "within a paragraph": ("one\n== two\n# three\n", "one\n== two\n\\# three\n"),
-    "no title": ("==Fish\n= \n.Fish\n~~~~~\n", "==Fish\n= \n.Fish\n\\~~~~~\n"),
+    "no title": ("==Fish\n= \n.Fish\n~~~~~\n\n. One\n~~~~~", "==Fish\n= \n.Fish\n\\~~~~~\n\n. One\n\\~~~~~"),
     "a listing": (
         "[source,sh]\n----\n# cut\n== x\n----\n== Fish",
         "[source,sh]\n```\n# cut\n== x\n```\n## Fish",
