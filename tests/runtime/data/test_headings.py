@@ -49,6 +49,8 @@ RST = {
         "Do::\n\n   # cut\n\n   it\n\nThen\n----",
         "Do::\n\n   ```\n   # cut\n\n   it\n   ```\n\n# Then",
     ),
+    "directly below code": ("Do::\n\n   cut\nThen\n----", "Do::\n\n   cut\n# Then"),
+    "two colons without code": ("Do::\nit\n~~~~", "Do::\nit\n\\~~~~"),
     "a directive": (
         ".. code-block:: sh\n   :caption: x\n\n   # ``` \n\n# so",
         ".. code-block:: sh\n   :caption: x\n\n   ````\n   # ``` \n   ````\n\n\\# so",
