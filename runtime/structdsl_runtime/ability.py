@@ -17,6 +17,7 @@ from structdsl.plan import (
     ReadTable,
     Step,
 )
+from structdsl_runtime.globs import is_remote
 from structdsl_runtime.order import selected
 
 CARRIED_OUT = frozenset(
@@ -118,7 +119,7 @@ def _passed_over(step: Step) -> Iterator[tuple[str, str]]:
     if step.placement is not None and step.placement.processes > 1:
         yield "cluster", "making data on several processes (`cluster`)"
     match step.operation:
-        case ReadTable(uri=uri) if "://" in uri and not uri.lower().endswith(FILES_OF_ROWS):
+        case ReadTable(uri=uri) if is_remote(uri) and not uri.lower().endswith(FILES_OF_ROWS):
             yield "source", f"reading a table of a database (`{uri.partition('://')[0]}://`)"
         case CacheTeacher(cache=cache) if cache.method != "hidden":
             yield "distill", f"`cache = {cache.method}`"

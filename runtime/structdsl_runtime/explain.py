@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from structdsl.plan import Plan, Step, View
-from structdsl_runtime.keys import decisive, digests, guards, identify
+from structdsl_runtime.keys import decisive, digests, guards, identify, listing
 from structdsl_runtime.lock import check
 from structdsl_runtime.sources import Listing, Sources, digest
 from structdsl_runtime.store import Manifest, Store
@@ -160,12 +160,12 @@ def _short(value: object) -> str:
 def _sources(step: Step, last: Manifest, sources: Sources) -> Iterator[str]:
     """What differs in the files that a step reads."""
     for pattern in step.sources:
-        listing = sources.listing(pattern)
+        found = listing(step, pattern, sources)
         before = last.sources.get(pattern)
-        if before is None or before == digest(listing):
+        if before is None or before == digest(found):
             continue  # another pattern is another argument
         kept = sources.kept(before)
-        yield "source files changed" if kept is None else f"source files changed: {_difference(kept, listing)}"
+        yield "source files changed" if kept is None else f"source files changed: {_difference(kept, found)}"
 
 
 def _difference(before: Listing, now: Listing) -> str:

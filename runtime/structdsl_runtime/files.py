@@ -60,6 +60,34 @@ def link(source: Path, target: Path) -> None:
 
 
 def walk(folder: Path) -> list[Path]:
-    """All files below a folder, in the order of their relative POSIX paths; links are followed."""
-    found = [Path(where) / name for where, _, names in os.walk(folder, followlinks=True) for name in names]
+    """All files below a folder, in the order of their relative POSIX paths; links are followed, but not into what they
+    are in.
+    """
+    found: list[Path] = []
+    above = {str(folder): within(folder)}
+    for where, folders, names in os.walk(folder, followlinks=True):
+        around = above.pop(where)
+        found += [Path(where) / name for name in names]
+        for name in tuple(folders):
+            place = os.path.join(where, name)  # noqa: PTH118 - as `os.walk` makes it
+            which = identity(place)
+            if which is None or which in around:
+                folders.remove(name)
+            else:
+                above[place] = around | {which}
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def within(folder: Path) -> frozenset[tuple[int, int]]:
+    """The identities of a folder and of all that it lies in: where no link in it may lead."""
+    real = folder.resolve()
+    return frozenset(filter(None, map(identity, (real, *real.parents))))
+
+
+def identity(path: str | Path) -> tuple[int, int] | None:
+    """The device and inode of what a path leads to, by whatever name; none where it leads nowhere."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - of many names that are no paths yet
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

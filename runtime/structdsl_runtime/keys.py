@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from structdsl.identity import effective, fingerprint
-from structdsl.plan import Step
+from structdsl.plan import ReadFiles, ReadObjects, ReadTable, ReadTerms, Step
 from structdsl_runtime.settled import settled
 from structdsl_runtime.sources import Listing, Sources, digest
 from structdsl_runtime.store import Consumed, Manifest
+
+OF_FILES: Final = (ReadFiles, ReadObjects, ReadTable, ReadTerms)
+"""Operations whose patterns are of files: a folder that one names outright is a mistake."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +34,13 @@ class Identity:
 
     @property
     def sources(self) -> dict[str, str]:
-        return {pattern: digest(listing) for pattern, listing in self.listings.items()}
+        return {pattern: digest(found) for pattern, found in self.listings.items()}
 
 
 def identify(step: Step, digests: Mapping[str, str], sources: Sources) -> Identity:
     """The identity of a step, given the digest of each `address:output` that it reads."""
     inputs = {name: Consumed(ref=ref, digest=digests[ref]) for name, ref in step.inputs.items()}
-    listings = {pattern: sources.listing(pattern) for pattern in step.sources}
+    listings = {pattern: listing(step, pattern, sources) for pattern in step.sources}
     stamps = {pattern: sources.stamps(pattern) for pattern in step.sources}
     arguments, checked = decisive(step), guards(step)
     parts = {
@@ -46,11 +49,16 @@ def identify(step: Step, digests: Mapping[str, str], sources: Sources) -> Identi
         "arguments": arguments,
         "guards": checked,
         "inputs": {name: consumed.digest for name, consumed in inputs.items()},
-        "sources": {pattern: digest(listing) for pattern, listing in listings.items()},
+        "sources": {pattern: digest(found) for pattern, found in listings.items()},
     }
     return Identity(
         key=fingerprint(parts), arguments=arguments, guards=checked, inputs=inputs, listings=listings, stamps=stamps
     )
+
+
+def listing(step: Step, pattern: str, sources: Sources) -> Listing:
+    """What one of the patterns of a step matches now; what reads files refuses folders, and nothing in them is read."""
+    return sources.listing(pattern, folders=not isinstance(step.operation, OF_FILES))
 
 
 def decisive(step: Step) -> dict[str, Any]:

@@ -7,38 +7,22 @@ times and inode, except for files changed within the last moments, whose next ch
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
 import os
+import stat
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from structdsl.identity import canonical, fingerprint
-from structdsl_runtime.files import replace, resolve, walk
+from structdsl_runtime.files import replace, resolve
+from structdsl_runtime.globs import is_remote, match, path_of
 
 Listing = dict[str, str]  # name -> SHA-256
 
 FRESH_NS = 2_000_000_000  # coarsest time stamp of the file systems in use (FAT)
 UNREADABLE = "unreadable"  # in place of a hash: the operation meets the same error and names it
-
-
-def match(pattern: str, root: Path) -> tuple[Path, list[Path]]:
-    """The fixed folder of a POSIX glob (`**` included) and the files that match, sorted by their path in it.
-
-    A path without wildcards is that file, or all files below that folder.
-    """
-    parts = resolve(pattern, Path()).parts
-    fixed = next((at for at, part in enumerate(parts) if glob.has_magic(part)), len(parts))
-    base = root.joinpath(*parts[:fixed])
-    if fixed == len(parts):
-        return (base, walk(base)) if base.is_dir() else (base.parent, [base] if base.exists() else [])
-    names = glob.glob(str(Path(*parts[fixed:])), root_dir=base, recursive=True)  # noqa: PTH207 - pathlib's `**` matches folders only (3.11)
-    files = {base / name for name in names}
-    return base, sorted(
-        (path for path in files if not path.is_dir()), key=lambda path: path.relative_to(base).as_posix()
-    )
 
 
 class Sources:
@@ -54,14 +38,20 @@ class Sources:
         self._verified: set[str] = set()  # by this run
         self._stamps: dict[str, dict[str, str]] = {}  # pattern -> name -> stamp when it was hashed, last
 
-    def listing(self, pattern: str) -> Listing:
-        """What a glob matches now; for objects of a store, what the store says of them stands for their content."""
-        if "://" in pattern:
+    def listing(self, pattern: str, *, folders: bool = True) -> Listing:
+        """What a glob matches now; for objects of a store, what the store says of them stands for their content.
+
+        Without `folders`, nothing of a folder is read that is named outright: to whoever asks, it is a mistake.
+        """
+        if is_remote(pattern):
             from structdsl_runtime.reading.objects import listing  # noqa: PLC0415 - most plans read no store
 
             found = listing(pattern)
             self._stamps[pattern] = found or {}
             return {pattern: UNREADABLE} if found is None else found
+        if not folders and self._is_folder(pattern):
+            self._stamps[pattern] = {}
+            return {pattern: UNREADABLE}
         base, files = match(pattern, self._root)
         names = {written(path.relative_to(base)): path for path in files}
         self._stamps[pattern] = {name: stamp(path) for name, path in names.items()}  # before what they hold is read
@@ -72,8 +62,8 @@ class Sources:
         return self._stamps[pattern]
 
     def size(self, pattern: str) -> int:
-        """Bytes of the files that a glob matches now, of which none is read; 0 for objects of a store."""
-        if "://" in pattern:
+        """Bytes of the files that a glob matches now, none of which is read; 0 for a folder and for objects."""
+        if is_remote(pattern) or self._is_folder(pattern):
             return 0
         return sum(int(stamp(path).partition(" ")[0] or 0) for path in match(pattern, self._root)[1])
 
@@ -103,6 +93,8 @@ class Sources:
         name = str(path.absolute())
         try:
             status = path.stat()
+            if not stat.S_ISREG(status.st_mode):  # a pipe would never end
+                return UNREADABLE
             mark = f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
             if name in known and known[name][0] == mark and (not self._verify or name in self._verified):
                 return known[name][1]
@@ -115,6 +107,9 @@ class Sources:
             self._verified.add(name)
             self._dirty = True
         return value
+
+    def _is_folder(self, pattern: str) -> bool:
+        return resolve(path_of(pattern), self._root).is_dir()
 
     def _load(self) -> dict[str, list[str]]:
         if self._known is None:

@@ -22,7 +22,9 @@ from structdsl.plan import (
     Step,
 )
 from structdsl_runtime.files import data_set_folder, resolve
-from structdsl_runtime.sources import UNREADABLE, Sources, digest, match
+from structdsl_runtime.globs import is_remote, match, path_of
+from structdsl_runtime.keys import listing as listed
+from structdsl_runtime.sources import UNREADABLE, Sources, digest
 
 Asking = Literal["hub", "cache", "earlier"]
 """What of a repository is trusted: the cache and the Hub; the cache, else an earlier lock; an earlier lock first."""
@@ -106,7 +108,7 @@ def _secret(name: str | None) -> str | None:
 def remote(step: Step) -> str | None:
     """The address outside of this machine that a step reads, if it reads one that is no repository."""
     match step.operation:
-        case ReadObjects(pattern=address) | ReadTable(uri=address) if "://" in address:
+        case ReadObjects(pattern=address) | ReadTable(uri=address) if is_remote(address):
             return address
         case _:
             return None
@@ -134,16 +136,15 @@ def _repository(address: str, wanted: Wanted, earlier: Lock | None, asking: Aski
 def _content(step: Step, root: Path, sources: Sources, gathered: Gathered) -> Pin:
     """Files of a step, under the names that the spec gives them."""
     listing: dict[str, str] = {}
-    size = 0
     for pattern in step.sources:
-        fixed = _fixed(pattern, root)
-        listing |= {str(fixed / name): value for name, value in sources.listing(pattern).items()}
-        size += sum(path.stat().st_size for path in match(pattern, root)[1] if path.exists())
+        fixed = _fixed(path_of(pattern), root)
+        listing |= {str(fixed / name): value for name, value in listed(step, pattern, sources).items()}
     patterns = ", ".join(f"`{pattern}`" for pattern in step.sources)
     if not listing:
         raise Unreachable(f"no file matches {patterns}")
     if unreadable := [name for name, value in listing.items() if value == UNREADABLE]:
         raise Unreachable(f"`{unreadable[0]}` cannot be read")
+    size = sum(path.stat().st_size for pattern in step.sources for path in match(pattern, root)[1])
     key = digest(listing)
     gathered.listings[key] = listing
     short = {name: value[:SHORT] for name, value in sorted(listing.items())} if len(listing) <= LISTED else None

@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from structdsl.plan import ReadTable
+from structdsl_runtime.globs import is_remote
 from structdsl_runtime.operation import Context, Fault, Inputs, Outputs
 from structdsl_runtime.operations.read_files import read_portions
 from structdsl_runtime.reading.found import check
@@ -40,7 +41,7 @@ def read_table(arguments: ReadTable, inputs: Inputs, outputs: Outputs, context: 
 def is_database(arguments: ReadTable) -> bool:
     """Whether the table is one of a DuckDB file, and no files of rows."""
     place = arguments.uri.partition("#")[0]
-    return "://" not in place and PurePath(place).suffix.lower() in DUCKDB
+    return not is_remote(place) and PurePath(place).suffix.lower() in DUCKDB
 
 
 def _read_database(arguments: ReadTable, sources: list[Source], table: str, outputs: Outputs) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from structdsl.plan import ReadFiles, ReadObjects, ReadTable
+from structdsl_runtime.globs import is_remote
 from structdsl_runtime.reading.formats import Format, format_of
 from structdsl_runtime.reading.objects import find_objects
 from structdsl_runtime.text.sources import Broken, Readable, find, readable, unreadable
@@ -46,7 +47,7 @@ def portions(pattern: str, root: Path, size: int = PORTION_BYTES) -> list[Portio
 
     Raises Fault E0513 where no file matches, E0515 for a file of another kind and for one that cannot be read.
     """
-    sources: Sequence[Readable] = find_objects(pattern) if "://" in pattern else find(pattern, root)
+    sources: Sequence[Readable] = find_objects(pattern) if is_remote(pattern) else find(pattern, root)
     broken, formats, cut = Broken(), list[Format](), list[Portion]()
     for source in sources:
         with broken.noted():

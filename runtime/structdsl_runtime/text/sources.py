@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,9 +12,10 @@ from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
 from structdsl_runtime.files import resolve
+from structdsl_runtime.globs import match, path_of
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.room import FULL
-from structdsl_runtime.sources import match, stamp, written
+from structdsl_runtime.sources import stamp, written
 
 BUFFER: Final = 1 << 20
 """Bytes of a file that are read together, however few are asked for: lines of text are mostly a few thousand."""
@@ -59,8 +61,10 @@ class Readable(Protocol):
 def find(pattern: str, root: Path) -> list[Source]:
     """The files of a pattern in the order of their shown paths.
 
-    Raises Fault E0513 where there is none, E0515 for a folder that is named outright and a name that is no UTF-8.
+    Raises Fault E0513 where there is none, E0515 for a folder that is named outright, for what is there and no file, as
+    pipes and devices are, and for a name that is no UTF-8.
     """
+    pattern = path_of(pattern)
     if not glob.has_magic(pattern) and resolve(pattern, root).is_dir():
         raise unreadable(pattern, "it is a folder", f'write `files("{pattern.rstrip("/")}/**/*.md")` for what it holds')
     base, files = match(pattern, root)
@@ -70,7 +74,33 @@ def find(pattern: str, root: Path) -> list[Source]:
         name = path.relative_to(base)
         if written(name) != name.as_posix():
             raise unreadable(written(name), "its name is not in UTF-8", "rename it")
-    return sorted((_source(path, root, base) for path in files), key=lambda source: source.shown)
+    sources = sorted((_source(path, root, base) for path in files), key=lambda source: source.shown)
+    broken = Broken()
+    for source in sources:
+        with broken.noted():
+            _check_kind(source)
+    broken.check()
+    return sources
+
+
+KINDS: Final = (
+    (stat.S_ISFIFO, "named pipe"),
+    (stat.S_ISSOCK, "socket"),
+    (stat.S_ISCHR, "device"),
+    (stat.S_ISBLK, "device"),
+)
+"""What may stand under a name beside files and folders; to open it may wait for ever, or read without end."""
+
+
+def _check_kind(source: Source) -> None:
+    """Raise Fault E0515 for what is no file, by a link or itself; what leads nowhere is left to its reader."""
+    try:
+        mode = source.path.stat().st_mode
+    except OSError:
+        return
+    kind = next((name for is_kind, name in KINDS if is_kind(mode)), None)
+    if kind is not None:
+        raise unreadable(source.shown, f"it is a {kind}, not a file")
 
 
 @contextmanager

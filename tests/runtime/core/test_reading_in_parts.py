@@ -138,8 +138,8 @@ def test_a_file_that_changed_since_it_was_hashed_is_not_read(tmp_path: Path, mon
         write(tmp_path, f"{name}.jsonl", {name: "some text"})
     hashed = Sources.listing
 
-    def listing(self: Sources, pattern: str) -> dict[str, str]:
-        found = hashed(self, pattern)
+    def listing(self: Sources, pattern: str, *, folders: bool = True) -> dict[str, str]:
+        found = hashed(self, pattern, folders=folders)
         write(tmp_path, "b.jsonl", {"b": "more text than before"})
         return found
 

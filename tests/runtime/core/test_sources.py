@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import os
+import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from structdsl_runtime.sources import UNREADABLE, Sources, digest, match
+from structdsl.plan import ReadDataset, ReadFiles, ReadTable
+from structdsl_runtime.globs import match
+from structdsl_runtime.keys import listing
+from structdsl_runtime.operation import Fault
+from structdsl_runtime.sources import UNREADABLE, Sources, digest
+from structdsl_runtime.text.sources import find
+from tests.runtime.core.toy_plan import step, table
 
 
 @pytest.fixture
@@ -28,6 +36,11 @@ def tree(tmp_path: Path) -> Path:
         ("notes/a.md", ["a.md"]),
         ("notes", [".hidden.md", "a.md", "b.txt", "deep/er/c.md"]),
         ("notes/*", ["a.md", "b.txt"]),
+        ("notes/**", ["a.md", "b.txt", "deep/er/c.md"]),
+        ("**/**/c.md", ["notes/deep/er/c.md"]),
+        ("notes/.*.md", [".hidden.md"]),
+        ("not?s/deep/*/c.md", ["notes/deep/er/c.md"]),
+        ("*/deep/../[!b].md", ["notes/deep/../a.md"]),
         ("./notes/[ab].*", ["a.md", "b.txt"]),
         ("none/*.md", []),
         ("none.md", []),
@@ -39,6 +52,72 @@ def test_globs(tree: Path, pattern: str, names: list[str]) -> None:
     assert [
         path.relative_to(match(absolute, Path("/"))[0]).as_posix() for path in match(absolute, Path("/"))[1]
     ] == names
+
+
+@pytest.mark.parametrize("pattern", ["notes/*.md", "notes/**/*.md", "notes/a.md", "none/*.md"])
+def test_an_address_of_this_machine_is_the_path_in_it(tree: Path, pattern: str) -> None:
+    for start in ("file://", "local://"):
+        written = start + str(tree / pattern)
+        assert Sources(tree, tree / "s").listing(written) == Sources(tree, tree / "s").listing(pattern)
+        assert shown(written, tree) == shown(pattern, tree)
+
+
+def shown(pattern: str, root: Path) -> Sequence[tuple[str, str]] | str:
+    try:
+        return [(source.name, source.shown) for source in find(pattern, root)]
+    except Fault as fault:
+        return fault.code
+
+
+def test_links_into_what_they_lie_in_are_not_followed(tree: Path) -> None:
+    elsewhere = tree / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "d.md").touch()
+    (elsewhere / "back").symlink_to(tree / "notes")
+    (tree / "notes/deep/up").symlink_to("..")
+    (tree / "notes/deep/top").symlink_to(tree)
+    (tree / "notes/deep/self").symlink_to("self")
+    (tree / "notes/other").symlink_to(elsewhere)
+    assert shown("notes/**/*.md", tree) == [(name, f"notes/{name}") for name in ("a.md", "deep/er/c.md", "other/d.md")]
+    assert list(Sources(tree, tree / "s").listing("notes")) == [
+        ".hidden.md", "a.md", "b.txt", "deep/er/c.md", "deep/self", "other/d.md",
+    ]  # fmt: skip
+    assert shown("notes/*/*/*.md", tree) == [("deep/er/c.md", "notes/deep/er/c.md")]
+    assert shown("notes/deep/up/*.md", tree) == [("a.md", "notes/deep/up/a.md")], "what is named outright is meant"
+
+
+@pytest.mark.parametrize("kind", ["named pipe", "socket", "device"])
+def test_what_is_no_file_is_never_opened(tree: Path, kind: str) -> None:
+    special = tree / "notes" / "x.md"
+    if kind == "named pipe":
+        os.mkfifo(special)
+    elif kind == "device":
+        special.symlink_to("/dev/zero")
+    else:
+        with socket.socket(socket.AF_UNIX) as opened:
+            opened.bind(os.path.relpath(special))
+    for pattern in ("notes/*.md", "notes/x.md"):
+        assert Sources(tree, tree / "store").listing(pattern)["x.md"] == UNREADABLE
+        with pytest.raises(Fault, match=f"`notes/x.md` cannot be read: it is a {kind}, not a file"):
+            find(pattern, tree)
+
+
+def test_nothing_is_read_of_a_folder_where_a_file_is_wanted(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("structdsl_runtime.globs.walk", None)
+    monkeypatch.setattr("structdsl_runtime.sources.match", None)
+    sources = Sources(tree, tree / "store")
+    for operation in (
+        ReadFiles(corpus="c", role="domain", pattern="notes"),
+        ReadTable(corpus="c", role="domain", uri="notes"),
+    ):
+        assert listing(step("c.read", operation, {"documents": table("c", "x INTEGER")}), "notes", sources) == {
+            "notes": UNREADABLE
+        }
+    assert sources.size("/") == 0
+    monkeypatch.undo()
+    data_set = ReadDataset(corpus="c", role="domain", id="notes", name=None, split="train", revision=None)
+    found = listing(step("c.read", data_set, {"documents": table("c", "x INTEGER")}), "notes", sources)
+    assert list(found) == [".hidden.md", "a.md", "b.txt", "deep/er/c.md"]
 
 
 def test_a_home_folder(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
