@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 LONGEST: Final = 60  # characters of the folder of temporary files, below which a socket can have its name
 UNGUARDED: Final = 'a script that calls `run` must do so below `if __name__ == "__main__":`'
+COMMAND_LINE: Final = "structdsl.cli.main"
+"""The module without which there is no command line."""
+
 PRELOADED: Final = ("structdsl_runtime.preload",)
 
 
@@ -90,7 +93,7 @@ class Pool:
             raise Fault(
                 "E0840",
                 "a worker process was killed",
-                notes=notes if self._proven else (*notes, UNGUARDED),
+                notes=(*notes, UNGUARDED) if not self._proven and _is_a_script() else notes,
                 helps=("run again: it goes on where it was", "with `--workers 1`, one part is worked on at a time"),
             ) from error
 
@@ -102,6 +105,12 @@ class Pool:
                 worker.kill()
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
+
+
+def _is_a_script() -> bool:
+    """Whether workers carry out the script that calls `run`, as they begin; the command line guards itself."""
+    main = sys.modules["__main__"]
+    return hasattr(main, "__file__") and COMMAND_LINE not in sys.modules
 
 
 def _method() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import resource
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,8 @@ from structdsl_runtime.machine import memory_limit
 from structdsl_runtime.operation import Fault
 
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_SAID: Final = ("No space left", "quota exceeded", "File too large", "max_temp_directory_size")  # in DuckDB's words
+_TOO_LARGE: Final = "File too large"
+_SAID: Final = ("No space left", "quota exceeded", _TOO_LARGE, "max_temp_directory_size")  # in DuckDB's words
 
 
 class StoreFull(Exception):  # noqa: N818 - a state of affairs
@@ -49,6 +51,19 @@ def no_room(error: Exception, store: Path) -> Fault | None:
         )
     if not _is_of_a_disk(error):
         return None
+    if getattr(error, "errno", errno.EFBIG) == errno.EFBIG and _TOO_LARGE in str(error):
+        limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+        limited = limit != resource.RLIM_INFINITY
+        return Fault(
+            "E0841",
+            f"the store could not be written: {str(error).splitlines()[0]}",
+            notes=(
+                f"a limit on the size of files was met: {limit / 2**20:,.1f} MiB (`ulimit -f`)"
+                if limited
+                else f"the file system where `{store}` lies has files only up to a size, which was met",
+            ),
+            helps=(("raise the limit" if limited else "move the spec to another") + ", then run again",),
+        )
     there = next(folder for folder in (store, *store.parents) if folder.exists())
     return Fault(
         "E0841",

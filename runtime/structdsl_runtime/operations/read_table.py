@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path, PurePath
 from typing import Final
@@ -69,19 +69,21 @@ def _batches(path: Path, table: str, shown: str) -> Iterator[pa.RecordBatch]:
     """The rows of a table in the order in which they were put into it."""
     with duckdb.connect(path, read_only=True) as connection:
         known = connection.execute(
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'main' ORDER BY table_name"
+            "SELECT table_schema, table_name FROM information_schema.tables ORDER BY table_schema <> 'main', 1, 2"
         ).fetchall()
-        names = [str(row[0]) for row in known]
-        if not table and len(names) != 1:
-            raise _which(shown, names)
-        schema, _, name = (table or names[0]).rpartition(".")
-        if not schema and name not in names:
-            raise _which(shown, names)
+        names = {name if schema == "main" else f"{schema}.{name}": (schema, name) for schema, name in known}
+        own = [name for schema, name in known if schema == "main"]
+        if not table and len(own) != 1:
+            raise _which(shown, "name one of its tables behind a `#`" if names else "it has no table", names)
+        asked = (table or own[0]).casefold().removeprefix("main.")  # as DuckDB has it, case counts for nothing
+        found = next((place for name, place in names.items() if name.casefold() == asked), None)
+        if found is None:
+            raise _which(shown.removesuffix(f"#{table}"), f"it has no table `{table}`", names)
         connection.execute("SET threads = 1")
-        query = f"FROM {identifier(schema or 'main')}.{identifier(name)}"
+        query = f"FROM {identifier(found[0])}.{identifier(found[1])}"
         yield from connection.sql(query).to_arrow_reader(BATCH)
 
 
-def _which(shown: str, names: list[str]) -> Fault:
-    help_ = f"its tables: {', '.join(f'`{name}`' for name in names)}" if names else None
-    return unreadable(shown, "name one of its tables behind a `#`" if names else "it has no table", help_)
+def _which(shown: str, reason: str, names: Iterable[str]) -> Fault:
+    listed = ", ".join(f"`{name}`" for name in names)
+    return unreadable(shown, reason, f"its tables: {listed}" if listed else None)

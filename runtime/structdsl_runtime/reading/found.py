@@ -70,6 +70,16 @@ def without_duplicates(found: Found, count: int) -> Found:
     return replace(found, documents=found.documents - count, reasons=reasons) if count else found
 
 
+def _separated(names: tuple[str, ...]) -> tuple[str, ...]:
+    """What to do about columns that were taken for one, for they are not separated by commas."""
+    if len(names) == 1 and "\t" in names[0]:
+        return ("are the columns separated by tabs? Name the file `.tsv`",)
+    if len(names) == 1 and ";" in names[0]:
+        duckdb = """duckdb -c "COPY (FROM 'a.csv') TO 'a.parquet'\""""
+        return (f"are the columns separated by `;`? Only `,` is read, and tabs in `.tsv`; `{duckdb}` converts a file",)
+    return ()
+
+
 def check(arguments: Reading, found: Found, files: int) -> None:
     """Raise Fault E0514 for a column that is nowhere, E0516 for a corpus with nothing in it."""
     known = shapes.KNOWN.get(arguments.role)
@@ -83,6 +93,7 @@ def check(arguments: Reading, found: Found, files: int) -> None:
                 helps=(
                     f'name theirs with `columns = {{ {name}: "…" }}`',
                     *([f"read without being told: {known}"] if known is not None else []),
+                    *_separated(found.names),
                 ),
             )
     if not found.documents and arguments.limit != 0:

@@ -55,8 +55,12 @@ class Object:
 def find_objects(pattern: str) -> list[Object]:
     """The objects of a pattern in the order of their addresses.
 
-    Raises Fault E0513 where there is none, E0515 where the store cannot be reached.
+    Raises Fault E0513 where there is none, E0515 where the store cannot be reached and for an address within another.
     """
+    if "::" in pattern:
+        inner, _, outer = pattern.partition("::")
+        help_ = f"unpack `{outer}`, and name the files; or name those of one store: `s3://bucket/folder/*.md`"
+        raise unreadable(pattern, f"what is within another address (`{inner}`) is not read", help_)
     files, path = _reached(pattern)
     scheme = pattern.partition("://")[0]
     base = _fixed(path)
@@ -89,7 +93,9 @@ def listing(pattern: str) -> dict[str, str] | None:
 
 
 def _reached(address: str) -> tuple[Any, str]:
-    """The file system of an address, and the path in it; raises Fault E0515 for one that is not known here."""
+    """The file system of an address, and the path in it; raises Fault E0515 for one that is not known here, or not
+    there.
+    """
     import fsspec  # type: ignore[import-untyped]  # noqa: PLC0415 - most plans read no store
 
     try:
@@ -98,6 +104,8 @@ def _reached(address: str) -> tuple[Any, str]:
         scheme = address.partition("://")[0]
         help_ = "`pip install s3fs`, `gcsfs` or `adlfs` brings that of a cloud; fsspec lists the others"
         raise unreadable(address, f"nothing here knows `{scheme}://`: {error}", help_) from None
+    except Exception as error:  # some ask their server at once
+        raise unreadable(address, f"{type(error).__name__}: {error}"[:300]) from error
     return files, path
 
 

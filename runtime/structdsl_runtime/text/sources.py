@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import glob
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,7 +71,7 @@ def find(pattern: str, root: Path) -> list[Source]:
         raise unreadable(pattern, "it is a folder", f'write `files("{pattern.rstrip("/")}/**/*.md")` for what it holds')
     base, files = match(pattern, root)
     if not files:
-        raise nothing_matches(pattern, str(_absolute(base)))
+        raise nothing_matches(pattern, str(_absolute(base)), _near(pattern, base))
     for path in files:
         name = path.relative_to(base)
         if written(name) != name.as_posix():
@@ -103,6 +105,11 @@ def _check_kind(source: Source) -> None:
         raise unreadable(source.shown, f"it is a {kind}, not a file")
 
 
+NAMED: Final = "whatever its name says"
+OTHERS: Final = (("incorrect header check", "gzip"), ("Unknown frame descriptor", "zstd"))
+"""What libraries say of files that no such compression has made."""
+
+
 @contextmanager
 def readable(shown: str) -> Iterator[None]:
     """Turns what the system says about a file into Fault E0515; that a disk is full is said of no file that is read."""
@@ -111,8 +118,14 @@ def readable(shown: str) -> Iterator[None]:
     except OSError as error:
         if error.errno in FULL:
             raise
-        raise unreadable(shown, _lower(error.strerror or str(error))) from None
+        said = error.strerror or str(error)
+        reason = next(
+            (f"it is not compressed by {name}, {NAMED}" for words, name in OTHERS if words in said), _lower(said)
+        )
+        raise unreadable(shown, reason) from None
 
+
+_BRACES: Final = re.compile(r"\{[^{}]*,[^{}]*\}")
 
 MOST_NAMED: Final = 10  # files of a source that cannot be read
 
@@ -151,13 +164,24 @@ def unreadable(name: str, reason: str, help_: str | None = None) -> Fault:
     return Fault("E0515", f"`{name}` cannot be read: {reason}", helps=(help_,) if help_ else ())
 
 
-def nothing_matches(pattern: str, base: str) -> Fault:
-    return Fault(
-        "E0513",
-        f"no file matches `{pattern}`",
-        notes=(f"looked in {base}",),
-        helps=("`**` matches any number of folders; names that start with a dot are skipped",),
-    )
+def nothing_matches(pattern: str, base: str, near: str | None = None) -> Fault:
+    """Fault E0513 for a pattern; `base` is where it was looked for, `near` a name there that may be meant."""
+    helps = [f"did you mean `{near}`?"] if near is not None else []
+    if glob.has_magic(pattern):
+        helps.append("`**` matches any number of folders; names that start with a dot are skipped")
+    if _BRACES.search(pattern):
+        helps.append("braces are no wildcard: `*.[mM][dD]` has each letter out of two; other kinds are a corpus each")
+    return Fault("E0513", f"no file matches `{pattern}`", notes=(f"looked in {base}",), helps=tuple(helps))
+
+
+def _near(pattern: str, folder: Path) -> str | None:
+    """A path like one without wildcards that leads nowhere, which does lead somewhere."""
+    if glob.has_magic(pattern) or not folder.is_dir():
+        return None
+    start, slash, name = pattern.rpartition("/")
+    there = {other.casefold(): other for other in sorted(os.listdir(folder))}  # noqa: PTH208 - a name may be no text
+    close = difflib.get_close_matches(name.casefold(), there, 1)
+    return f"{start}{slash}{written(Path(there[close[0]]))}" if close else None
 
 
 def _lower(reason: str) -> str:

@@ -90,6 +90,26 @@ if __name__ == "__main__":
     assert ended.stdout == "E0840 None\n9\n"
 
 
+@pytest.mark.parametrize(("imported", "noted"), [("", True), ("import structdsl.cli.main", False)])
+def test_only_a_script_is_told_to_guard_itself(tmp_path: Path, imported: str, noted: bool) -> None:  # noqa: FBT001
+    program = f"""
+{imported}
+from pathlib import Path
+from structdsl_runtime.operation import Fault
+from structdsl_runtime.pool import UNGUARDED, Pool
+
+try:
+    with Pool(2, 1 << 28, Path({str(tmp_path)!r}))._killed_is_a_fault(EOFError):
+        raise EOFError
+except Fault as fault:
+    print(UNGUARDED in fault.notes)
+"""
+    script = tmp_path / "killed.py"
+    script.write_text(program, encoding="utf-8")
+    ended = subprocess.run([sys.executable, str(script)], env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    assert ended.stdout == f"{noted}\n"
+
+
 def test_nothing_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
     program = f"""
 import os, time

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,19 @@ def test_memory_that_ran_out_is_no_bug(tmp_path: Path, error: Exception) -> None
     fault = no_room(error, tmp_path)
     assert fault is not None
     assert (fault.code, fault.message[:15]) == ("E0842", "memory ran out:")
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EFBIG, "File too large"), duckdb.IOException("IO Error: File too large")]
+)
+def test_a_limit_on_the_size_of_files_is_no_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    for limit, says in ((3 << 20, "a limit on the size of files was met: 3.0 MiB"), (resource.RLIM_INFINITY, "up to")):
+        monkeypatch.setattr("resource.getrlimit", lambda _, limit=limit: (limit, limit))
+        fault = no_room(error, tmp_path)
+        assert fault is not None
+        assert (fault.code, says in fault.notes[0], "free" in fault.notes[0]) == ("E0841", True, False)
 
 
 def test_a_full_disk_in_the_words_of_libraries(tmp_path: Path) -> None:

@@ -167,6 +167,36 @@ def test_a_missing_file(run: Workshop) -> None:
     assert str(run.root / "notes") in caught.notes[0]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "helps"),
+    [
+        ("notes/A.md", ["did you mean `notes/a.md`?"]),
+        ("./notes/b.md", ["did you mean `./notes/a.md`?"]),
+        ("notes/other.txt", []),
+        ("none/a.md", []),
+        ("notes/*.{md,MD}", ["`**` matches", "braces are no wildcard"]),
+        ("notes/a.{md,MD}", ["did you mean", "braces are no wildcard"]),
+        ("notes/{a}*.md", ["`**` matches"]),
+    ],
+)
+def test_what_may_be_meant_by_a_path_that_leads_nowhere(run: Workshop, pattern: str, helps: list[str]) -> None:
+    run.files(notes__a_md="a")
+    caught = fault(run, pattern)
+    assert caught.code == "E0513"
+    assert len(caught.helps) == len(helps)
+    for said, begins in zip(caught.helps, helps, strict=True):
+        assert said.startswith(begins)
+
+
+@pytest.mark.parametrize(
+    ("mark", "says"), [(";", "separated by `;`?"), ("\t", "Name the file `.tsv`"), (" ", None), (",", None)]
+)
+def test_columns_that_no_comma_separates(run: Workshop, mark: str, says: str | None) -> None:
+    run.files(c_csv=f"id{mark}body\n1{mark}some\n")
+    (help_, *others) = reversed(fault(run, "c.csv").helps)
+    assert says in help_ if says else not any("separated" in each for each in (help_, *others))
+
+
 def test_a_column_that_no_row_has(run: Workshop) -> None:
     run.files(c_jsonl=lines({"body": "x", "n": 1}, {"body": "y"}))
     caught = fault(run, "*.jsonl")

@@ -262,11 +262,12 @@ LONG = arrow(pa.table({"text": ["long" * 500]}))
 STREAM = stream(pa.table({"text": ["one", "two"]}), 1)
 BROKEN: dict[str, tuple[bytes, str]] = {
     "a.jsonl.gz": (gzip.compress(b'{"text": "one"}\n' * 5000)[:-20], "truncated"),
-    "b.md.gz": (b"no gzip", ""),
+    "b.md.gz": (b"no gzip", "it is not compressed by gzip, whatever its name says"),
     "c.jsonl.gz": (b"", "truncated"),
     "d.txt.zst": (b"", "truncated"),
     "f.csv": (b"te\0xt,text\nx,y\n", "the first line is no text: byte 0x00 at offset 2"),
     "a.ndjson.zst": (zstd(b'{"text": "one"}\n' * 5000)[:-3], "truncated"),
+    "b.jsonl.zst": (b"no zstd", "it is not compressed by zstd, whatever its name says"),
     "a.parquet": (parquet(ROWS)[:-9], "footer"),
     "b.parquet": (b"PAR1", ""),
     "a.arrow": (b"ARROW1 and no more", ""),
@@ -484,7 +485,13 @@ def test_objects_of_a_store(run: Workshop, bucket: str) -> None:
         ("c.jsonl.gz:1", f"{bucket}/c.jsonl.gz#L1", "C"),
         ("d/e.md", f"{bucket}/d/e.md", "E"),
     ]
-    for pattern, code in ((f"{bucket}/*.txt", "E0513"), ("nowhere://b/*.md", "E0515")):
+    for pattern, code in (
+        (f"{bucket}/*.txt", "E0513"),
+        ("nowhere://b/*.md", "E0515"),
+        ("zip://x.md", "E0515"),
+        ("zip://*.md::none.zip", "E0515"),
+        ("simplecache::zip://a.md::none.zip", "E0515"),
+    ):
         assert fault(run, read_objects, ReadObjects(corpus="c", role="domain", pattern=pattern)).code == code
 
 
@@ -515,8 +522,14 @@ def test_tables(run: Workshop) -> None:
     assert [(row["doc_id"], row["text"]) for row in found] == [(str(n), f"text {n}") for n in range(2000)]
     assert [row["source"] for row in table(run, "lake.duckdb#s.other")] == ["lake.duckdb#s.other#R1"]
     assert [row["text"] for row in table(run, "lake.duckdb#s.late")] == ["now"]
+    assert [row["text"] for row in table(run, "lake.duckdb#main.ARTICLES", limit=1)] == ["text 0"]
     for uri in ("u.md", "lake.duckdb#nothing", "lake.duckdb#no.schema"):
-        assert fault(run, read_table, ReadTable(corpus="c", role="domain", uri=uri)).code == "E0515"
+        caught = fault(run, read_table, ReadTable(corpus="c", role="domain", uri=uri))
+        assert caught.code == "E0515"
+        if uri != "u.md":
+            message = f"`lake.duckdb` cannot be read: it has no table `{uri.partition('#')[2]}`"
+            tables = ("its tables: `articles`, `s.late`, `s.other`, `s.years`",)
+            assert (caught.message, caught.helps) == (message, tables)
     (run.root / "bad.duckdb").write_bytes(b"no database")
     assert fault(run, read_table, ReadTable(corpus="c", role="domain", uri="bad.duckdb")).code == "E0515"
     assert fault(run, read_table, ReadTable(corpus="c", role="domain", uri="none.duckdb")).code == "E0513"
