@@ -20,7 +20,8 @@ from pydantic import ValidationError
 from structdsl.plan import Plan
 from structdsl_runtime.catalog import meta
 from structdsl_runtime.engine import connect, define
-from structdsl_runtime.journal import RunState, read_state, run_ids
+from structdsl_runtime.journal import RunState, as_killed, read_state, run_ids
+from structdsl_runtime.lock import is_held
 from structdsl_runtime.relations import Relation, literal, relations
 from structdsl_runtime.store import Store
 
@@ -76,7 +77,7 @@ def open_run(store: Path, scratch: Path, run: str | None = None) -> duckdb.DuckD
     store = store.absolute()
     state = _state(store, run)
     connection = connect(scratch)
-    for relation in (*_relations(store, state), *meta(store, state.run_id)):
+    for relation in (*_relations(store, state), *meta(store, state.run_id, going_on(store))):
         try:
             define(connection, relation)
         except (duckdb.CatalogException, duckdb.IOException):
@@ -124,7 +125,15 @@ def _state(store: Path, run: str | None) -> RunState:
     state = read_state(store / "runs" / (run or known[-1]) / "state.json")
     if state is None:
         raise QueryError(f"the record of run `{run or known[-1]}` cannot be read")
+    if state.status == "running" and state.run_id != going_on(store):
+        as_killed(state)
     return state
+
+
+def going_on(store: Path) -> str | None:
+    """The run that a process is at now, which only the latest can be; what else is recorded as running was killed."""
+    known = run_ids(store / "runs")
+    return known[-1] if known and is_held(store) else None
 
 
 def _plan(store: Path, state: RunState) -> Plan:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -24,6 +24,13 @@ from structdsl_runtime.files import replace
 from structdsl_runtime.store import Manifest
 
 Standing = Literal["pending", "running", "done", "reused", "failed", "left"]
+
+
+KILLED: Final[Mapping[Standing, tuple[Standing, str | None]]] = {
+    "pending": ("left", None),
+    "running": ("failed", "killed"),
+}
+"""What becomes of a step when its run is killed, and why."""
 
 
 class StepState(BaseModel):
@@ -116,11 +123,16 @@ def bury(runs: Path) -> None:
         state = read_state(path)
         if state is None or state.status != "running":
             return
-        state.status = "killed"
-        for step in state.steps:
-            if step.status in ("pending", "running"):
-                step.status = "left" if step.status == "pending" else "failed"
+        as_killed(state)
         replace(path, state.model_dump_json() + "\n")
+
+
+def as_killed(state: RunState) -> None:
+    """What the record of a run says that never said how it ended, once its process is gone."""
+    state.status = "killed"
+    for step in state.steps:
+        if step.status in KILLED:
+            step.status, step.error = KILLED[step.status]
 
 
 def run_ids(runs: Path) -> list[str]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,8 @@ import pytest
 from structdsl.plan import CountTokens
 from structdsl_runtime.ask import QueryError, query
 from structdsl_runtime.executor import run
+from structdsl_runtime.journal import Journal
+from structdsl_runtime.lock import exclusive, is_held
 from structdsl_runtime.operation import Context, Inputs, Outputs
 from tests.runtime.core.toy_plan import KEEP, OPERATIONS, plan
 
@@ -20,6 +26,43 @@ from tests.runtime.core.toy_plan import KEEP, OPERATIONS, plan
 def full(root: Path, store: Path) -> Path:
     run(plan(), root=root, store=store, operations=OPERATIONS)
     return store
+
+
+def test_a_run_whose_end_could_not_be_written_is_killed_once_its_process_is_gone(
+    root: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "finish", full)
+        failed = run(plan(), root=root, store=store, operations={**OPERATIONS, "count_tokens": full})
+    assert failed.failure is not None
+    asked = (
+        "SELECT status FROM meta.runs",
+        "SELECT status, error, count(*) FROM meta.steps GROUP BY ALL ORDER BY ALL",
+    )
+    with exclusive(store):
+        assert query(store, asked[0]).rows == (("running",),)
+        assert ("running", None, 1) in query(store, asked[1]).rows
+    assert query(store, asked[0]).rows == (("killed",),)
+    shown = query(store, asked[1]).rows
+    assert shown == (("done", None, 4), ("failed", "killed", 1), ("left", None, 1))
+    with pytest.raises(QueryError, match=rf"run {failed.run_id} \(killed\) has not finished"):
+        query(store, "FROM corpus.x_counts")
+    run(plan(), root=root, store=store, operations=OPERATIONS)
+    assert query(store, asked[1], run=failed.run_id).rows == shown
+
+
+def test_to_ask_whether_a_run_goes_on_keeps_none_from_beginning(store: Path) -> None:
+    with exclusive(store):
+        assert is_held(store)
+    assert not is_held(store)
+    with (store / "lock").open("rb") as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)
+        threading.Timer(0.01, asking.close).start()
+        with exclusive(store):
+            pass
 
 
 def test_an_answer_has_columns_types_and_rows(full: Path) -> None:
