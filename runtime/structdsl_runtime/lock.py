@@ -56,7 +56,10 @@ def check(store: Path) -> None:
 
 
 def is_held(store: Path) -> bool:
-    """Whether a run holds the store now, or nobody here can tell; to ask takes the lock for a moment, with others."""
+    """Whether a run holds the store now, or nobody here can tell; to ask takes the lock for a moment, with others.
+
+    Not every file system shows a lock to other machines, so of a run on another nobody can tell.
+    """
     try:
         handle = os.open(store / "lock", os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -65,11 +68,12 @@ def is_held(store: Path) -> bool:
         return True
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        owner = os.pread(handle, 1000, 0).decode(errors="replace")
     except OSError:
         return True
     finally:
         os.close(handle)
-    return False
+    return bool(owner) and f" on {socket.gethostname()} " not in owner
 
 
 @contextmanager

@@ -58,6 +58,8 @@ def test_to_ask_whether_a_run_goes_on_keeps_none_from_beginning(store: Path) -> 
     with exclusive(store):
         assert is_held(store)
     assert not is_held(store)
+    (store / "lock").write_text("pid 1 on another-machine since yesterday\n", encoding="utf-8")
+    assert is_held(store)  # as far as anyone here can tell
     with (store / "lock").open("rb") as asking:
         fcntl.flock(asking, fcntl.LOCK_SH)
         threading.Timer(0.01, asking.close).start()
