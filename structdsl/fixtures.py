@@ -47,6 +47,7 @@ Tables = Mapping[str, Sequence[Row]]
 ESTIMATED = frozenset({"count_tokens", "chunk", "chunk_sections", "chunk_tokens"})  # what can do without a tokenizer
 ASKING = (EmbedChunks, Structurise)  # rules of a taxonomy
 BEFORE = "before_"  # opens the names of their inputs that are answers of earlier rules
+EMPTY = "E0516"  # of the guard of a corpus of which nothing is left
 READERS = (ReadFiles, ReadObjects, ReadDataset, ReadTable)
 DOCUMENTS = ("source", "read")  # suffixes of the table that holds a corpus as it came, the first of them that is there
 ROWS = frozenset({".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow", ".feather"})  # a row is a document
@@ -97,9 +98,15 @@ def plan_of_test(plan: Plan, name: str, given: Tables, expect: Tables, roles: Ma
     kept = _needed(steps, [makers[table] for table in expect])
     for step in kept:
         _check(step, name)
+    kept = [step.model_copy(update={"guards": _guards(step)}) if step.guards else step for step in kept]
     return plan.model_copy(
         update={"steps": tuple(kept), "training": Graph(nodes=(), edges=()), "reports": (), "notes": ()}
     )
+
+
+def _guards(step: Step) -> tuple[Guard, ...]:
+    """What may stop a step of a test: that nothing is left of a corpus is what some tests are about."""
+    return tuple(guard for guard in step.guards if guard.code != EMPTY)
 
 
 def _documents(step: Step, rows: Sequence[Row], corpus: str, role: Role) -> Step:

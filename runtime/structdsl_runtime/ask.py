@@ -126,14 +126,17 @@ def _state(store: Path, run: str | None) -> RunState:
     if state is None:
         raise QueryError(f"the record of run `{run or known[-1]}` cannot be read")
     if state.status == "running" and state.run_id != going_on(store):
-        as_killed(state)
+        state = read_state(store / "runs" / state.run_id / "state.json") or state  # it may just have ended
+        if state.status == "running":
+            as_killed(state)
     return state
 
 
 def going_on(store: Path) -> str | None:
     """The run that a process is at now, which only the latest can be; what else is recorded as running was killed."""
     known = run_ids(store / "runs")
-    return known[-1] if known and is_held(store) else None
+    state = read_state(store / "runs" / known[-1] / "state.json") if known else None
+    return known[-1] if state is not None and state.status == "running" and is_held(store) else None
 
 
 def _plan(store: Path, state: RunState) -> Plan:

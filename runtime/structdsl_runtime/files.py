@@ -37,7 +37,8 @@ def data_set_folder(name: str, root: Path) -> Path | None:
     A folder is what is written as a path, and what is there below the folder of the spec.
     """
     path = Path(os.path.abspath(resolve(name, root)))  # noqa: PTH100 - `resolve` would follow links
-    return path if name.startswith((".", "/", "~")) or path.exists() else None
+    is_there = os.path.exists(path)  # noqa: PTH110 - of a name that is too long for a path as well
+    return path if name.startswith((".", "/", "~")) or is_there else None
 
 
 def flush(path: Path) -> None:
@@ -80,7 +81,7 @@ def walk(folder: Path) -> list[Path]:
 
 def within(folder: Path) -> frozenset[tuple[int, int]]:
     """The identities of a folder and of all that it lies in: where no link in it may lead."""
-    real = folder.resolve()
+    real = Path(os.path.realpath(folder))  # which bears a link to itself
     return frozenset(filter(None, map(identity, (real, *real.parents))))
 
 

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-TRIES: Final = 5
+TRIES: Final = 20
 PAUSE: Final = 0.01
 """Seconds between two."""
 

@@ -17,14 +17,14 @@ import pyarrow.parquet as pq
 from duckdb import DuckDBPyConnection
 
 from structdsl.identity import fingerprint
-from structdsl.plan import Rows, Step, View
+from structdsl.plan import Step, View
 from structdsl_runtime.digest import NOTHING, Sums, file_digest, plain
 from structdsl_runtime.engine import Engine
 from structdsl_runtime.keys import Identity
 from structdsl_runtime.operation import Outputs
-from structdsl_runtime.partition import Main
+from structdsl_runtime.partition import Main, main_input
 from structdsl_runtime.relations import Relation, identifier, literal, relations
-from structdsl_runtime.store import Part, Produced, Result, Store
+from structdsl_runtime.store import Manifest, Part, Produced, Result, Store
 from structdsl_runtime.tasks import PartManifest
 
 PART_BYTES: Final = 16 << 20  # of a part of a table that was made at once, before compression
@@ -92,24 +92,23 @@ def portions_of(main: Main) -> list[Portion]:
 def beside(
     step: Step, results: Mapping[str, Result], store: Store, main: Main, portions: list[Portion]
 ) -> dict[str, list[Portion]]:
-    """What belongs to the portions of the main input, in tables that were made of it row by row, a row for a row.
+    """What was made of the portions of the main input, each for itself, in tables that were made of it row by row.
 
-    A view that passes rows on joins these by their key, so a part has no use for the rows of another.
+    A view that passes rows on joins these by their key, so a part has no use for the rows of another. A table may be
+    as it was before its source was divided otherwise: its parts count only where their keys are those of the portions.
     """
     if not main.views:
         return {}
     found = {}
+    whole = [Sums(portion.rows, 0, 0) for portion in portions]
     for result, output in _read_by(step, results):
-        partition = result.step.operation.partition
-        if not isinstance(partition, Rows):
+        made, source = result.manifest.outputs[output], main_input(result.step, results, store)
+        if source is None or source.table != main.table or source.views or not made.table:
             continue
-        address, _, source = result.step.inputs[partition.input].rpartition(":")
-        if results[address].manifest.outputs[source].table != main.table:
-            continue
-        made = result.manifest.outputs[output]
-        own = _parts_of(store.folder(result.step, result.manifest.key).absolute(), made)
-        if made.table and [each.rows for each in own] == [each.rows for each in portions]:
-            found[made.table] = own
+        own = [part for part in made.parts if part.rows]
+        wanted = keys(result.step, result.manifest, source, portions, whole)
+        if [{Path(file).parent.name for file in part.files} for part in own] == [{key} for key in wanted]:
+            found[made.table] = _parts_of(store.folder(result.step, result.manifest.key).absolute(), made)
     return found
 
 
@@ -141,7 +140,9 @@ def _read_by(step: Step, results: Mapping[str, Result]) -> Iterator[tuple[Result
         yield result, output
 
 
-def keys(step: Step, identity: Identity, main: Main, portions: list[Portion], passed: list[Sums]) -> list[str]:
+def keys(
+    step: Step, identity: Identity | Manifest, main: Main, portions: list[Portion], passed: list[Sums]
+) -> list[str]:
     """The key of what the step makes of each portion, given what the views pass of it: all that decides it."""
     same = {
         "op": step.operation.op,

@@ -151,10 +151,10 @@ def duration(seconds: float) -> str:
 
 
 def _account(event: Accounted) -> str:
-    """As in "45 of 54 documents, 3 held out, 6 dropped (4 keep, 2 exact)"."""
+    """As in "45 of 54 rows, 3 held out, 6 dropped (4 keep, 2 exact)"."""
     dropped = sum(event.dropped.values())
     total = event.kept + event.held_out + dropped
-    parts = [f"{event.kept:,} of {counted(total, 'document')}"]
+    parts = [f"{event.kept:,} of {counted(total, 'row')}"]
     if event.held_out:
         parts.append(f"{event.held_out:,} held out")
     if dropped:

@@ -7,6 +7,7 @@ times and inode, except for files changed within the last moments, whose next ch
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -109,7 +110,7 @@ class Sources:
         return value
 
     def _is_folder(self, pattern: str) -> bool:
-        return resolve(path_of(pattern), self._root).is_dir()
+        return not glob.has_magic(pattern) and resolve(path_of(pattern), self._root).is_dir()
 
     def _load(self) -> dict[str, list[str]]:
         if self._known is None:

@@ -5,7 +5,7 @@ WITH causes AS (
   WHERE NOT EXISTS(FROM kept)
   GROUP BY cause
 ), said AS (
-  SELECT 0 AS place, format('nothing is left of `{}`: {:d} documents were read', :corpus, CAST(sum(n) AS BIGINT)) AS message
+  SELECT 0 AS place, format('nothing is left of `{}`; rows that were read: {:d}', :corpus, CAST(sum(n) AS BIGINT)) AS message
   FROM causes
   HAVING count(*) > 0
   UNION ALL

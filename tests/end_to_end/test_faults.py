@@ -84,7 +84,7 @@ def test_a_corpus_of_which_nothing_is_left(data: Folder, more: str, taken: str) 
     same = 'corpus same { source = files("data/book/*.md"), role = domain }'
     data.spec.write_text(BASE.replace("role = domain", f"role = domain, {more}", 1) + same, encoding="utf-8")
     message = data.shell("run", code=4).stderr
-    assert "E0516: nothing is left of `corpus.notes`: 2 documents were read" in message
+    assert "E0516: nothing is left of `corpus.notes`; rows that were read: 2" in message
     assert taken in message
 
 
@@ -93,7 +93,7 @@ def test_where_documents_went_is_told(data: Folder) -> None:
     (data.path / "data" / "book" / "short.md").write_text("short", encoding="utf-8")
     (data.path / "data" / "book" / "empty.md").touch()
     data.edit("role = domain", 'role = domain, keep = sql "n_chars > 9", dedup = exact')
-    assert "✓ corpus.notes  2 of 5 documents, 3 dropped (1 dedup, 1 keep, 1 read)\n" in data.shell("run").stderr
+    assert "✓ corpus.notes  2 of 5 rows, 3 dropped (1 dedup, 1 keep, 1 read)\n" in data.shell("run").stderr
     assert "corpus.notes" not in data.shell("run").stderr
 
 

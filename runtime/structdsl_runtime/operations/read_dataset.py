@@ -71,7 +71,7 @@ def _batches(arguments: ReadDataset, folder: Path | None, context: Context) -> I
     while True:
         try:
             if tables is None:
-                opened = _of_hub(arguments, context) if folder is None else _of_folder(arguments, folder)
+                opened = _of_hub(arguments, context) if folder is None else _of_folder(arguments, folder, context)
                 tables = iter(opened.with_format("arrow").iter(batch_size=BATCH))
             table = next(tables, None)
         except Fault:
@@ -85,12 +85,14 @@ def _batches(arguments: ReadDataset, folder: Path | None, context: Context) -> I
         yield from table.to_batches()
 
 
-def _of_folder(arguments: ReadDataset, folder: Path) -> Any:
+def _of_folder(arguments: ReadDataset, folder: Path, context: Context) -> Any:
     """The split of a folder: of data files, or of what `save_to_disk` of the library wrote."""
     import datasets  # type: ignore[import-untyped]  # noqa: PLC0415 - slow, and only for specs that name one
 
     if not folder.is_dir():
         raise _fault(arguments, folder, "it is no folder" if folder.exists() else "there is no such folder")
+    if context.root.resolve().is_relative_to(folder.resolve()):
+        raise _fault(arguments, folder, "the spec lies in it, and so does what runs write", "give the data a folder")
     for name in ("revision", "token"):
         if getattr(arguments, name) is not None:
             help_ = f"leave `{name}` out; a data set of the Hub is read where the folder has another name"

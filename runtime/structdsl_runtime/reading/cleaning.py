@@ -61,7 +61,8 @@ class Cleaner:
         for place, text, counts in self._cleaned([row.name for row in named]):
             row = named[place]
             row.name = text
-            if row.titled is not None and row.record is not None and not row.titled(row.record["text"]):
+            record = row.record
+            if row.titled is not None and record is not None and not (record["title"] or row.titled(record["text"])):
                 _count(row, counts)
         told = [row for row in rows if row.evidence]
         for place, text, _ in self._cleaned([row.evidence for row in told]):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
@@ -31,8 +32,8 @@ _SIGN: Final = f"[{_BLANK}]?[./{_DASH}][{_BLANK}]?"
 _BETWEEN: Final = f"(?:{_SIGN}|[{_BLANK}])"
 _DIGITS: Final = re.compile(rf"(?<![\d.])\d(?:[{_BLANK}{_DASH}]?\d){{12,255}}(?!\.?\d)")
 _IP: Final = re.compile(
-    r"(?<![\w.:])(?:(?:\d{1,3}\.){3}\d{1,3}|(?:[0-9A-Fa-f]{0,4}:){2,7}(?:[0-9A-Fa-f]{1,4}|(?:\d{1,3}\.){3}\d{1,3}|(?<=::)))"
-    r"(?![\w:])(?!\.\d)"
+    r"(?<![\w.:])(?:(?:\d{1,3}\.){3}\d{1,3}(?!\w)"  # also before the number of a port
+    r"|(?:[0-9A-Fa-f]{0,4}:){2,7}(?:[0-9A-Fa-f]{1,4}|(?:\d{1,3}\.){3}\d{1,3}|(?<=::))(?![\w:]))(?!\.\d)"
 )
 _PHONE: Final = re.compile(
     r"(?<![\w+])(?<!\d[.,/\-])(?:"
@@ -107,7 +108,7 @@ def addresses(text: str) -> Iterator[Span]:
 
 def phones(text: str) -> Iterator[Span]:
     """Numbers of telephones; what is the number of a card is none, and no part of one."""
-    taken: list[Span] | None = None
+    taken: deque[Span] | None = None  # by cards, from here on
     at = 0
     while match := _PHONE.search(text, at):
         start, at = match.start(), match.end()
@@ -115,8 +116,10 @@ def phones(text: str) -> Iterator[Span]:
         if not is_phone(found):
             continue
         at = start + len(found)
-        taken = [*cards(text)] if taken is None else taken
-        if all(end <= start or at <= begin for begin, end in taken):
+        taken = deque(cards(text)) if taken is None else taken
+        while taken and taken[0][1] <= start:
+            taken.popleft()
+        if not taken or at <= taken[0][0]:
             yield start, at
 
 

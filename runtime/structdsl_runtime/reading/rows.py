@@ -279,7 +279,7 @@ def rows_of_batches(batches: Iterator[pa.RecordBatch], first: int = 1) -> Iterat
 
 
 def _records(batch: pa.RecordBatch) -> list[dict[str, Any] | None]:
-    """The rows, none for one with a date or a duration that no calendar has."""
+    """The rows, none for one with a date or a duration that no calendar has; raises `pa.ArrowInvalid`."""
     try:
         return [*batch.to_pylist()]
     except OverflowError:
@@ -287,6 +287,8 @@ def _records(batch: pa.RecordBatch) -> list[dict[str, Any] | None]:
             return [None]
         middle = batch.num_rows // 2
         return _records(batch.slice(0, middle)) + _records(batch.slice(middle))
+    except KeyError as error:  # of the library that knows time zones
+        raise pa.ArrowInvalid(f"a time zone is not known: {error.args[0]}") from None
 
 
 def too_long(number: int, length: int, most: int, mark: str = "L") -> Row:

@@ -78,7 +78,7 @@ def text_of(data: bytes, declared: str | None = None) -> tuple[str, str | None]:
 
 def guessed(data: bytes) -> str | None:
     """The encoding that these bytes are most likely in; none where nothing speaks for any."""
-    if b"\0" in data[:SAMPLE]:
+    if b"\0" in data:
         return wide(data)
     if len(data) < FEWEST:
         return None

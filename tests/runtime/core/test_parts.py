@@ -14,6 +14,7 @@ import pytest
 
 from structdsl.compile import compile_text
 from structdsl_runtime import partition, parts, pool
+from structdsl_runtime.ask import query
 from structdsl_runtime.events import Event, StepProgress, silent
 from structdsl_runtime.executor import RunResult, run
 from structdsl_runtime.reading import in_parts
@@ -118,6 +119,32 @@ def test_a_part_reads_the_counts_of_its_own_documents_alone(folder: Path, monkey
     assert len(cut) > 2
     assert {tuple(own) for own in cut} == {("corpus.a_read", "corpus.a_counts")}
     assert len({own["corpus.a_counts"].select for own in cut}) == len(cut)
+
+
+def test_no_document_is_lost_where_its_counts_are_of_other_parts(folder: Path) -> None:
+    """What was counted as a source grew lies in other parts than what is read anew, and as many rows in each."""
+    spec = SPEC.replace("data/*.jsonl", "notes/*.md")
+    (folder / "notes").mkdir()
+    for turn in (0, 1):
+        for number in range(turn, 80, 2):
+            (folder / "notes" / f"{number:02}.md").write_text(
+                f"{number:02} " + "heart and lung " * 26, encoding="utf-8"
+            )
+        plan, _ = compile_text(spec, Path("toy.adapt"))
+        assert plan is not None
+        assert run(plan, root=folder, store=folder / "store", only=["corpus.a.chunk"]).status == "done"
+    changed = spec.replace('.md")', '.md"), redact = email').replace("max = 64", "max = 63")
+    plan, _ = compile_text(changed, Path("toy.adapt"))
+    assert plan is not None
+    result = run(plan, root=folder, store=folder / "store", only=["corpus.a.chunk"])
+    assert "corpus.a.read" in result.ran
+    assert "corpus.a.count" not in result.ran
+    assert "corpus.a.chunk" in result.ran
+    kept, cut = (
+        query(folder / "store", f"SELECT count(DISTINCT doc_id) FROM {table}").rows
+        for table in ("corpus.a_kept", "corpus.a_cut")
+    )
+    assert kept == cut
 
 
 def test_what_a_killed_run_left_of_parts_is_removed(folder: Path) -> None:

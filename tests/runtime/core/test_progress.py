@@ -88,9 +88,9 @@ def test_the_losses_of_few_sources_are_told() -> None:
 def test_wording() -> None:
     assert [duration(seconds) for seconds in (0.04, 59.9, 245, 7800)] == ["0.0 s", "59.9 s", "4 min 05 s", "2 h 10 min"]
     assert line(StepFinished(address="a", op="query", rows=26000, bytes=1, seconds=1)) == "✓ a  26,000 rows  1.0 s"
-    assert line(Accounted(corpus="a", kept=1, held_out=0, dropped={})) == "✓ a  1 of 1 document"
+    assert line(Accounted(corpus="a", kept=1, held_out=0, dropped={})) == "✓ a  1 of 1 row"
     assert line(Accounted(corpus="a", kept=4500, held_out=3, dropped={"keep": 2000, "dedup": 7})) == (
-        "✓ a  4,500 of 6,510 documents, 3 held out, 2,007 dropped (2,000 keep, 7 dedup)"
+        "✓ a  4,500 of 6,510 rows, 3 held out, 2,007 dropped (2,000 keep, 7 dedup)"
     )
     assert line(StepFinished(address="a", op="view", rows=None, bytes=0, seconds=1)) is None
     assert line(StepFailed(address="a", op="query", error="E0513: no")) == "✗ a  E0513: no"
