@@ -63,6 +63,10 @@ PASSING = {
         'corpus.book: [{ doc_id: "a", text: "x" }, { doc_id: "b", text: "long enough" }, { doc_id: "c", text: " " }]',
         'corpus.book_dropped: [{ doc_id: "c", step: "read" }, { doc_id: "a", step: "keep" }]',
     ),
+    "all_dropped": (
+        'corpus.book: [{ doc_id: "a", text: "x" }]',
+        'corpus.book_dropped: [{ doc_id: "a", step: "keep" }]',
+    ),
     "questions": (
         'corpus.asked: [{ question: "Q?", answer: "A", path: "North Bay/Ada" }]',
         'corpus.asked: [{ doc_id: "1", text: "Q?\\nA", path: "north-bay/ada" }]',

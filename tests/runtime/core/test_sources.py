@@ -102,6 +102,17 @@ def test_what_is_no_file_is_never_opened(tree: Path, kind: str) -> None:
             find(pattern, tree)
 
 
+def test_a_link_to_itself_leads_nowhere(tree: Path) -> None:
+    (tree / "loop").symlink_to("loop")
+    assert Sources(tree, tree / "store").listing("loop/*.md") == {}
+
+
+def test_a_folder_whose_name_looks_like_a_pattern(tree: Path) -> None:
+    (tree / "d[1].md").mkdir()
+    (tree / "d1.md").write_text("one", encoding="utf-8")
+    assert list(Sources(tree, tree / "store").listing("d[1].md")) == ["d1.md"]
+
+
 def test_nothing_is_read_of_a_folder_where_a_file_is_wanted(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("structdsl_runtime.globs.walk", None)
     monkeypatch.setattr("structdsl_runtime.sources.match", None)

@@ -281,6 +281,10 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "f.arrow": (STREAM[:4] + pack("<i", (1 << 31) - 1) + STREAM[8:], "metadata bytes"),
     "g.arrow": (stream(pa.table({"text": ["o", "ne"]})).replace(pack("<3i", 0, 1, 3), pack("<3i", 0, 1, -3)), "offset"),
     "h.arrow": (STREAM + b"more", "goes on behind it"),
+    "d.parquet": (
+        parquet(pa.table({"text": ["one"], "on": pa.array([1]).cast(pa.timestamp("s", "Nowhere/City"))})),
+        "a time zone is not known: nowhere/city",
+    ),
     "a.csv": (b'text\nx\n"never closed\ny\n', "the row that begins in line 3: unexpected end"),
     "c.csv": (b'text\n"one\ntwo" three\nfour\n"five\n"six" seven\n', "the row that begins in line 5"),
     "d.csv": (b'text\nx\ny5" pipe,"unterminated\n' + b"row\n" * 9, "the row that begins in line 3: unexpected end"),
