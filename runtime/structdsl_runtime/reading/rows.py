@@ -287,8 +287,11 @@ def _records(batch: pa.RecordBatch) -> list[dict[str, Any] | None]:
             return [None]
         middle = batch.num_rows // 2
         return _records(batch.slice(0, middle)) + _records(batch.slice(middle))
-    except KeyError as error:  # of the library that knows time zones
-        raise pa.ArrowInvalid(f"a time zone is not known: {error.args[0]}") from None
+    except (KeyError, pa.ArrowInvalid) as error:  # the first from pytz; without it Arrow says that it is not there
+        if isinstance(error, pa.ArrowInvalid) and "pytz" not in str(error):
+            raise
+        zones = {field.type.tz for field in batch.schema if pa.types.is_timestamp(field.type) and field.type.tz}
+        raise pa.ArrowInvalid(f"a time zone is not known: {', '.join(sorted(zones))}") from None
 
 
 def too_long(number: int, length: int, most: int, mark: str = "L") -> Row:
