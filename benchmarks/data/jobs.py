@@ -109,7 +109,8 @@ JOBS: Final = {
         "near duplicates: shingles of five words, Jaccard similarity from 0.8",
         "near",
         {
-            "structdsl": Ours(spec(MINHASH)),
+            "structdsl, cut into chunks": Ours(spec(MINHASH)),
+            "structdsl, what stays copied": Ours(spec(MINHASH), ("corpus.web.dropped",), copied="corpus.web"),
             "Daft": Theirs("b_daft", "daft"),
             "NumPy, rensa, DuckDB": Theirs("b_rensa", "rensa"),
             "datatrove": Theirs("b_datatrove", "datatrove"),
