@@ -77,7 +77,7 @@ def open_run(store: Path, scratch: Path, run: str | None = None) -> duckdb.DuckD
     store = store.absolute()
     state = _state(store, run)
     connection = connect(scratch)
-    for relation in (*_relations(store, state), *meta(store, state.run_id, going_on(store))):
+    for relation in (*_relations(store, state), *meta(store, state.run_id, going_on(store, state))):
         try:
             define(connection, relation)
         except (duckdb.CatalogException, duckdb.IOException):
@@ -125,18 +125,21 @@ def _state(store: Path, run: str | None) -> RunState:
     state = read_state(store / "runs" / (run or known[-1]) / "state.json")
     if state is None:
         raise QueryError(f"the record of run `{run or known[-1]}` cannot be read")
-    if state.status == "running" and state.run_id != going_on(store):
+    if state.status == "running" and state.run_id != going_on(store, state):
         state = read_state(store / "runs" / state.run_id / "state.json") or state  # it may just have ended
         if state.status == "running":
             as_killed(state)
     return state
 
 
-def going_on(store: Path) -> str | None:
-    """The run that a process is at now, which only the latest can be; what else is recorded as running was killed."""
-    known = run_ids(store / "runs")
-    state = read_state(store / "runs" / known[-1] / "state.json") if known else None
-    return known[-1] if state is not None and state.status == "running" and is_held(store) else None
+def going_on(store: Path, known: RunState) -> str | None:
+    """The run that a process is at now, which only the latest can be; what else is recorded as running was killed.
+
+    The record of one run is `known`, and is not read again.
+    """
+    latest = run_ids(store / "runs")[-1]
+    state = known if known.run_id == latest else read_state(store / "runs" / latest / "state.json")
+    return latest if state is not None and state.status == "running" and is_held(store) else None
 
 
 def _plan(store: Path, state: RunState) -> Plan:
