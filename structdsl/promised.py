@@ -85,11 +85,9 @@ SAMPLES = columns(
     "n_tokens BIGINT, n_supervised BIGINT, mask_reason VARCHAR, position BIGINT, epoch INTEGER, doc_id VARCHAR,"
     "node_id VARCHAR"
 )
-PACKED = columns(
-    "row BIGINT, input_ids INTEGER[], labels INTEGER[],"
-    'segments STRUCT("position" BIGINT, piece INTEGER, "start" INTEGER, length INTEGER)[],'
-    "n_supervised INTEGER, density DOUBLE"
-)
+SEGMENTS = 'segments STRUCT("position" BIGINT, piece INTEGER, "start" INTEGER, length INTEGER)[]'
+LAYOUT = columns(f"row BIGINT, {SEGMENTS}, first BIGINT, last BIGINT")
+PACKED = columns(f"row BIGINT, input_ids INTEGER[], labels INTEGER[], {SEGMENTS}, n_supervised INTEGER, density DOUBLE")
 LINEAGE = columns(
     "row BIGINT, start INTEGER, length INTEGER, position BIGINT, piece INTEGER, sample_id VARCHAR, kind VARCHAR,"
     "corpus VARCHAR, chunk_id VARCHAR, doc_id VARCHAR, start_byte BIGINT, end_byte BIGINT, source VARCHAR,"

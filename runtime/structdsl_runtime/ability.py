@@ -40,6 +40,7 @@ CARRIED_OUT = frozenset(
         "fetch_tokenizer",
         "fixture",
         "identify_language",
+        "lay_out",
         "load_model",
         "load_tokenizer",
         "measure_signals",

@@ -46,8 +46,10 @@ class Inputs(Protocol):
 
     def names(self) -> tuple[str, ...]: ...
 
-    def batches(self, name: str, *, columns: str = "*", order: str = "", rows: int = 4096) -> Iterator[pa.RecordBatch]:
-        """The rows of a table, streamed; `columns` and `order` are SQL lists."""
+    def batches(
+        self, name: str, *, columns: str = "*", where: str = "", order: str = "", rows: int = 4096
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of a table, streamed; `columns` and `order` are SQL lists, `where` says which rows, else all."""
         ...
 
     def rows(self, name: str, *, columns: str = "*", order: str = "") -> Iterator[dict[str, Any]]:
@@ -63,6 +65,9 @@ class TableWriter(Protocol):
     """Rows in, Parquet out; a missing or an extra column is an error of ours."""
 
     def write(self, batch: pa.RecordBatch | pa.Table) -> None: ...
+
+    def cut(self) -> None:
+        """What comes next is worked on apart from what came before, by steps that take the rows of this table."""
 
     def row(self, **values: Any) -> None:
         """One row; rows are gathered and written in batches."""

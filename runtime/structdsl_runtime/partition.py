@@ -31,7 +31,8 @@ class Main:
     @property
     def is_worth_parts(self) -> bool:
         """Whether there is enough of it; a small table is sooner done at once."""
-        return self.made.bytes >= WORTH and bool(self.made.rows)
+        cut = len(self.made.files) > 1 and not self.made.parts  # by the step that made it, because it is worth it
+        return (cut or self.made.bytes >= WORTH) and bool(self.made.rows)
 
 
 def main_input(step: Step, results: Mapping[str, Result], store: Store) -> Main | None:

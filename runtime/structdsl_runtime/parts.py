@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from duckdb import DuckDBPyConnection
 
 from structdsl.identity import fingerprint
-from structdsl.plan import Step, View
+from structdsl.plan import Rows, Step, View
 from structdsl_runtime.digest import NOTHING, Sums, file_digest, plain
 from structdsl_runtime.engine import Engine
 from structdsl_runtime.keys import Identity
@@ -110,6 +110,42 @@ def beside(
         if [{Path(file).parent.name for file in part.files} for part in own] == [{key} for key in wanted]:
             found[made.table] = _parts_of(store.folder(result.step, result.manifest.key).absolute(), made)
     return found
+
+
+def ranged(
+    step: Step, results: Mapping[str, Result], store: Store, connection: DuckDBPyConnection, portions: list[Portion]
+) -> dict[str, list[Portion]]:
+    """Of the input that is read by ranges, the files in which rows of the range of each portion may lie."""
+    partition = step.operation.partition
+    if not isinstance(partition, Rows) or partition.reads is None:
+        return {}
+    reads = partition.reads
+    address, _, output = step.inputs[reads.input].rpartition(":")
+    result = results[address]
+    made = result.manifest.outputs[output]
+    if made.table is None or isinstance(result.step.operation, View):
+        return {}
+    folder = store.folder(result.step, result.manifest.key).absolute()
+    files = {folder / name: _bounds(folder / name, reads.key) for name in made.files}
+    first, last = identifier(reads.first), identifier(reads.last)
+    found = []
+    for portion in portions:
+        ((least, greatest),) = connection.execute(
+            f"SELECT min({first}), max({last}) FROM ({portion.select})"  # noqa: S608 - quoted
+        ).fetchall()
+        there = (
+            path for path, bounds in files.items() if any(low <= greatest and least <= high for low, high in bounds)
+        )
+        found.append(Portion(files=tuple(there), rows=portion.rows, mark=portion.mark))
+    return {made.table: found}
+
+
+def _bounds(path: Path, column: str) -> list[tuple[Any, Any]]:
+    """The least and the greatest value of a column in each row group of a file."""
+    metadata = pq.read_metadata(path)
+    place = metadata.schema.names.index(column)
+    groups: Any = [metadata.row_group(number).column(place).statistics for number in range(metadata.num_row_groups)]
+    return [(group.min, group.max) for group in groups]
 
 
 def inputs_of(step: Step, results: Mapping[str, Result], store: Store) -> list[Relation]:

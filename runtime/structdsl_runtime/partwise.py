@@ -70,6 +70,7 @@ class Partwise:
         passed = parts.probe(self.engine.connection, main, portions)
         keys = parts.keys(step, identity, main, portions, passed)
         beside = parts.beside(step, results, self.store, main, portions)
+        beside |= parts.ranged(step, results, self.store, self.engine.connection, portions)
         tasks = {}
         for number, (key, portion, rows) in enumerate(zip(keys, portions, passed, strict=True)):
             own = {main.table: portion, **{table: those[number] for table, those in beside.items()}}

@@ -36,9 +36,12 @@ class StepInputs:
     def names(self) -> tuple[str, ...]:
         return self.order
 
-    def batches(self, name: str, *, columns: str = "*", order: str = "", rows: int = ROWS) -> Iterator[pa.RecordBatch]:
-        ordered = f" ORDER BY {order}" if order else ""
-        query = f"SELECT {columns} FROM {self.tables[name]}{ordered}"  # noqa: S608 - written by operations, not users
+    def batches(
+        self, name: str, *, columns: str = "*", where: str = "", order: str = "", rows: int = ROWS
+    ) -> Iterator[pa.RecordBatch]:
+        query = f"SELECT {columns} FROM {self.tables[name]}"  # noqa: S608 - written by operations, not users
+        query += f" WHERE {where}" if where else ""
+        query += f" ORDER BY {order}" if order else ""
         with self.engine.cursor() as cursor:
             yield from cursor.sql(query).to_arrow_reader(rows)
 

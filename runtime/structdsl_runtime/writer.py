@@ -47,6 +47,7 @@ class ParquetTable:
         self._rows: list[dict[str, Any]] = []
         self._batches: list[pa.RecordBatch] = []
         self._pending = (0, 0)  # rows and bytes of the batches
+        self._full = False  # whether what comes next goes to another file
         self._writer = self._next_file()
 
     def write(self, batch: pa.RecordBatch | pa.Table) -> None:
@@ -62,6 +63,11 @@ class ParquetTable:
         self._rows.append(values)
         if len(self._rows) >= GATHERED:
             self._gather()
+
+    def cut(self) -> None:
+        self._gather()
+        self._flush()
+        self._full = bool(self.sums.rows)
 
     def close(self) -> None:
         self._gather()
@@ -91,7 +97,8 @@ class ParquetTable:
         batches, self._batches, self._pending = self._batches, [], (0, 0)
         if not batches:
             return
-        if self.files[-1].stat().st_size > FILE_BYTES:
+        if self._full or self.files[-1].stat().st_size > FILE_BYTES:
+            self._full = False
             self._writer.close()
             self._writer = self._next_file()
         table = pa.Table.from_batches(batches, schema=self._schema).combine_chunks()

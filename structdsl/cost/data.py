@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from structdsl.cost.facts import Facts, Feed, Size
 from structdsl.cost.figure import Figure, about, derive, exact, most, unknown
-from structdsl.plan import Dpo, GraphNode, Pack, RenderSsft, Step, Train
+from structdsl.plan import Dpo, GraphNode, LayOut, Pack, RenderSsft, Step, Train
 from structdsl.plan.batch import realised
 
 EARLIER = "as many as in an earlier run"
@@ -24,9 +24,11 @@ def packed_rows(node: GraphNode, steps: Mapping[str, Step], facts: Facts) -> Fig
         return exact(size.rows)
     pack = steps[steps[node.step].inputs["packed"].rpartition(":")[0]]
     assert isinstance(pack.operation, Pack)
+    layout = steps[pack.inputs["layout"].rpartition(":")[0]].operation
+    assert isinstance(layout, LayOut)
     length = pack.operation.length
     tokens = source_tokens(node, steps, facts)
-    if tokens.value is not None and pack.operation.method != "none":
+    if tokens.value is not None and layout.method != "none":
         return about(math.ceil(tokens.value / length), tokens.why)
     if size is not None:
         return about(size.rows, EARLIER)

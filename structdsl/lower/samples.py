@@ -10,6 +10,7 @@ from structdsl.lower.model import seed_of, tokenizer_of
 from structdsl.lower.planner import Planner
 from structdsl.plan import (
     Guard,
+    LayOut,
     Output,
     Pack,
     RenderChat,
@@ -20,7 +21,7 @@ from structdsl.plan import (
     Tokenise,
 )
 from structdsl.plan.operations import Template
-from structdsl.promised import PACKED, RECALLS, RENDERED, SAMPLES, TOKENS, columns, columns_of
+from structdsl.promised import LAYOUT, PACKED, RECALLS, RENDERED, SAMPLES, TOKENS, columns, columns_of
 from structdsl.schema import model as schema
 from structdsl.schema.stage import Easiest
 from structdsl.unit import Declaration
@@ -286,15 +287,26 @@ def _tokenise_and_pack(stage: Declaration, tokenizer: str, planner: Planner) -> 
         tables={"rendered": f"{name}_rendered", "tokens": f"{name}_tokens"},
         view=True,
     )
+    at = stage.block.head if stage.variant == "dpo" else stage.span_of("pack", "length")
+    tokens = planner.owners[f"{name}_tokens"]
+    planner.add(
+        f"{name}.layout",
+        LayOut(length=length, method=getattr(stage.values, "pack", "none")),
+        at=at,
+        inputs={"tokens": tokens},
+        outputs={
+            "layout": Output(table=f"{name}_layout", columns=LAYOUT, doc="Which samples lie in which row, and where.")
+        },
+        places={"pack": stage.span_of("pack")} if stage.attribute("pack") is not None else {},
+    )
     planner.add(
         f"{name}.pack",
-        Pack(length=length, method=getattr(stage.values, "pack", "none")),
-        at=stage.block.head if stage.variant == "dpo" else stage.span_of("pack", "length"),
-        inputs={"tokens": planner.owners[f"{name}_tokens"], "tokenizer": tokenizer},
+        Pack(length=length),
+        at=at,
+        inputs={"layout": planner.owners[f"{name}_layout"], "tokens": tokens},
         outputs={
             "packed": Output(
                 table=f"{name}_packed", columns=PACKED, doc="Rows of equal length, the samples in them isolated."
             )
         },
-        places={"pack": stage.span_of("pack")} if stage.attribute("pack") is not None else {},
     )

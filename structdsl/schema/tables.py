@@ -25,7 +25,7 @@ INNER_TABLES: Mapping[str, tuple[str, ...]] = {
     "corpus": ("read", "faults", "counts", "verdicts", "headings", "kept", "cut", "screened"),
     "taxonomy": ("nodes", "trees", "named", "outlined"),
     "mixture": ("pool", "quotas", "drawn", "scores"),
-    "stage": ("rows", "rendered", "tokens", "difficulty", "chosen"),
+    "stage": ("rows", "rendered", "tokens", "layout", "difficulty", "chosen"),
     "evaluation": ("gates", "gate"),
 }
 """Tables inside the pipeline: there to be looked at, and free to change."""

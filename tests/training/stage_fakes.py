@@ -27,7 +27,10 @@ class FakeInputs:
     def names(self) -> tuple[str, ...]:
         return (*self.tables, *self.folders)
 
-    def batches(self, name: str, *, columns: str = "*", order: str = "", rows: int = 4096) -> Iterator[pa.RecordBatch]:
+    def batches(
+        self, name: str, *, columns: str = "*", where: str = "", order: str = "", rows: int = 4096
+    ) -> Iterator[pa.RecordBatch]:
+        assert not where, "no operation of training asks for some rows"
         table = self.tables[name]
         if order:
             table = table.sort_by([(column.strip(), "ascending") for column in order.split(",")])
@@ -49,6 +52,9 @@ class FakeInputs:
 @dataclass
 class FakeWriter:
     kept: list[dict[str, Any]]
+
+    def cut(self) -> None:
+        pass
 
     def write(self, batch: pa.RecordBatch | pa.Table) -> None:
         self.kept.extend(batch.to_pylist())

@@ -70,6 +70,7 @@ OPERATIONS: Final = Operations(
         "schedule_recalls": "schedule_recalls",
         "render_ssft": "render_ssft",
         "tokenise": "tokenise",
+        "lay_out": "lay_out",
         "pack": "pack",
         "cache_teacher": "cache_teacher",
         "train": "train",

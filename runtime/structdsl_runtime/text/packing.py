@@ -1,4 +1,4 @@
-"""Samples side by side in rows of equal length, a window of them at a time, as arrays.
+"""Samples side by side in rows of equal length, a window of them at a time: which goes where, by their sizes alone.
 
 A window is what fills `AHEAD` rows. Within it a method says which row each sample goes to, and rows come in the order
 of the samples that opened them. For methods that begin with the longest, where that one stands says nothing of how many
@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from structdsl_runtime.text import ragged
 from structdsl_runtime.text.fits import Method
-from structdsl_runtime.text.ragged import Ids, Numbers, Ragged
+from structdsl_runtime.text.ragged import Numbers, starts
+
+Mask = npt.NDArray[np.bool_]
 
 AHEAD: Final = 256  # rows' worth of tokens that are laid out together
 _AGAIN: Final = AHEAD // 8  # rows of a window that may be given up
@@ -26,87 +28,82 @@ _WASTE: Final = 64  # a row is given up where more than one position in so many 
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """Samples, or pieces of them, on their way into rows."""
+    """Samples, or pieces of them, and how many tokens each has."""
 
-    ids: Ragged
     position: Numbers
     piece: Numbers
-    n_prompt: Numbers
+    size: Numbers
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.size)
 
     @property
     def tokens(self) -> int:
-        return len(self.ids.values)
+        return int(self.size.sum())
 
-    def slice(self, start: int, stop: int) -> Pieces:
-        others = (column[start:stop] for column in (self.position, self.piece, self.n_prompt))
-        return Pieces(self.ids.slice(start, stop), *others)
-
-    def take(self, numbers: Numbers) -> Pieces:
-        others = (column[numbers] for column in (self.position, self.piece, self.n_prompt))
-        return Pieces(self.ids.take(numbers), *others)
+    def take(self, which: Numbers | Mask | slice) -> Pieces:
+        return Pieces(self.position[which], self.piece[which], self.size[which])
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
+class Rows:
     """Rows, and the pieces in them, row by row; `row` and `start` say where each lies."""
 
     pieces: Pieces
     row: Numbers
     start: Numbers
-    rows: int
+    count: int  # of rows
+
+    @property
+    def bounds(self) -> Numbers:
+        """Where the pieces of each row begin, and where those of the last one end."""
+        return starts(np.bincount(self.row, minlength=self.count))
 
     @property
     def number(self) -> Numbers:
         """The number of each piece in its row."""
-        first = np.searchsorted(self.row, np.arange(self.rows))
-        return np.arange(len(self.row)) - first[self.row]
+        return np.arange(len(self.row)) - self.bounds[self.row]
 
     def places(self, length: int) -> Numbers:
         """Where each token goes, counted through all rows."""
-        offsets = self.pieces.ids.offsets
+        offsets = starts(self.pieces.size)
         begin = self.row * length + self.start
-        return np.repeat(begin - offsets[:-1], np.diff(offsets)) + np.arange(offsets[-1])
+        return np.repeat(begin - offsets[:-1], self.pieces.size) + np.arange(offsets[-1])
 
 
-def pieces(ids: Sequence[Ids], n_prompt: Sequence[int]) -> Pieces:
-    """Pieces that nobody looks up again."""
-    numbers = np.arange(len(ids))
-    sizes = np.fromiter(map(len, ids), np.int64, len(ids))
-    flat = Ragged(np.concatenate([np.empty(0, np.int32), *ids]), ragged.starts(sizes))
-    return Pieces(flat, numbers, np.zeros_like(numbers), np.array(n_prompt, np.int64))
+def numbered(sizes: Numbers) -> Pieces:
+    """Pieces of these sizes, each a sample of its own."""
+    return Pieces(np.arange(len(sizes)), np.zeros(len(sizes), np.int64), sizes)
 
 
-def windows(batches: Iterable[Pieces], length: int, method: Method) -> Iterator[Packed]:
+def windows(batches: Iterable[Pieces], length: int, method: Method) -> Iterator[Rows]:
     """The rows of all pieces, window by window; how the pieces are batched makes no difference."""
     stream, more = iter(batches), True
-    left, ahead = joined([]), joined([])  # given up by the window before; read, and in no window yet
+    left = ahead = joined([])  # given up by the window before; read, and in no window yet
     while True:
         room = AHEAD * length - left.tokens
-        parts, size = [ahead], ahead.tokens
-        while more and size <= room:
+        parts, total = [ahead], ahead.tokens
+        while more and total <= room:
             batch = next(stream, None)
             more = batch is not None
             if batch is not None:
                 parts.append(batch)
-                size += batch.tokens
+                total += batch.tokens
         ahead = joined(parts)
-        if not more and size <= room:
+        if not more and total <= room:
             break
-        count = int(np.searchsorted(ahead.ids.offsets, room, side="right")) - 1
-        closed, left = lay_out(joined([left, ahead.slice(0, count)]), length, method, waited=len(left))
-        ahead = ahead.slice(count, len(ahead))
+        count = int(np.searchsorted(np.cumsum(ahead.size), room, side="right"))
+        closed, left = lay_out(joined([left, ahead.take(slice(count))]), length, method, waited=len(left))
+        ahead = ahead.take(slice(count, None))
         yield closed
     last = joined([left, ahead])
     if len(last):
         yield lay_out(last, length, method, waited=len(last))[0]
 
 
-def lay_out(pieces: Pieces, length: int, method: Method, waited: int) -> tuple[Packed, Pieces]:
+def lay_out(pieces: Pieces, length: int, method: Method, waited: int) -> tuple[Rows, Pieces]:
     """The rows of a window, and the pieces of those that were given up; the first `waited` pieces wait no more."""
-    sizes = pieces.ids.sizes
+    sizes = pieces.size
     assert 0 < sizes.min() <= sizes.max() <= length, "a piece fits into a row and is not empty"
     row = method(sizes, length)
     rows = int(row.max()) + 1
@@ -118,18 +115,14 @@ def lay_out(pieces: Pieces, length: int, method: Method, waited: int) -> tuple[P
     number = (np.cumsum(~given_up) - 1)[row]
     order = np.flatnonzero(stays)[np.argsort(number[stays], kind="stable")]
     taken, row = pieces.take(order), number[order]
-    before = taken.ids.offsets[:-1]
+    before = starts(taken.size)[:-1]
     start = before - before[np.searchsorted(row, row)]
-    closed = Packed(taken, row, start, rows - int(given_up.sum()))
-    return closed, pieces.take(np.flatnonzero(~stays))
+    return Rows(taken, row, start, rows - int(given_up.sum())), pieces.take(~stays)
 
 
 def joined(parts: Sequence[Pieces]) -> Pieces:
     """The pieces of all parts, in order."""
-    if len(parts) == 1:
-        return parts[0]
-    columns = (
-        np.concatenate([np.empty(0, np.int64), *(getattr(part, name) for part in parts)])
-        for name in ("position", "piece", "n_prompt")
+    none = np.empty(0, np.int64)
+    return Pieces(
+        *(np.concatenate([none, *(getattr(part, name) for part in parts)]) for name in ("position", "piece", "size"))
     )
-    return Pieces(ragged.joined([part.ids for part in parts]), *columns)

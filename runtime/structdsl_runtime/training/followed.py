@@ -16,7 +16,7 @@ import numpy as np
 from structdsl_runtime.operation import Inputs
 from structdsl_runtime.text import packing, tokens
 from structdsl_runtime.text.fits import best_fit
-from structdsl_runtime.text.ragged import Ids
+from structdsl_runtime.text.ragged import Ids, Numbers, starts
 from structdsl_runtime.training import rows
 
 
@@ -31,30 +31,27 @@ class Laid:
 def lay_out(inputs: Inputs, name: str, tokenizer: tokens.Tokenizer, folder: Path, length: int) -> Laid:
     """The documents of the table `name` as rows below `folder`; they are held in memory meanwhile."""
     size = 0
-
-    def pieces() -> Iterator[packing.Pieces]:
-        nonlocal size
-        context = max(1, len(tokenizer.prefix))
-        for batch in inputs.batches(name, columns="doc_id, text", order="doc_id", rows=256):
-            texts = [str(text) for text in batch.column("text").to_pylist()]
-            size += sum(len(text.encode()) for text in texts)
-            parts: list[Ids] = []
-            shown: list[int] = []
-            for ids in tokenizer.encode_flat(texts).lists():
-                whole = np.array([*tokenizer.prefix, *ids.tolist(), tokenizer.eos_id], np.int32)
-                for start, stop, scored in windows(len(whole), context, length):
-                    parts.append(whole[start:stop])
-                    shown.append(scored - start)
-            yield packing.pieces(parts, shown)
-
-    packed = list(packing.windows(pieces(), length, best_fit))
-    count = sum(window.rows for window in packed)
+    context = max(1, len(tokenizer.prefix))
+    parts: list[Ids] = []
+    shown: list[int] = []
+    for batch in inputs.batches(name, columns="doc_id, text", order="doc_id", rows=256):
+        texts = [str(text) for text in batch.column("text").to_pylist()]
+        size += sum(len(text.encode()) for text in texts)
+        for ids in tokenizer.encode_flat(texts).lists():
+            whole = np.array([*tokenizer.prefix, *ids.tolist(), tokenizer.eos_id], np.int32)
+            for start, stop, scored in windows(len(whole), context, length):
+                parts.append(whole[start:stop])
+                shown.append(scored - start)
+    packed = list(
+        packing.windows([packing.numbered(np.fromiter(map(len, parts), np.int64, len(parts)))], length, best_fit)
+    )
+    count = sum(window.count for window in packed)
     arrays = rows.create(folder, count, length)
     first = 0
     for window in packed:
-        for array, values in zip(arrays, _rows(window, length), strict=True):
-            array[first : first + window.rows] = values
-        first += window.rows
+        for array, values in zip(arrays, _rows(window, parts, np.array(shown), length), strict=True):
+            array[first : first + window.count] = values
+        first += window.count
     return Laid(tokens=rows.Rows(*arrays).predictions(0, count), bytes=size)
 
 
@@ -68,14 +65,14 @@ def windows(size: int, context: int, length: int) -> Iterator[tuple[int, int, in
         yield stop - length, stop, scored
 
 
-def _rows(window: packing.Packed, length: int) -> tuple[rows.Array, ...]:
-    sizes, places = window.pieces.ids.sizes, window.places(length)
-    shape = (window.rows, length)
+def _rows(window: packing.Rows, parts: list[Ids], shown: Numbers, length: int) -> tuple[rows.Array, ...]:
+    which, sizes, places = window.pieces.position, window.pieces.size, window.places(length)
+    shape = (window.count, length)
     ids, segment = np.zeros(shape, np.int32), np.full(shape, rows.PADDING, np.int16)
     predicts = np.zeros(shape, np.bool_)
-    ids.reshape(-1)[places] = window.pieces.ids.values
+    ids.reshape(-1)[places] = np.concatenate([parts[number] for number in which.tolist()])
     segment.reshape(-1)[places] = np.repeat(window.number, sizes)
-    within = np.arange(len(places)) - np.repeat(window.pieces.ids.offsets[:-1], sizes)
-    predicting = (within >= np.repeat(window.pieces.n_prompt - 1, sizes)) & (within < np.repeat(sizes - 1, sizes))
+    within = np.arange(len(places)) - np.repeat(starts(sizes)[:-1], sizes)
+    predicting = (within >= np.repeat(shown[which] - 1, sizes)) & (within < np.repeat(sizes - 1, sizes))
     predicts.reshape(-1)[places] = predicting
     return ids, segment, predicts, np.where(segment == rows.PADDING, rows.PADDING, 0)

@@ -69,6 +69,7 @@ from structdsl.plan.operations.training import (
     Distill,
     Dpo,
     Launcher,
+    LayOut,
     Lora,
     Optimizer,
     Pack,
@@ -131,6 +132,7 @@ Operation = Annotated[
     | RenderChat
     | ScoreSamples
     | Tokenise
+    | LayOut
     | Pack
     | CacheTeacher
     | Train
@@ -174,6 +176,7 @@ __all__ = [
     "Hashed",
     "IdentifyLanguage",
     "Launcher",
+    "LayOut",
     "LmEval",
     "LoadModel",
     "LoadTokenizer",

@@ -19,11 +19,25 @@ class Partition(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Range(BaseModel):
+    """The rows of another input that a part reads: `key` lies between the least `first` and the greatest `last` of its
+    own rows.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    input: str
+    key: str
+    first: str
+    last: str
+
+
 class Rows(Partition):
     """Any split of the rows of one input: the step makes of the whole what it makes of the parts, put together."""
 
     by: Literal["rows"] = "rows"
     input: str
+    reads: Range | None = None  # else a part may read all of any other input
 
     def __str__(self) -> str:
         return f"by rows of {self.input}"

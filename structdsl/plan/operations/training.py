@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from structdsl.identity import Effect
-from structdsl.plan.operations.base import Arguments, Partition, Role, Rows
+from structdsl.plan.operations.base import Arguments, Partition, Range, Role, Rows
 
 
 class Template(Arguments):
@@ -77,13 +77,26 @@ class Tokenise(Arguments):
     length: int
 
 
-class Pack(Arguments):
-    """Samples laid side by side in rows of `length` positions, in which none sees another."""
+class LayOut(Arguments):
+    """Which samples lie side by side in rows of `length` positions."""
 
-    op: Literal["pack"] = "pack"
-    version: Literal[2] = 2
+    op: Literal["lay_out"] = "lay_out"
+    version: Literal[1] = 1
     length: int
     method: Literal["best_fit", "first_fit", "first_fit_decreasing", "none"]
+
+
+class Pack(Arguments):
+    """Rows of `length` positions as they were laid out: their tokens, and what is learnt of them."""
+
+    op: Literal["pack"] = "pack"
+    version: Literal[3] = 3
+
+    partition: ClassVar[Partition] = Rows(
+        input="layout", reads=Range(input="tokens", key="position", first="first", last="last")
+    )
+
+    length: int
 
 
 class Schedule(Arguments):

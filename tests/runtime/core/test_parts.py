@@ -17,6 +17,7 @@ from structdsl_runtime import partition, parts, pool
 from structdsl_runtime.ask import query
 from structdsl_runtime.events import Event, StepProgress, silent
 from structdsl_runtime.executor import RunResult, run
+from structdsl_runtime.operations import lay_out
 from structdsl_runtime.reading import in_parts
 from structdsl_runtime.relations import Relation
 from structdsl_runtime.store import Manifest, Produced
@@ -57,15 +58,35 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "PART_BYTES", 1)
 
 
-def write(folder: Path, name: str) -> None:
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, parts.Portion]]:
+    """What each part of a step reads only some rows of."""
+    found: list[dict[str, parts.Portion]] = []
+    restricted = parts.restricted
+
+    def watched(relations: list[Relation], own: dict[str, parts.Portion]) -> tuple[Relation, ...]:
+        found.append(own)
+        return restricted(relations, own)
+
+    monkeypatch.setattr(parts, "restricted", watched)
+    return found
+
+
+def write(folder: Path, name: str, documents: int = 60, most: int = 120) -> None:
     rng = random.Random(name)
-    texts = [" ".join(rng.choices(WORDS, k=rng.randrange(1, 120))) for _ in range(60)]
+    texts = [" ".join(rng.choices(WORDS, k=rng.randrange(1, most))) for _ in range(documents)]
     lines = [f'{{"id": "{name}{number}", "text": "{text}"}}\n' for number, text in enumerate(texts)]
     (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
-def go(folder: Path, store: str = "store", workers: int = 1, observer: Callable[[Event], None] = silent) -> RunResult:
-    plan, sink = compile_text(SPEC, Path("toy.adapt"))
+def go(
+    folder: Path,
+    store: str = "store",
+    workers: int = 1,
+    observer: Callable[[Event], None] = silent,
+    spec: str = SPEC,
+) -> RunResult:
+    plan, sink = compile_text(spec, Path("toy.adapt"))
     assert plan is not None, list(sink)
     return run(plan, root=folder, store=folder / store, only=[PACK], workers=workers, observer=observer)
 
@@ -105,20 +126,30 @@ def test_a_changed_condition_leaves_parts_alone_that_it_does_not_touch(folder: P
     assert {address: made(folder, address) for address in ROWS} == before
 
 
-def test_a_part_reads_the_counts_of_its_own_documents_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[dict[str, parts.Portion]] = []
-    restricted = parts.restricted
-
-    def watched(found: list[Relation], own: dict[str, parts.Portion]) -> tuple[Relation, ...]:
-        read.append(own)
-        return restricted(found, own)
-
-    monkeypatch.setattr(parts, "restricted", watched)
+def test_a_part_reads_the_counts_of_its_own_documents_alone(folder: Path, read: list[dict[str, parts.Portion]]) -> None:
     assert go(folder).status == "done"
-    cut = [own for own in read if len(own) > 1]
+    cut = [own for own in read if "corpus.a_counts" in own]
     assert len(cut) > 2
     assert {tuple(own) for own in cut} == {("corpus.a_read", "corpus.a_counts")}
     assert len({own["corpus.a_counts"].select for own in cut}) == len(cut)
+
+
+def test_rows_are_filled_from_the_files_that_their_samples_lie_in(
+    folder: Path, read: list[dict[str, parts.Portion]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder, "data/a", documents=9000, most=12)
+    monkeypatch.setattr(in_parts, "TOGETHER", 1 << 20)
+    monkeypatch.setattr(lay_out, "TOGETHER", 1)
+    spec = SPEC.replace("3k tokens", "140k tokens")
+    assert go(folder, "parts", spec=spec).status == "done"
+    files = [own["stage.s_tokens"].files for own in read if "stage.s_layout" in own]
+    assert len(files) > 2
+    assert files[0] != files[-1]
+    assert {len(those) for those in files} == {1, 2}
+    monkeypatch.setattr(partition, "WORTH", 1 << 60)
+    monkeypatch.setattr(lay_out, "TOGETHER", 1 << 30)
+    assert go(folder, "whole", spec=spec).status == "done"
+    assert digests(folder, "parts") == digests(folder, "whole")
 
 
 def test_no_document_is_lost_where_its_counts_are_of_other_parts(folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from structdsl.plan import Pack, Tokenise
+from structdsl.plan import LayOut, Pack, Tokenise
 from structdsl_runtime.operation import Fault
+from structdsl_runtime.operations.lay_out import lay_out
 from structdsl_runtime.operations.pack import pack
 from structdsl_runtime.operations.tokenise import cuts, tokenise
 from structdsl_runtime.text import packing, ragged, tokens
@@ -40,6 +41,11 @@ SAMPLES: Table = [
 
 def tokenised(run: Workshop, samples: Table, length: int, folder: Path | None = None) -> pa.Table:
     return run(tokenise, Tokenise(length=length), {"samples": samples, "tokenizer": folder or run.tokenizer})["tokens"]
+
+
+def packed(run: Workshop, tokens: pa.Table, method: Literal["best_fit", "none"] = "best_fit") -> pa.Table:
+    layout = run(lay_out, LayOut(length=40, method=method), {"tokens": tokens})["layout"]
+    return run(pack, Pack(length=40), {"layout": layout, "tokens": tokens})["packed"]
 
 
 @pytest.mark.parametrize("length", [40, 64, 1000])
@@ -111,10 +117,10 @@ def test_lists_are_taken_in_any_order(sizes: list[int], runs: list[tuple[int, in
 def test_rows(run: Workshop, tokenizer: tokens.Tokenizer) -> None:
     table = tokenised(run, SAMPLES, 40)
     source = {(row["position"], row["piece"]): row for row in table.to_pylist()}
-    packed = run(pack, Pack(length=40, method="best_fit"), {"tokens": table})["packed"]
+    whole = packed(run, table)
     shuffled = table.take(np.random.default_rng(0).permutation(table.num_rows))
-    assert run(pack, Pack(length=40, method="best_fit"), {"tokens": shuffled})["packed"].equals(packed)
-    rows = packed.to_pylist()
+    assert packed(run, shuffled).equals(whole)
+    rows = whole.to_pylist()
     assert [row["row"] for row in rows] == list(range(len(rows)))
     found = []
     for row in rows:
@@ -138,11 +144,11 @@ def test_rows(run: Workshop, tokenizer: tokens.Tokenizer) -> None:
 
 def test_nothing_to_pack(run: Workshop) -> None:
     table = tokenised(run, SAMPLES, 40).slice(0, 0)
-    assert run(pack, Pack(length=40, method="best_fit"), {"tokens": table})["packed"].num_rows == 0
+    assert packed(run, table).num_rows == 0
 
 
 def of(sizes: list[int]) -> packing.Pieces:
-    return packing.pieces([np.full(size, number, np.int32) for number, size in enumerate(sizes)], [0] * len(sizes))
+    return packing.numbered(np.array(sizes, np.int64))
 
 
 @given(
@@ -153,23 +159,23 @@ def of(sizes: list[int]) -> packing.Pieces:
 def test_packing_loses_nothing_however_it_is_fed(sizes: list[int], method: str, cuts_: list[int]) -> None:
     whole = of(sizes)
     found = list(packing.windows([whole], 16, METHODS[method]))
-    laid = [(window.pieces.position, window.row, window.start, window.pieces.ids) for window in found]
+    laid = [(window.pieces.position, window.row, window.start, window.pieces.size) for window in found]
     assert sorted(np.concatenate([[], *(position for position, *_ in laid)])) == list(range(len(sizes)))
-    for position, row, start, ids in laid:
+    for position, row, start, size in laid:
         assert (np.diff(row) >= 0).all()
         for number in np.unique(row):
             there = row == number
-            lengths = ids.sizes[there]
+            lengths = size[there]
             assert lengths.sum() <= 16
             assert start[there].tolist() == np.cumsum([0, *lengths[:-1]]).tolist()
-        assert ids.values.tolist() == np.repeat(position, ids.sizes).tolist()
+        assert size.tolist() == whole.size[position].tolist()
     bounds = [0, *sorted(min(cut, len(sizes)) for cut in cuts_), len(sizes)]
-    again = packing.windows([whole.slice(*pair) for pair in pairwise(bounds)], 16, METHODS[method])
+    again = packing.windows([whole.take(slice(*pair)) for pair in pairwise(bounds)], 16, METHODS[method])
     assert [window.pieces.position.tolist() for window in again] == [position.tolist() for position, *_ in laid]
     if method == "none":
-        assert [window.rows for window in found] == [len(window.pieces) for window in found]
+        assert [window.count for window in found] == [len(window.pieces) for window in found]
     elif len(found) == 1:  # no two rows could have been one
-        used = np.bincount(laid[0][1], weights=laid[0][3].sizes)
+        used = np.bincount(laid[0][1], weights=laid[0][3])
         assert (used <= 8).sum() <= 1
 
 
@@ -184,7 +190,7 @@ def test_packing_loses_nothing_however_it_is_fed(sizes: list[int], method: str, 
 )
 def test_what_goes_where(method: str, expected: list[list[int]]) -> None:
     (window,) = packing.windows([of([1, 1, 2, 4, 5, 7])], 10, METHODS[method])
-    rows = [window.pieces.position[window.row == row].tolist() for row in range(window.rows)]
+    rows = [window.pieces.position[window.row == row].tolist() for row in range(window.count)]
     assert rows == expected
 
 
@@ -201,19 +207,19 @@ NATURAL = {
 def test_rows_are_full_and_near_their_place(kind: str, method: str) -> None:
     _, begin = cuts(np.maximum(2, NATURAL[kind]).astype(np.int64), 4096)
     sizes = np.diff(begin)
-    pieces = packing.pieces(np.split(np.zeros(sizes.sum(), np.int32), begin[1:-1]), [0] * len(sizes))
+    pieces = packing.numbered(sizes)
     tokens_before = np.cumsum(sizes) - sizes
     rows = 0
     for window in packing.windows([pieces], 4096, METHODS[method]):
         moved = (rows + window.row) * 4096 - tokens_before[window.pieces.position]
         assert np.abs(moved).max() <= 2 * packing.AHEAD * 4096
-        rows += window.rows
+        rows += window.count
     assert sizes.sum() / (rows * 4096) >= 0.995
 
 
 def test_a_row_for_each(run: Workshop) -> None:
     table = tokenised(run, SAMPLES, 40)
-    rows = run(pack, Pack(length=40, method="none"), {"tokens": table})["packed"].to_pylist()
+    rows = packed(run, table, "none").to_pylist()
     assert [row["segments"] for row in rows] == [
         [{"position": row["position"], "piece": row["piece"], "start": 0, "length": row["n_tokens"]}]
         for row in table.to_pylist()

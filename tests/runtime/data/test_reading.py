@@ -26,6 +26,9 @@ Table = list[dict[str, Any]]
 class Written:
     rows: Table = field(default_factory=list)
 
+    def cut(self) -> None:
+        pass
+
     def write(self, batch: pa.RecordBatch | pa.Table) -> None:
         self.rows += batch.to_pylist()
 

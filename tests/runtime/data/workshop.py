@@ -38,6 +38,7 @@ COLUMNS = {
     "recalls": promised.RECALLS,
     "samples": promised.RENDERED,
     "tokens": promised.TOKENS,
+    "layout": promised.LAYOUT,
     "packed": promised.PACKED,
     "signatures": promised.SIGNATURES,
     "similar": promised.SIMILAR,
@@ -65,9 +66,11 @@ class FakeInputs:
     def names(self) -> tuple[str, ...]:
         return self._names
 
-    def batches(self, name: str, *, columns: str = "*", order: str = "", rows: int = 4096) -> Iterator[pa.RecordBatch]:
-        ordered = f" ORDER BY {order}" if order else ""
-        yield from self._connection.cursor().sql(f'SELECT {columns} FROM "{name}"{ordered}').to_arrow_reader(rows)
+    def batches(
+        self, name: str, *, columns: str = "*", where: str = "", order: str = "", rows: int = 4096
+    ) -> Iterator[pa.RecordBatch]:
+        some, ordered = f" WHERE {where}" if where else "", f" ORDER BY {order}" if order else ""
+        yield from self._connection.cursor().sql(f'SELECT {columns} FROM "{name}"{some}{ordered}').to_arrow_reader(rows)
 
     def rows(self, name: str, *, columns: str = "*", order: str = "") -> Iterator[dict[str, Any]]:
         for batch in self.batches(name, columns=columns, order=order):
@@ -85,12 +88,16 @@ class FakeWriter:
         self.schema = schema
         self.parts: list[pa.Table] = []
         self.pending: Table = []
+        self.cuts = 0
 
     def write(self, batch: pa.RecordBatch | pa.Table) -> None:
         self._gather()
         assert set(batch.schema.names) == set(self.schema.names)
         table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
         self.parts.append(table.select(self.schema.names).cast(self.schema))
+
+    def cut(self) -> None:
+        self.cuts += 1
 
     def row(self, **values: Any) -> None:
         assert set(values) == set(self.schema.names)
