@@ -59,7 +59,7 @@ def fast(engine: tokenizers.Tokenizer, note: Callable[[str], None]) -> Encode | 
         token.single_word or (token.lstrip and token.rstrip) for token in engine.get_added_tokens_decoder().values()
     ):
         return "it has an added token that takes only whole words, or the blanks on both sides"
-    known, failure = _tried(lambda: _fastokens(engine.to_str()))
+    known, failure = _tried(lambda: _fastokens(engine))
     if known is None:
         return failure
     slow, failed = reference(engine), False
@@ -78,9 +78,9 @@ def fast(engine: tokenizers.Tokenizer, note: Callable[[str], None]) -> Encode | 
 
 
 @functools.lru_cache(maxsize=2)
-def _fastokens(json: str) -> Any:
-    """A tokenizer of `fastokens`, read once for all parts of a table: that takes as long as some megabytes of text."""
-    return importlib.import_module("fastokens").Tokenizer.from_json_str(json)
+def _fastokens(engine: tokenizers.Tokenizer) -> Any:
+    """The same tokenizer of `fastokens`, made once for all parts of a table: it takes as long as megabytes of text."""
+    return importlib.import_module("fastokens").Tokenizer.from_json_str(engine.to_str())
 
 
 def different(one: Encode, other: Encode, texts: Sequence[str], specials: Sequence[str]) -> str | None:
