@@ -17,7 +17,7 @@ from structdsl.plan import (
     ReadTable,
     Step,
 )
-from structdsl_runtime.globs import is_remote
+from structdsl.plan.addresses import is_remote
 from structdsl_runtime.order import selected
 
 CARRIED_OUT = frozenset(

@@ -13,24 +13,11 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
+from structdsl.plan.addresses import path_of
 from structdsl_runtime.files import identity, resolve, walk, within
 
-LOCAL: Final = ("file://", "local://")
-"""How addresses of files of this machine begin: what follows is a path like any other."""
-
 Around = frozenset[tuple[int, int]]  # the identities of a folder and of those that it is in
-
-
-def is_remote(pattern: str) -> bool:
-    """Whether a pattern is of objects of a store, and of no files of this machine."""
-    return "://" in path_of(pattern)
-
-
-def path_of(pattern: str) -> str:
-    """A pattern of files as a path, where it is written as an address; another pattern as it is."""
-    return next((pattern.removeprefix(start) for start in LOCAL if pattern.startswith(start)), pattern)
 
 
 def match(pattern: str, root: Path) -> tuple[Path, list[Path]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -115,6 +115,8 @@ class Context:
     shared: Path  # of the whole store, for what one step takes up of another; made by the operation
     decides: Mapping[str, Any]  # all that decides the result, by name
     lead: Lead | None = None  # of the other nodes, where the run has several
+    listed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Of each pattern of its sources, the files by name and the stamp that each had when the run listed them."""
 
 
 Function = Callable[[Any, Inputs, Outputs, Context], None]

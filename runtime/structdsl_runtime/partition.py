@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from structdsl.plan import Passes, ReadFiles, ReadObjects, ReadTable, Rows, Step, View
+from structdsl.plan import Files, Passes, Rows, Step, View
 from structdsl_runtime.sources import Sources
 from structdsl_runtime.store import Produced, Result, Store
 
@@ -61,8 +61,8 @@ def main_input(step: Step, results: Mapping[str, Result], store: Store) -> Main 
 
 def wants_workers(step: Step, results: Mapping[str, Result], store: Store, sources: Sources) -> bool:
     """Whether a step that has to run has work for several processes, as far as its inputs are known."""
-    if isinstance(step.operation, ReadFiles | ReadObjects | ReadTable):
-        return step.operation.limit is None and sum(sources.size(pattern) for pattern in step.sources) >= WORTH_READING
+    if isinstance(step.partition, Files):
+        return sum(sources.size(pattern) for pattern in step.sources) >= WORTH_READING
     if not results.keys() >= set(step.upstream):
         return False
     main = main_input(step, results, store)

@@ -17,8 +17,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from structdsl.identity import canonical, fingerprint
+from structdsl.plan.addresses import is_remote, path_of
 from structdsl_runtime.files import replace, resolve
-from structdsl_runtime.globs import is_remote, match, path_of
+from structdsl_runtime.globs import match
 
 Listing = dict[str, str]  # name -> SHA-256
 

@@ -223,6 +223,7 @@ class Workshop:
             shared=self._store.root / SHARED,
             decides=decides,
             lead=self._lead,
+            listed=identity.stamps,
         )
         self._operations[step.operation.op](step.operation, inputs, outputs, context)
         return outputs.finish()

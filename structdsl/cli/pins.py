@@ -21,8 +21,9 @@ from structdsl.plan import (
     ReadTable,
     Step,
 )
+from structdsl.plan.addresses import is_remote, path_of
 from structdsl_runtime.files import data_set_folder, resolve
-from structdsl_runtime.globs import is_remote, match, path_of
+from structdsl_runtime.globs import match
 from structdsl_runtime.keys import listing as listed
 from structdsl_runtime.sources import UNREADABLE, Sources, digest
 

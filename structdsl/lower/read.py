@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import glob
-
 from structdsl.lower.languages import identify_language, unidentified_table
 from structdsl.lower.own_columns import add_own_columns, own_columns
 from structdsl.lower.planner import Planner
@@ -97,16 +95,9 @@ def _reader(
             revision=planner.locked(f"{corpus.address}.read", source.id, source.revision),
             token=source.token,
         )
-        return dataset, _folder(source.id)
+        return dataset, (dataset.place,) if dataset.place is not None else ()
     table = ReadTable(corpus=name, role=role, uri=source.uri)
-    return table, (source.uri.partition("#")[0],)
-
-
-def _folder(name: str) -> tuple[str, ...]:
-    """The files of a data set where it is a folder, which only a run can see: one of the Hub has none here."""
-    if "://" in name:
-        return ()
-    return (f"{glob.escape(name)}/**" if glob.has_magic(name) else name,)
+    return table, (table.place,)
 
 
 def _normalisation(entry: Unicode | Whitespace | Boilerplate) -> Normalisation:

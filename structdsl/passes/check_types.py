@@ -127,10 +127,11 @@ class _Checker:
         """A path of an imported file, which is relative to that file, as seen from the folder of the spec."""
         source = self.unit.source
         file, _ = source.locate(span)
-        if file is source.files[0] or str(file.path).startswith(PREFIX) or "://" in path or path.startswith("/"):
+        if file is source.files[0] or str(file.path).startswith(PREFIX) or "://" in path or path.startswith(("/", "~")):
             return path
         folder = posixpath.relpath(file.path.parent.as_posix() or ".", source.path.parent.as_posix() or ".")
         found = posixpath.normpath(f"{folder}/{path}")
+        opening = "./" if found.startswith("~") else opening  # no home
         self.paths[span] = found if found.startswith(".") else f"{opening}{found}"
         return self.paths[span]
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict
 
 from structdsl.identity import Effect
-from structdsl.plan.operations import Operation, Partition, Query, Single
+from structdsl.plan.operations import Operation, Partition
 
 
 class Record(BaseModel):
@@ -82,7 +82,7 @@ class Step(Record):
     @property
     def partition(self) -> Partition:
         """How its work may be divided."""
-        return (self.operation.split or Single()) if isinstance(self.operation, Query) else self.operation.partition
+        return self.operation.division
 
 
 class GraphNode(Record):

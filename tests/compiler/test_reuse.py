@@ -102,6 +102,31 @@ def test_the_folder_of_a_data_set(name: str, found: str, sources: tuple[str, ...
         assert read == [(found, sources)]
 
 
+@pytest.mark.parametrize(
+    ("source", "sources"),
+    [
+        ('files("texts/*.md")', "lib/texts/*.md"),
+        ('files("../texts/*.md")', "texts/*.md"),
+        ('files("/texts/*.md")', "/texts/*.md"),
+        ('files("~/texts/*.md")', "~/texts/*.md"),
+        ('files("../~/*.md")', "./~/*.md"),
+        ('files("./~/*.md")', "lib/~/*.md"),
+        ('files("file:///a%20b/*.md")', "file:///a%20b/*.md"),
+        ('table("~ann/lake.db#t#1")', "~ann/lake.db"),
+        ('table("b#1/c#2.csv")', "lib/b#1/c#2.csv"),
+    ],
+)
+def test_a_source_of_an_imported_file(source: str, sources: str) -> None:
+    spec = 'language 1\nimport "lib/library.adapt" as lib\ncorpus own: derived { over = lib.corpus.set, role = domain,'
+    spec += ' select = sql "SELECT doc_id, text FROM ${lib.corpus.set}" }\n'
+    library = f"language 1\ncorpus set {{ source = {source}, role = domain }}\n"
+    unit, _ = compile_unit(spec, Path("folder/spec.adapt"), read=lambda _: library)
+    again, _ = compile_unit(resolved(unit), Path("folder/spec.adapt"))
+    for each in (unit, again):
+        assert each.plan is not None
+        assert [step.sources for step in each.plan.steps if step.sources] == [(sources,)]
+
+
 def test_a_base_of_another_file_is_no_part_of_the_spec() -> None:
     assert {"corpus.lib_base", "corpus.lib_faulty"}.isdisjoint(compiled().blocks)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Final
+from typing import Final
 
 from structdsl_runtime.operation import Function
 from structdsl_runtime.parts import Divided
@@ -82,16 +82,10 @@ OPERATIONS: Final = Operations(
 """Operations by name; `view` is no operation, the executor defines it."""
 
 
-def _is_files(arguments: Any) -> bool:
-    from structdsl_runtime.operations.read_table import is_database  # noqa: PLC0415 - few plans read tables
-
-    return READING.applies(arguments) and not is_database(arguments)
-
-
 DIVIDED: Final[Mapping[str, Divided]] = {
     "read_files": READING,
     "read_objects": READING,
-    "read_table": replace(READING, applies=_is_files),
+    "read_table": READING,
 }
 """Those that divide their own work, and how."""
 

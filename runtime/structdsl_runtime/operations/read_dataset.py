@@ -18,13 +18,12 @@ from typing import Any, Final
 import pyarrow as pa
 
 from structdsl.plan import ReadDataset
-from structdsl_runtime.files import data_set_folder, walk
+from structdsl_runtime.files import data_set_folder
 from structdsl_runtime.operation import Context, Fault, Inputs, Outputs
 from structdsl_runtime.reading.found import check
 from structdsl_runtime.reading.part import Sink
 from structdsl_runtime.reading.rows import Row, rows_of_batches
-from structdsl_runtime.sources import stamp
-from structdsl_runtime.text.sources import unreadable
+from structdsl_runtime.text.sources import CHANGED, below, check_listed, unreadable
 
 BATCH: Final = 512
 SPLIT: Final = "train"
@@ -40,7 +39,8 @@ def read_dataset(arguments: ReadDataset, inputs: Inputs, outputs: Outputs, conte
     del inputs
     shown = "/".join(filter(None, [arguments.id, arguments.name, arguments.split]))
     folder = data_set_folder(arguments.id, context.root)
-    before = _stamps(folder)
+    files = below(arguments.place, context.root) if arguments.place is not None else []
+    check_listed(files, context.listed.get(arguments.place) if arguments.place is not None else None)
     with outputs.table("documents") as documents, outputs.table("faults") as faults, ExitStack() as stack:
         redactions = stack.enter_context(outputs.table("redactions")) if arguments.redact else None
         sink = Sink(arguments, arguments.split, shown, documents, faults, redactions, None, None, arguments.limit)
@@ -49,13 +49,9 @@ def read_dataset(arguments: ReadDataset, inputs: Inputs, outputs: Outputs, conte
         except pa.ArrowInvalid as error:
             raise unreadable(shown, str(error)) from None
         found = sink.close()
-    if _stamps(folder) != before:
-        raise unreadable(shown, "it changed while it was read", "run again when nothing writes to it")
+    if arguments.place is not None and below(arguments.place, context.root) != files:
+        raise unreadable(shown, "it changed while it was read", CHANGED)
     check(arguments, found, 1)
-
-
-def _stamps(folder: Path | None) -> dict[Path, str]:
-    return {path: stamp(path) for path in walk(folder)} if folder is not None else {}
 
 
 def _counted(rows: Iterator[Row], context: Context) -> Iterator[Row]:

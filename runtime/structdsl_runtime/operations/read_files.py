@@ -6,15 +6,14 @@ the spec and not the data is wrong. One portion after the other is read, a batch
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 
-from structdsl.plan import ReadFiles, Reading, ReadObjects
+from structdsl.plan import ReadFiles, ReadObjects, ReadTable
 from structdsl_runtime.operation import Context, Inputs, Outputs
 from structdsl_runtime.reading.found import Found, check, recoded, together
 from structdsl_runtime.reading.part import read_portion
-from structdsl_runtime.reading.portions import Portion, portions_of
-from structdsl_runtime.text.sources import Broken
+from structdsl_runtime.reading.portions import portions_of
+from structdsl_runtime.text.sources import Broken, check_listed
 
 
 def read_files(arguments: ReadFiles, inputs: Inputs, outputs: Outputs, context: Context) -> None:
@@ -23,17 +22,21 @@ def read_files(arguments: ReadFiles, inputs: Inputs, outputs: Outputs, context: 
     Raises Fault E0513 (no file), E0514 (a column that no row has), E0515 (cannot be read), E0516 (nothing is left).
     """
     del inputs
-    read_portions(arguments, portions_of(arguments, context.root), outputs, context)
+    read_portions(arguments, arguments.pattern, outputs, context)
 
 
 def read_objects(arguments: ReadObjects, inputs: Inputs, outputs: Outputs, context: Context) -> None:
     """Read every object of the pattern in order, up to `limit` documents; raises the faults of `read_files`."""
     del inputs
-    read_portions(arguments, portions_of(arguments, context.root), outputs, context)
+    read_portions(arguments, arguments.pattern, outputs, context)
 
 
-def read_portions(arguments: Reading, cut: Sequence[Portion], outputs: Outputs, context: Context) -> None:
-    """Read portions one after the other into the outputs; raises Fault E0514, E0515 and E0516."""
+def read_portions(
+    arguments: ReadFiles | ReadObjects | ReadTable, pattern: str, outputs: Outputs, context: Context
+) -> None:
+    """Read portions one after the other into the outputs; raises Fault E0513, E0514, E0515 and E0516."""
+    cut = portions_of(arguments, context.root)
+    check_listed([portion.source for portion in cut], context.listed.get(pattern))
     parts: list[Found] = []
     broken = Broken()
     taken: set[str] = set()

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Final
 
 import duckdb
 import pyarrow as pa
 
 from structdsl.plan import ReadTable
-from structdsl_runtime.globs import is_remote
 from structdsl_runtime.operation import Context, Fault, Inputs, Outputs
 from structdsl_runtime.operations.read_files import read_portions
 from structdsl_runtime.reading.found import check
 from structdsl_runtime.reading.part import Sink
-from structdsl_runtime.reading.portions import portions_of
 from structdsl_runtime.reading.rows import rows_of_batches
 from structdsl_runtime.relations import identifier
-from structdsl_runtime.text.sources import Source, find, unreadable
+from structdsl_runtime.text.sources import CHANGED, Source, check_listed, find, unreadable
 
-DUCKDB: Final = frozenset({".duckdb", ".ddb", ".db"})
 BATCH: Final = 512
 
 
@@ -31,17 +28,12 @@ def read_table(arguments: ReadTable, inputs: Inputs, outputs: Outputs, context: 
     Raises Fault E0513 (no file), E0514 (a column that no row has), E0515 (cannot be read), E0516 (nothing is left).
     """
     del inputs
-    if is_database(arguments):
-        place, _, table = arguments.uri.partition("#")
-        _read_database(arguments, find(place, context.root), table, outputs)
-    else:
-        read_portions(arguments, portions_of(arguments, context.root), outputs, context)
-
-
-def is_database(arguments: ReadTable) -> bool:
-    """Whether the table is one of a DuckDB file, and no files of rows."""
-    place = arguments.uri.partition("#")[0]
-    return not is_remote(place) and PurePath(place).suffix.lower() in DUCKDB
+    if not arguments.is_of_database:
+        read_portions(arguments, arguments.place, outputs, context)
+        return
+    found = find(arguments.place, context.root)
+    check_listed(found, context.listed.get(arguments.place))
+    _read_database(arguments, found, arguments.uri.partition("#")[2], outputs)
 
 
 def _read_database(arguments: ReadTable, sources: list[Source], table: str, outputs: Outputs) -> None:
@@ -61,7 +53,7 @@ def _read_database(arguments: ReadTable, sources: list[Source], table: str, outp
             raise unreadable(source.shown, str(error).partition("\n")[0]) from None
         found = sink.close()
     if source.now() != source.stamp:
-        raise unreadable(source.shown, "it changed while it was read", "run again when nothing writes to it")
+        raise unreadable(source.shown, "it changed while it was read", CHANGED)
     check(arguments, found, 1)
 
 

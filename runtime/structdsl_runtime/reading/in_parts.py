@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from structdsl.identity import effective, fingerprint
-from structdsl.plan import ReadFiles, Reading, ReadObjects, ReadTable
+from structdsl.plan import Files, ReadFiles, Reading, ReadObjects, ReadTable
 from structdsl_runtime.operation import Fault, Outputs
 from structdsl_runtime.parts import Divided, Work
 from structdsl_runtime.reading.found import Found, check, duplicate_fault, recoded, together, without_duplicates
@@ -23,7 +23,7 @@ from structdsl_runtime.reading.part import read_portion
 from structdsl_runtime.reading.portions import PORTION_BYTES, Portion, portions_of
 from structdsl_runtime.relations import literal
 from structdsl_runtime.tasks import PartManifest
-from structdsl_runtime.text.sources import Broken, unreadable
+from structdsl_runtime.text.sources import Broken, check_listed
 
 TOGETHER: Final = PORTION_BYTES
 """Bytes of small files that are read together, at most."""
@@ -79,14 +79,7 @@ def read_in_parts(arguments: ReadFiles | ReadObjects | ReadTable, work: Work) ->
     Raises Fault E0513 (no file), E0514 (a column that no row has), E0515 (cannot be read), E0516 (nothing is left).
     """
     wanted = portions_of(arguments, work.root, TOGETHER)
-    new = next((portion.source.shown for portion in wanted if portion.source.name not in work.listing), None)
-    if new is not None:
-        raise unreadable(new, "it was not there when the run began", "run again when nothing writes to the folder")
-    for portion in wanted:
-        if work.stamps.get(portion.source.name, portion.source.stamp) != portion.source.stamp:
-            raise unreadable(
-                portion.source.shown, "it changed after the run began", "run again when nothing writes to it"
-            )
+    check_listed([portion.source for portion in wanted], work.stamps)
     reader = fingerprint(effective(arguments))
     marks = {
         fingerprint([portion.source.shown, work.listing[portion.source.name], portion.start, portion.end]): portion
@@ -209,4 +202,6 @@ def _write_without(given: Without, outputs: Outputs) -> dict[str, Any]:
     return {}
 
 
-READING: Final = Divided(part=read_part, whole=read_in_parts, applies=lambda arguments: arguments.limit is None)
+READING: Final = Divided(
+    part=read_part, whole=read_in_parts, applies=lambda arguments: isinstance(arguments.division, Files)
+)

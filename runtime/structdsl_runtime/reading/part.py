@@ -26,7 +26,7 @@ from structdsl_runtime.reading.streams import MOST_BYTES
 from structdsl_runtime.text import records
 from structdsl_runtime.text.conversations import UnfitError
 from structdsl_runtime.text.normalise import UndecodableError, check_encodable
-from structdsl_runtime.text.sources import readable, unreadable
+from structdsl_runtime.text.sources import CHANGED, readable, unreadable
 
 BATCH_ROWS: Final = 512
 BATCH_BYTES: Final = 4 << 20
@@ -76,7 +76,7 @@ def read_portion(  # noqa: PLR0913 - a table more or less
         except _BROKEN as error:
             raise unreadable(shown, _first_line(error)) from None
     if portion.source.now() != portion.source.stamp:
-        raise unreadable(shown, "it changed while it was read", "run again when nothing writes to it")
+        raise unreadable(shown, "it changed while it was read", CHANGED)
     return sink.close()
 
 

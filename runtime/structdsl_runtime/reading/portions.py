@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from structdsl.plan import ReadFiles, ReadObjects, ReadTable
-from structdsl_runtime.globs import is_remote
+from structdsl.plan.addresses import is_remote
 from structdsl_runtime.reading.formats import Format, format_of
 from structdsl_runtime.reading.objects import find_objects
 from structdsl_runtime.text.sources import Broken, Readable, find, readable, unreadable

@@ -7,14 +7,15 @@ import glob
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
+from structdsl.plan.addresses import path_of
 from structdsl_runtime.files import resolve
-from structdsl_runtime.globs import match, path_of
+from structdsl_runtime.globs import match
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.room import FULL
 from structdsl_runtime.sources import stamp, written
@@ -164,6 +165,28 @@ def unreadable(name: str, reason: str, help_: str | None = None) -> Fault:
     return Fault("E0515", f"`{name}` cannot be read: {reason}", helps=(help_,) if help_ else ())
 
 
+CHANGED: Final = "run again when nothing writes to it"
+
+
+def check_listed(found: Iterable[Readable], listed: Mapping[str, str] | None) -> None:
+    """Raise Fault E0515 where what was found is not what the run listed: `listed` has the stamps that it had then.
+
+    What is made of a source is kept under what it was when it was listed; none where nothing is kept.
+    """
+    if listed is None:
+        return
+    there = {source.name: source for source in found}
+    for name, source in there.items():
+        if name not in listed:
+            reason = "it was not there when the run began"
+            raise unreadable(source.shown, reason, "run again when nothing writes to the folder")
+        if listed[name] != source.stamp:
+            raise unreadable(source.shown, "it changed after the run began", CHANGED)
+    gone = next((name for name in listed if name not in there), None)
+    if gone is not None:
+        raise unreadable(gone, "it was there when the run began, and is no more", CHANGED)
+
+
 def nothing_matches(pattern: str, base: str, near: str | None = None) -> Fault:
     """Fault E0513 for a pattern; `base` is where it was looked for, `near` a name there that may be meant."""
     helps = [f"did you mean `{near}`?"] if near is not None else []
@@ -172,6 +195,12 @@ def nothing_matches(pattern: str, base: str, near: str | None = None) -> Fault:
     if _BRACES.search(pattern):
         helps.append("braces are no wildcard: `*.[mM][dD]` has each letter out of two; other kinds are a corpus each")
     return Fault("E0513", f"no file matches `{pattern}`", notes=(f"looked in {base}",), helps=tuple(helps))
+
+
+def below(pattern: str, root: Path) -> list[Source]:
+    """All files that a pattern matches, or that lie below the folder that it names, whatever they are called."""
+    base, files = match(pattern, root)
+    return [replace(_source(path, root, base), name=written(path.relative_to(base))) for path in files]
 
 
 def _near(pattern: str, folder: Path) -> str | None:

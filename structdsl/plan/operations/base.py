@@ -76,3 +76,8 @@ class Arguments(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     partition: ClassVar[Partition] = Single()
+
+    @property
+    def division(self) -> Partition:
+        """How the work may be divided under these arguments."""
+        return self.partition

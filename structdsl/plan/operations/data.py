@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+import glob
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
 from structdsl.identity import Effect
-from structdsl.plan.operations.base import Arguments, Files, Hashed, Partition, Role, Rows
+from structdsl.plan.addresses import is_remote
+from structdsl.plan.operations.base import Arguments, Files, Hashed, Partition, Role, Rows, Single
+
+DATABASES: Final = (".duckdb", ".ddb", ".db")
+"""What the names of DuckDB files end with."""
 
 
 class Replacement(Arguments):
@@ -38,6 +43,11 @@ class Reading(Arguments):
     limit: int | None = None  # first N documents
     normalise: tuple[Normalisation, ...] = ()  # one after the other, and before `redact`
     redact: tuple[Replacement, ...] = ()  # one after the other, before anything is stored
+
+    @property
+    def division(self) -> Partition:
+        """The first N documents are found in order."""
+        return Single() if self.limit is not None else self.partition
 
 
 class ReadFiles(Reading):
@@ -71,6 +81,13 @@ class ReadDataset(Reading):
     revision: str | None  # none where the lock has to say it
     token: Annotated[str | None, Effect.COST] = None  # name of an environment variable
 
+    @property
+    def place(self) -> str | None:
+        """The pattern of its files where it is a folder, which only a run can see: one of the Hub has none there."""
+        if "://" in self.id:
+            return None
+        return f"{glob.escape(self.id)}/**" if glob.has_magic(self.id) else self.id
+
 
 class ReadTable(Reading):
     """A table that is there already, a row a document."""
@@ -80,6 +97,22 @@ class ReadTable(Reading):
     op: Literal["read_table"] = "read_table"
     version: Literal[4] = 4
     uri: str
+
+    @property
+    def place(self) -> str:
+        """The pattern of its files, or the path of its database."""
+        return self.uri.partition("#")[0] if self.is_of_database else self.uri
+
+    @property
+    def is_of_database(self) -> bool:
+        """Whether it is a table of a DuckDB file, called as what is behind the first `#`, and no files of rows."""
+        place = self.uri.partition("#")[0]
+        return not is_remote(place) and place.lower().endswith(DATABASES)
+
+    @property
+    def division(self) -> Partition:
+        """A table of a database is read from its first row to its last."""
+        return Single() if self.is_of_database else super().division
 
 
 class MeasureSignals(Arguments):
@@ -220,6 +253,10 @@ class Query(Arguments):
     version: Literal[1] = 1
     sql: str
     split: Annotated[Rows | Hashed | None, Effect.COST] = Field(default=None, discriminator="by")  # none: single
+
+    @property
+    def division(self) -> Partition:
+        return self.split or Single()
 
 
 class Passes(Arguments):

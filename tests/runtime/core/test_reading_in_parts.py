@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from structdsl.compile import compile_text
+from structdsl.plan import Plan
 from structdsl_runtime.events import Event, Observer, StepProgress, Warned, silent
 from structdsl_runtime.executor import Interrupted, RunResult, run
 from structdsl_runtime.operation import Function
@@ -23,6 +24,7 @@ from structdsl_runtime.reading import in_parts
 from structdsl_runtime.sources import Sources
 from structdsl_runtime.store import Manifest
 from structdsl_runtime.tasks import finished
+from structdsl_runtime.workshop import Workshop
 
 READ = "corpus.a.read"
 
@@ -56,14 +58,18 @@ def carried_out(
     store: str = "store",
     operations: Mapping[str, Function] | None = None,
     observer: Observer = silent,
+    source: str = 'files("*.*"), redact = email',
 ) -> RunResult:
-    plan, sink = compile_text(
-        'language 1\ncorpus a { source = files("*.*"), role = domain, redact = email }\n', Path("toy.adapt")
-    )
-    assert plan is not None, list(sink)
+    plan = planned(source)
     return run(
         plan, root=folder, store=folder / store, only=[READ], operations=operations, workers=1, observer=observer
     )
+
+
+def planned(source: str) -> Plan:
+    plan, sink = compile_text(f"language 1\ncorpus a {{ role = domain, source = {source} }}\n", Path("toy.adapt"))
+    assert plan is not None, list(sink)
+    return plan
 
 
 def digests(manifest: Manifest) -> dict[str, str]:
@@ -133,23 +139,89 @@ def test_an_id_belongs_to_the_first_file_that_has_it(tmp_path: Path) -> None:
     assert digests(manifest) == digests(read(tmp_path, "whole", OPERATIONS))
 
 
-def test_a_file_that_changed_since_it_was_hashed_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in "ab":
-        write(tmp_path, f"{name}.jsonl", {name: "some text"})
-    hashed = Sources.listing
+SOURCES: Mapping[str, str] = {
+    "files": 'files("d/*.jsonl")',
+    "first files": 'files("d/*.jsonl"), limit = 9 docs',
+    "first rows": 'table("d/*.jsonl"), limit = 9 docs',
+    "data set": 'hf_dataset("d")',
+    "data set with brackets": 'hf_dataset("[d]")',
+    "database": 'table("d/b.db#t")',
+}
+CHANGES: Mapping[str, Callable[[Path], object]] = {
+    "changed": lambda path: path.write_bytes(path.read_bytes() + b" "),
+    "came": lambda path: path.with_name(f"c{path.suffix}").write_bytes(path.read_bytes()),
+    "went": lambda path: path.unlink(),
+}
 
-    def listing(self: Sources, pattern: str, *, folders: bool = True) -> dict[str, str]:
-        found = hashed(self, pattern, folders=folders)
-        write(tmp_path, "b.jsonl", {"b": "more text than before"})
+
+def two_files(folder: Path, source: str) -> Path:
+    """What a source of `SOURCES` names; the file of it that is in the second place."""
+    data = folder / ("[d]" if "brackets" in source else "d")
+    data.mkdir()
+    if source == "database":
+        with duckdb.connect(data / "b.db") as connection:
+            connection.execute("CREATE TABLE t AS SELECT 'text' AS text")
+        return data / "b.db"
+    if "brackets" in source:  # a folder of files that has them is not read
+        import datasets  # type: ignore[import-untyped]  # noqa: PLC0415 - slow
+
+        datasets.Dataset.from_dict({"text": ["some text"]}).save_to_disk(data)
+        return data / "state.json"
+    for name in "ab":
+        write(data, f"{name}.jsonl", {name: "some text"})
+    return data / "b.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("source", "change"),
+    [(name, change) for name in SOURCES for change in CHANGES if (name, change) != ("database", "came")],
+)
+def test_what_is_read_is_what_was_listed(
+    tmp_path: Path, source: str, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = two_files(tmp_path, source)
+    perform = Workshop.perform
+
+    def late(self: Workshop, *given: Any) -> Manifest:
+        CHANGES[change](file)
+        return perform(self, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Workshop, "perform", late)
+        failure = carried_out(tmp_path, source=SOURCES[source]).failure
+    assert failure is not None
+    assert failure.code == ("E0513" if (source, change) == ("database", "went") else "E0515")
+    assert not list((tmp_path / "store" / "tables" / READ).glob("*/manifest.json"))
+
+
+@pytest.mark.parametrize("source", ["files", "first files", "data set"])
+def test_a_file_that_changes_while_others_are_hashed_is_not_read(
+    tmp_path: Path, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = two_files(tmp_path, source)
+    hashed = Sources._hash
+
+    def slowly(self: Sources, path: Path) -> str:
+        found = hashed(self, path)
+        CHANGES["changed"](file)
         return found
 
-    monkeypatch.setattr(Sources, "listing", listing)
-    result = carried_out(tmp_path)
-    assert result.failure is not None
-    assert "E0515" in str(result.failure)
-    assert "b.jsonl" in str(result.failure)
-    monkeypatch.undo()
-    assert read(tmp_path).rows == 2
+    with monkeypatch.context() as patch:
+        patch.setattr(Sources, "_hash", slowly)
+        failure = carried_out(tmp_path, source=SOURCES[source]).failure
+    assert failure is not None
+    assert (failure.code, "`d/b.jsonl`" in failure.message) == ("E0515", True)
+    assert carried_out(tmp_path, source=SOURCES[source]).status == "done"
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_the_plan_says_how_a_source_is_divided(tmp_path: Path, source: str) -> None:
+    two_files(tmp_path, source)
+    step = next(step for step in planned(SOURCES[source]).steps if step.address == READ)
+    assert carried_out(tmp_path, source=SOURCES[source]).status == "done"
+    in_parts = (tmp_path / "store" / "tables" / READ / "parts").exists()
+    assert str(step.partition) == ("by files" if in_parts else "at once")
+    assert in_parts == (source == "files")
 
 
 def test_broken_files_of_all_parts_are_named_and_the_others_kept(tmp_path: Path) -> None:

@@ -62,6 +62,28 @@ def test_an_address_of_this_machine_is_the_path_in_it(tree: Path, pattern: str) 
         assert shown(written, tree) == shown(pattern, tree)
 
 
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("/a%20b/%2A.md", "*.md"),
+        ("/a%20b/%5B1%5d.md", "[1].md"),
+        ("/a%20b/%e4%BD%a0.md", "你.md"),
+        ("/a%20b/50%25.md", "50%.md"),
+        ("/a%20b/50%.md", "50%.md"),
+        ("/a%20b/%2520.md", "%20.md"),
+        ("/%61 b/a%23?.md", "a#1.md"),
+    ],
+)
+def test_an_address_says_by_numbers_what_it_has_no_letters_for(tree: Path, written: str, name: str) -> None:
+    (tree / "a b").mkdir()
+    for each in (name, "x.md", "1.md", "50.md"):
+        (tree / "a b" / each).touch()
+    for start in ("file://", "file://localhost"):
+        assert shown(f"{start}{tree}{written}", tree) == [(name, f"a b/{name}")]
+        assert list(Sources(tree, tree / "s").listing(f"{start}{tree}{written}")) == [name]
+    assert shown(f"local://{tree}{written}", tree) == "E0513", "a path as it stands"
+
+
 def shown(pattern: str, root: Path) -> Sequence[tuple[str, str]] | str:
     try:
         return [(source.name, source.shown) for source in find(pattern, root)]
