@@ -45,12 +45,12 @@ def fetch(wanted: Wanted, part: Part, *, code: bool) -> Path:
     the cache; E0715 where a model has no safetensors.
     """
     if wanted.revision is not None and COMMIT.fullmatch(wanted.revision):
-        folder = _cached(wanted)
+        folder = snapshot(wanted.id, wanted.revision, "models")
         if folder is not None and _is_whole(folder, part):
             return folder
     listed = _listed(wanted)
     if isinstance(listed, str):
-        folder = _cached(wanted)
+        folder = snapshot(wanted.id, wanted.revision, "models")
         if folder is not None and _is_whole(folder, part):
             return folder
         held = "not in the local cache" if folder is None else "in the local cache in part only"
@@ -119,16 +119,16 @@ def _download(wanted: Wanted, names: list[str]) -> Path:
         raise Fault("E0830", f"{wanted.shown} was not fetched to its end: {_line(error)}") from None
 
 
-def _cached(wanted: Wanted) -> Path | None:
+def snapshot(id_: str, revision: str | None, sort: Literal["models", "datasets"]) -> Path | None:
     """The snapshot that the cache has of a revision, whole or not, by the layout that huggingface_hub documents."""
     from huggingface_hub.constants import HF_HUB_CACHE  # noqa: PLC0415 - as in `_listed`
 
-    folder = Path(HF_HUB_CACHE) / f"models--{wanted.id.replace('/', '--')}"
-    asked = wanted.revision or "main"
+    folder = Path(HF_HUB_CACHE) / f"{sort}--{id_.replace('/', '--')}"
+    asked = revision or "main"
     reference = folder / "refs" / asked
     commit = reference.read_text(encoding="ascii").strip() if reference.is_file() else asked
-    snapshot = folder / "snapshots" / commit
-    return snapshot if COMMIT.fullmatch(commit) and snapshot.is_dir() else None
+    place = folder / "snapshots" / commit
+    return place if COMMIT.fullmatch(commit) and place.is_dir() else None
 
 
 def _is_whole(folder: Path, part: Part) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import glob
 import json
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -23,6 +24,7 @@ from structdsl_runtime.operation import Context, Fault, Inputs, Outputs
 from structdsl_runtime.reading.found import check
 from structdsl_runtime.reading.part import Sink
 from structdsl_runtime.reading.rows import Row, rows_of_batches
+from structdsl_runtime.reading.snapshots import PartialError, snapshot_of
 from structdsl_runtime.text.sources import CHANGED, below, check_listed, unreadable
 
 BATCH: Final = 512
@@ -64,10 +66,14 @@ def _counted(rows: Iterator[Row], context: Context) -> Iterator[Row]:
 def _batches(arguments: ReadDataset, folder: Path | None, context: Context) -> Iterator[pa.RecordBatch]:
     """The rows of the split; raises Fault E0830, and `pa.ArrowInvalid` where values do not lie within their batch."""
     tables: Iterator[pa.Table] | None = None
+    rows, wanted = 0, None
     while True:
         try:
             if tables is None:
-                opened = _of_hub(arguments, context) if folder is None else _of_folder(arguments, folder, context)
+                if folder is None:
+                    opened, wanted = _of_hub(arguments, context)
+                else:
+                    opened = _of_folder(arguments, folder, context)
                 tables = iter(opened.with_format("arrow").iter(batch_size=BATCH))
             table = next(tables, None)
         except Fault:
@@ -76,15 +82,19 @@ def _batches(arguments: ReadDataset, folder: Path | None, context: Context) -> I
             reason = str(error).strip().partition("\n")[0][:300] or type(error).__name__
             raise _fault(arguments, folder, reason) from error
         if table is None:
-            return
+            break
+        rows += table.num_rows
         table.validate(full=True)
         yield from table.to_batches()
+    if wanted is not None and rows < wanted:
+        raise _in_part(arguments, f"its card says {wanted:,} rows, and {rows:,} are there")
 
 
 def _of_folder(arguments: ReadDataset, folder: Path, context: Context) -> Any:
     """The split of a folder: of data files, or of what `save_to_disk` of the library wrote."""
     import datasets  # type: ignore[import-untyped]  # noqa: PLC0415 - slow, and only for specs that name one
 
+    _quiet()
     if not folder.is_dir():
         raise _fault(arguments, folder, "it is no folder" if folder.exists() else "there is no such folder")
     if context.root.resolve().is_relative_to(folder.resolve()):
@@ -111,36 +121,97 @@ def _of_folder(arguments: ReadDataset, folder: Path, context: Context) -> Any:
     return datasets.Dataset.load_from_disk(str(folder / arguments.split))
 
 
-def _of_hub(arguments: ReadDataset, context: Context) -> Any:
-    """The split of a data set of the Hub, at the revision and no other."""
+def _of_hub(arguments: ReadDataset, context: Context) -> tuple[Any, int | None]:
+    """The split of a data set of the Hub, at the revision and no other; how many rows it must have to be all of it,
+    where they may be fewer.
+    """
     import datasets  # noqa: PLC0415 - slow, and only for specs that name one
     from datasets.packaged_modules.cache.cache import Cache  # type: ignore[import-untyped]  # noqa: PLC0415
 
-    datasets.logging.set_verbosity_error()  # what it takes in place of the Hub is said below
-    builder = datasets.load_dataset_builder(
-        arguments.id
-        if "://" in arguments.id
-        else f"hf://datasets/{arguments.id}",  # no folder where the run is started
-        arguments.name,
-        revision=arguments.revision,
-        token=os.environ.get(arguments.token) if arguments.token is not None else None,
-    )
-    if isinstance(builder, Cache):  # the library could not have it from the Hub, and says so nowhere else
-        at = Path(builder.cache_dir)
-        if arguments.revision is None:
-            context.warn(f"the Hub did not give `{arguments.id}`, which is read as the local cache has it: {at}")
-        elif not at.with_name(arguments.revision).is_dir():
-            reason = "the Hub did not give it, and the local cache does not have it at this revision"
-            raise _fault(arguments, None, reason, "the cache knows commits alone; `structdsl lock` pins one")
-        else:
-            builder = Cache(
-                dataset_name=builder.dataset_name,
-                repo_id=builder.repo_id,
-                config_name=builder.config.name,
-                version=at.parent.name,
-                hash=arguments.revision,
-            )
-    return builder.as_streaming_dataset(split=arguments.split)
+    _quiet()  # what is taken in place of the Hub is said below
+    try:
+        builder = datasets.load_dataset_builder(
+            arguments.id
+            if "://" in arguments.id
+            else f"hf://datasets/{arguments.id}",  # no folder where the run is started
+            arguments.name,
+            revision=arguments.revision,
+            token=os.environ.get(arguments.token) if arguments.token is not None else None,
+        )
+    except Exception as error:
+        if not _is_out_of_reach(error):
+            raise
+        found = _of_snapshot(arguments, context)
+        if found is None:
+            raise
+        return found
+    if not isinstance(builder, Cache):
+        return builder.as_streaming_dataset(split=arguments.split), None
+    return _of_cache(
+        arguments, builder, context
+    )  # the library could not have it from the Hub, and says so nowhere else
+
+
+def _quiet() -> None:
+    """Have the libraries keep to themselves that a card says nothing, and that a cache is read."""
+    import datasets  # noqa: PLC0415 - slow, as above
+
+    datasets.logging.set_verbosity_error()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+
+
+def _is_out_of_reach(error: Exception) -> bool:
+    """Whether the Hub was not asked, or has not answered; what it denies is no file that was not found here."""
+    from huggingface_hub.errors import LocalEntryNotFoundError  # noqa: PLC0415 - slow, as above
+
+    denied = isinstance(error, FileNotFoundError) and not isinstance(error, LocalEntryNotFoundError)
+    return isinstance(error, OSError) and not denied
+
+
+def _of_cache(arguments: ReadDataset, found: Any, context: Context) -> tuple[Any, int | None]:
+    """What the library has prepared of a data set, at its revision; else the files that it was made of."""
+    at = Path(found.cache_dir)
+    if arguments.revision is None:
+        context.warn(f"the Hub did not give `{arguments.id}`, which is read as the local cache has it: {at}")
+        return found.as_streaming_dataset(split=arguments.split), None
+    if at.with_name(arguments.revision).is_dir():
+        builder = type(found)(
+            dataset_name=found.dataset_name,
+            repo_id=found.repo_id,
+            config_name=found.config.name,
+            version=at.parent.name,
+            hash=arguments.revision,
+        )
+        return builder.as_streaming_dataset(split=arguments.split), None
+    snapshot = _of_snapshot(arguments, context)
+    if snapshot is None:
+        reason = "the Hub did not give it, and the local cache does not have it at this revision"
+        raise _fault(arguments, None, reason, "the cache knows commits alone; `structdsl lock` pins one")
+    return snapshot
+
+
+def _of_snapshot(arguments: ReadDataset, context: Context) -> tuple[Any, int | None] | None:
+    """The files of a data set in the cache of the Hub, at its revision; none where there are none."""
+    try:
+        found = snapshot_of(arguments, context.scratch)
+    except PartialError as partial:
+        raise _in_part(arguments, str(partial)) from partial
+    if found is None:
+        return None
+    exact = found.folder.name == arguments.revision
+    if not exact or not found.is_whole:
+        shown = f"`{arguments.id}`" + ("" if arguments.revision is None else f" at `{arguments.revision}`")
+        kept = "as the local cache has it" + ("" if found.is_whole else ", whole or in part")
+        context.warn(f"the Hub did not give {shown}, which is read {kept}: {found.folder}")
+    wanted = found.rows if not found.is_whole and arguments.limit is None else None
+    return found.builder.as_streaming_dataset(split=arguments.split), wanted
+
+
+def _in_part(arguments: ReadDataset, lacks: str) -> Fault:
+    at = f" --revision {arguments.revision}" if arguments.revision is not None else ""
+    help_ = f"where there is a network, `hf download {arguments.id} --repo-type dataset{at}` has all of it"
+    reason = f"the Hub did not give it, and the local cache has it in part: {lacks}"
+    return _fault(arguments, None, reason, help_)
 
 
 def _fault(arguments: ReadDataset, folder: Path | None, reason: str, help_: str | None = None) -> Fault:

@@ -36,6 +36,8 @@ from tests.runtime.data.test_reading import Written, quickly
 from tests.runtime.data.test_reading import read as read_cut
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.runtime.data.workshop import Table, Workshop
 
 
@@ -553,10 +555,12 @@ def data_set(run: Workshop, id_: str, split: str = "train", **more: Any) -> list
 def offline(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The cache of the library for data sets, empty; the Hub cannot be reached."""
     import datasets  # type: ignore[import-untyped]  # noqa: PLC0415 - slow
+    from huggingface_hub import constants  # noqa: PLC0415 - slow
 
     cache = tmp_path_factory.mktemp("cache")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", cache)
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache / ".cache" / "hub"))
     return cache
 
 
@@ -651,6 +655,95 @@ def test_a_data_set_is_read_at_its_revision_or_not_at_all(run: Workshop, offline
     assert data_set(run, "house/letters") == ["b"]
     (told,) = run.warnings
     assert "b" * 40 in told
+    downloaded(offline, "d", {"train.txt": "raw"}, missing="")
+    assert data_set(run, "house/letters", revision="d" * 40) == ["raw"]
+
+
+def downloaded(cache: Path, commit: str, files: Mapping[str, str], missing: str | None = None, ref: str = "") -> Path:
+    """A snapshot of `house/letters` as the cache of the Hub has it; it knows the whole where `missing` is said."""
+    repository = cache / ".cache" / "hub" / "datasets--house--letters"
+    folder = repository / "snapshots" / (commit * 40)
+    for number, (name, text) in enumerate(files.items()):
+        blob, link = repository / "blobs" / f"{commit}{number}", folder / name
+        for place in (blob, link):
+            place.parent.mkdir(parents=True, exist_ok=True)
+        blob.write_text(text, encoding="utf-8")
+        link.symlink_to(os.path.relpath(blob, link.parent))
+    if missing is not None:
+        (repository / "trees").mkdir()
+        known = {name: {"size": 1, "blob_id": "0"} for name in (*files, *missing.split())}
+        listing = json.dumps({"format_version": 1, "files": known})
+        (repository / "trees" / f"{commit * 40}.json").write_text(listing, encoding="utf-8")
+    if ref:
+        (repository / "refs").mkdir()
+        (repository / "refs" / ref).write_text(commit * 40, encoding="utf-8")
+    return folder
+
+
+CARD = """---
+configs:
+- config_name: short
+  data_files: [{split: train, path: "s/*.jsonl"}, {split: test, path: "t/*.jsonl"}]
+- config_name: long
+  data_files: [{split: train, path: "l/**"}]
+---
+"""
+SHORT = {"README.md": CARD, "s/1.jsonl": '{"text": "one"}\n', "s/2.jsonl": '{"text": "two"}\n'}
+DEEP = {"l/a/1.jsonl": '{"text": "long"}\n'}
+
+
+def test_a_snapshot_of_the_revision_is_read_where_the_hub_is_out_of_reach(run: Workshop, offline: Path) -> None:
+    downloaded(offline, "a", {**SHORT, **DEEP, "t/1.jsonl": "{}"}, missing="", ref="v1")
+    folder = downloaded(offline, "b", {"data/train.csv": "text\nother\n"})
+    assert data_set(run, "house/letters", name="short", revision="a" * 40) == ["one", "two"]
+    assert data_set(run, "house/letters", name="long", revision="a" * 40) == ["long"]
+    assert not run.warnings, "it is known to be whole"
+    assert data_set(run, "house/letters", revision="b" * 40) == ["other"]
+    assert data_set(run, "house/letters", name="short", revision="v1") == ["one", "two"]
+    in_part, of_tag = run.warnings
+    assert in_part.endswith(f"as the local cache has it, whole or in part: {folder}")
+    assert of_tag.startswith("the Hub did not give `house/letters` at `v1`, which is read as the local cache has it: ")
+    for revision in ("c" * 40, "v2", None):
+        assert data_set(run, "house/letters", revision=revision)[0] == "E0830"
+    assert "Bad split" in data_set(run, "house/letters", "dev", name="short", revision="a" * 40)[1]
+    assert "BuilderConfig 'x' not found" in data_set(run, "house/letters", name="x", revision="a" * 40)[1]
+
+
+@pytest.mark.parametrize(
+    ("there", "missing", "name", "lacks"),
+    [
+        (SHORT, "l/a/1.jsonl l/b/2.jsonl t/1.jsonl", "short", None),
+        (SHORT, "l/a/1.jsonl t/1.jsonl", "long", "l/a/1.jsonl"),
+        ({**SHORT, **DEEP}, "l/b/2.jsonl t/1.jsonl", "long", "l/b/2.jsonl"),
+        (DEEP, "README.md", None, "README.md"),
+        ({"train-00000-of-00003.jsonl": '{"text": "x"}', "train-00002-of-00003.jsonl": ""}, None, None,
+         "train-00001-of-00003.jsonl"),
+        ({"README.md": "", "a.txt": "x"}, "train/b.parquet", None, "train/b.parquet"),
+        ({"README.md": ""}, "train.zip", None, "train.zip"),
+    ],
+)  # fmt: skip
+def test_a_snapshot_in_part_is_read_where_the_split_is_whole(
+    run: Workshop, offline: Path, there: Mapping[str, str], missing: str, name: str | None, lacks: str | None
+) -> None:
+    downloaded(offline, "a", there, missing)
+    found = data_set(run, "house/letters", name=name, revision="a" * 40)
+    if lacks is None:
+        assert found == ["one", "two"]
+    else:
+        assert found[0] == "E0830"
+        assert found[1].endswith(f"the local cache has it in part: `{lacks}` is missing")
+        assert f"`hf download house/letters --repo-type dataset --revision {'a' * 40}`" in found[-1]
+
+
+def test_a_snapshot_that_lacks_rows_is_not_read(run: Workshop, offline: Path) -> None:
+    """Where nothing else says what is missing, the card may."""
+    card = "---\ndataset_info:\n  splits: [{name: train, num_examples: 3}]\n---\n"
+    files = {"README.md": card, "train.txt": "one\ntwo\n"}
+    downloaded(offline, "a", files)
+    assert "its card says 3 rows, and 2 are there" in data_set(run, "house/letters", revision="a" * 40)[1]
+    assert data_set(run, "house/letters", revision="a" * 40, limit=1) == ["one"]
+    downloaded(offline, "b", files, missing="")
+    assert data_set(run, "house/letters", revision="b" * 40) == ["one", "two"]
 
 
 # whatever the bytes are, there are rows or a fault
