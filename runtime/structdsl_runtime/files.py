@@ -9,6 +9,8 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from structdsl.plan.addresses import FILE, LOCAL, folder_of
+
 UNLINKED: Final = frozenset({errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 """What file systems say that have no hard links, or no more of them."""
 
@@ -36,9 +38,9 @@ def data_set_folder(name: str, root: Path) -> Path | None:
 
     A folder is what is written as a path, and what is there below the folder of the spec.
     """
-    path = Path(os.path.abspath(resolve(name, root)))  # noqa: PTH100 - `resolve` would follow links
+    path = Path(os.path.abspath(resolve(folder_of(name), root)))  # noqa: PTH100 - `resolve` would follow links
     is_there = os.path.exists(path)  # noqa: PTH110 - of a name that is too long for a path as well
-    return path if name.startswith((".", "/", "~")) or is_there else None
+    return path if name.startswith((".", "/", "~", FILE, LOCAL)) or is_there else None
 
 
 def flush(path: Path) -> None:

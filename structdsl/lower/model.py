@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+
 from structdsl.lineage import tokenizer_owner
 from structdsl.lower.planner import Planner, folder
 from structdsl.plan import (
@@ -56,7 +58,7 @@ def tokenizer_of(model: Declaration, planner: Planner) -> str:
             address,
             LoadTokenizer(path=path),
             at=span,
-            sources=tuple(f"{path}/{name}" for name in FILES_OF_A_TOKENIZER),
+            sources=tuple(f"{glob.escape(path)}/{name}" for name in FILES_OF_A_TOKENIZER),
             outputs={"tokenizer": folder("The tokenizer of a model folder.")},
         )
     return f"{address}:tokenizer"
@@ -82,7 +84,7 @@ def load_model(model: Declaration, planner: Planner) -> None:
                 seed=seed_of(planner),
             )
         case schema.Path(path=path):
-            doc, sources = "A model from disk.", (f"{path}/*",)
+            doc, sources = "A model from disk.", (f"{glob.escape(path)}/*",)
             operation = LoadModel(path=path, vocabulary=vocabulary, trust_remote_code=model.values.trust_remote_code)
         case schema.Hf():
             doc = "A model of the Hub."

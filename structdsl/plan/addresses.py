@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import glob
 import os
-from re import split as pieces
+import re
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 FILE: Final = "file://"
 LOCAL: Final = "local://"
 
-_HOST: Final = "localhost/"
+_HOST: Final = "localhost"
+_ENCODED: Final = re.compile(r"((?:%[0-9A-Fa-f]{2})+)")
 
 
 def is_remote(pattern: str) -> bool:
@@ -27,12 +28,20 @@ def path_of(pattern: str) -> str:
     """
     if not pattern.startswith(FILE):
         return pattern.removeprefix(LOCAL)
-    path = pattern.removeprefix(FILE)
-    path = path.removeprefix(_HOST[:-1]) if path.startswith(_HOST) else path
-    return "".join(
-        glob.escape(os.fsdecode(unquote_to_bytes(piece))) if encoded else piece
-        for encoded, piece in ((number % 2 == 1, piece) for number, piece in enumerate(pieces(_ENCODED, path)))
-    )
+    plain_and_encoded = _ENCODED.split(_without_host(pattern))
+    plain_and_encoded[1::2] = map(glob.escape, map(_decoded, plain_and_encoded[1::2]))
+    return "".join(plain_and_encoded)
 
 
-_ENCODED: Final = r"((?:%[0-9A-Fa-f]{2})+)"
+def folder_of(name: str) -> str:
+    """A folder as a path, where it is written as an address; none of its letters is a wildcard."""
+    return _decoded(_without_host(name)) if name.startswith(FILE) else name.removeprefix(LOCAL)
+
+
+def _without_host(address: str) -> str:
+    path = address.removeprefix(FILE)
+    return path.removeprefix(_HOST) if path.startswith(f"{_HOST}/") else path
+
+
+def _decoded(text: str) -> str:
+    return os.fsdecode(unquote_to_bytes(text))

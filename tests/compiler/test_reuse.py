@@ -86,6 +86,7 @@ def test_where_a_value_comes_from(address: str, name: str, value: str, origin: s
         ("../../texts", "../texts", ("../texts",)),
         ("/texts", "/texts", ("/texts",)),
         ("~/texts", "~/texts", ("~/texts",)),
+        ("file:///my%20texts%5b1]", "file:///my%20texts%5b1]", ("/my texts[[]1]/**",)),
         ("./texts[1]", "./lib/texts[1]", ("./lib/texts[[]1]/**",)),
         ("hf://datasets/a/b", "hf://datasets/a/b", ()),
     ],

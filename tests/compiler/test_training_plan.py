@@ -293,6 +293,13 @@ PROBE = 'corpus prose { source = files("p/*.md"), role = probe }\n'
 HELD = ("role = replay }", "role = replay, holdout = 1% }")
 
 
+def test_a_model_folder_is_no_pattern() -> None:
+    plan, _ = compile_text(RETENTION.replace("models/base", "models/[a]*"), Path("spec.adapt"))
+    assert plan is not None
+    found = {source for each in plan.steps if each.address.startswith("model.base") for source in each.sources}
+    assert {source.rpartition("/")[0] for source in found} == {"models/[[]a][*]"}
+
+
 def measured(spec: str) -> list[str]:
     plan, sink = compile_text(spec, Path("spec.adapt"))
     assert plan is not None, sink.diagnostics

@@ -125,6 +125,12 @@ def _of_hub(arguments: ReadDataset, context: Context) -> tuple[Any, int | None]:
     """The split of a data set of the Hub, at the revision and no other; how many rows it must have to be all of it,
     where they may be fewer.
     """
+    scheme = arguments.id.partition("://")[0]
+    if "://" in arguments.id and scheme != "hf":
+        help_ = f'`files("{scheme}://…")` reads the objects of a store'
+        raise Fault(
+            "E0830", f"`{arguments.id}` cannot be read: it is no data set of the Hub, and no folder", helps=(help_,)
+        )
     import datasets  # noqa: PLC0415 - slow, and only for specs that name one
     from datasets.packaged_modules.cache.cache import Cache  # type: ignore[import-untyped]  # noqa: PLC0415
 

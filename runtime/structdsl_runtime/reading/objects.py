@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any, BinaryIO, Final, cast
 
 from structdsl_runtime.operation import Fault
-from structdsl_runtime.text.sources import nothing_matches, unreadable
+from structdsl_runtime.text.sources import a_folder, nothing_matches, unreadable
 
 TELLING: Final = (
     "ETag",
@@ -41,21 +41,24 @@ class Object:
     name: str  # below the fixed part of the pattern
     stamp: str
     size: int
+    pattern: str  # by which it was found: of the same store
+    path: str  # in the store: as part of an address, `::` in it would be taken for two
 
     def open(self) -> BinaryIO:
-        files, path = _reached(self.shown)
-        return cast("BinaryIO", io.BufferedReader(files.open(path, "rb"), _BUFFER))
+        files, _ = _reached(self.pattern)
+        return cast("BinaryIO", io.BufferedReader(files.open(self.path, "rb"), _BUFFER))
 
     def now(self) -> str:
-        files, path = _reached(self.shown)
+        files, _ = _reached(self.pattern)
         files.invalidate_cache()
-        return _stamp(files.info(path))
+        return _stamp(files.info(self.path))
 
 
 def find_objects(pattern: str) -> list[Object]:
     """The objects of a pattern in the order of their addresses.
 
-    Raises Fault E0513 where there is none, E0515 where the store cannot be reached and for an address within another.
+    Raises Fault E0513 where there is none, E0515 where the store cannot be reached, for a folder that is named outright
+    and for an address within another.
     """
     if "::" in pattern:
         inner, _, outer = pattern.partition("::")
@@ -75,13 +78,24 @@ def find_objects(pattern: str) -> list[Object]:
             name=name.removeprefix(base).lstrip("/"),
             stamp=_stamp(info),
             size=int(info.get("size") or 0),
+            pattern=pattern,
+            path=name,
         )
         for name, info in found.items()
         if info.get("type") != "directory"
     ]
+    if not objects and not _MAGIC.intersection(path) and _is_folder(files, path, pattern):
+        raise a_folder(pattern)
     if not objects:
         raise nothing_matches(pattern, f"{scheme}://{base.lstrip('/')}")
     return sorted(objects, key=lambda each: each.shown)
+
+
+def _is_folder(files: Any, path: str, pattern: str) -> bool:
+    try:
+        return bool(files.isdir(path))
+    except Exception as error:
+        raise unreadable(pattern, f"{type(error).__name__}: {error}"[:300]) from error
 
 
 def listing(pattern: str) -> dict[str, str] | None:

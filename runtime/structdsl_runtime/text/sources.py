@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import glob
 import os
 import re
@@ -69,10 +70,10 @@ def find(pattern: str, root: Path) -> list[Source]:
     """
     pattern = path_of(pattern)
     if not glob.has_magic(pattern) and resolve(pattern, root).is_dir():
-        raise unreadable(pattern, "it is a folder", f'write `files("{pattern.rstrip("/")}/**/*.md")` for what it holds')
+        raise a_folder(pattern)
     base, files = match(pattern, root)
     if not files:
-        raise nothing_matches(pattern, str(_absolute(base)), _near(pattern, base))
+        raise nothing_matches(pattern, str(_absolute(base)), _near(pattern, base), _meant(pattern, root))
     for path in files:
         name = path.relative_to(base)
         if written(name) != name.as_posix():
@@ -96,10 +97,12 @@ KINDS: Final = (
 
 
 def _check_kind(source: Source) -> None:
-    """Raise Fault E0515 for what is no file, by a link or itself; what leads nowhere is left to its reader."""
+    """Raise Fault E0515 for what is no file, by a link or itself; what else is wrong is left to its reader."""
     try:
         mode = source.path.stat().st_mode
-    except OSError:
+    except OSError as error:
+        if source.path.is_symlink() and error.errno in {errno.ENOENT, errno.ELOOP}:
+            raise unreadable(source.shown, "it is a link that leads nowhere") from None
         return
     kind = next((name for is_kind, name in KINDS if is_kind(mode)), None)
     if kind is not None:
@@ -127,6 +130,8 @@ def readable(shown: str) -> Iterator[None]:
 
 
 _BRACES: Final = re.compile(r"\{[^{}]*,[^{}]*\}")
+
+_DEEP: Final = re.compile(r"[^/]\*\*|\*\*[^/]")
 
 MOST_NAMED: Final = 10  # files of a source that cannot be read
 
@@ -165,6 +170,12 @@ def unreadable(name: str, reason: str, help_: str | None = None) -> Fault:
     return Fault("E0515", f"`{name}` cannot be read: {reason}", helps=(help_,) if help_ else ())
 
 
+def a_folder(pattern: str) -> Fault:
+    """Fault E0515 for a folder where files are wanted."""
+    below = f"{pattern.rstrip('/')}/**"
+    return unreadable(pattern, "it is a folder", f"`{below}/*.md` names files in it, `{below}` all that it holds")
+
+
 CHANGED: Final = "run again when nothing writes to it"
 
 
@@ -187,10 +198,17 @@ def check_listed(found: Iterable[Readable], listed: Mapping[str, str] | None) ->
         raise unreadable(gone, "it was there when the run began, and is no more", CHANGED)
 
 
-def nothing_matches(pattern: str, base: str, near: str | None = None) -> Fault:
-    """Fault E0513 for a pattern; `base` is where it was looked for, `near` a name there that may be meant."""
+def nothing_matches(pattern: str, base: str, near: str | None = None, meant: str | None = None) -> Fault:
+    """Fault E0513 for a pattern; `base` is where it was looked for, `near` a name there that may be meant.
+
+    `meant` is a pattern for what is there under the very letters of this one.
+    """
     helps = [f"did you mean `{near}`?"] if near is not None else []
-    if glob.has_magic(pattern):
+    if meant is not None:
+        helps.append(f"`[…]` is one letter out of several: for brackets that are in a name, write `{meant}`")
+    elif _DEEP.search(pattern):
+        helps.append("`**` crosses folders where it stands alone between two `/`: `**/*.md`")
+    elif glob.has_magic(pattern):
         helps.append("`**` matches any number of folders; names that start with a dot are skipped")
     if _BRACES.search(pattern):
         helps.append("braces are no wildcard: `*.[mM][dD]` has each letter out of two; other kinds are a corpus each")
@@ -211,6 +229,17 @@ def _near(pattern: str, folder: Path) -> str | None:
     there = {other.casefold(): other for other in sorted(os.listdir(folder))}  # noqa: PTH208 - a name may be no text
     close = difflib.get_close_matches(name.casefold(), there, 1)
     return f"{start}{slash}{written(Path(there[close[0]]))}" if close else None
+
+
+def _meant(pattern: str, root: Path) -> str | None:
+    """The pattern with `[[]` in place of brackets in names that are there; none where there is no such name."""
+    parts = resolve(pattern, Path()).parts
+    for end in range(len(parts), 0, -1):
+        there = root.joinpath(*parts[:end])
+        if "[" in str(Path(*parts[:end])) and there.exists():
+            escaped = Path(*(part.replace("[", "[[]") for part in parts[:end]), *parts[end:]).as_posix()
+            return escaped if match(escaped, root)[1] else None
+    return None
 
 
 def _lower(reason: str) -> str:

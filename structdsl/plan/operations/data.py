@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import Field
 
 from structdsl.identity import Effect
-from structdsl.plan.addresses import is_remote
+from structdsl.plan.addresses import folder_of, is_remote
 from structdsl.plan.operations.base import Arguments, Files, Hashed, Partition, Role, Rows, Single
 
 DATABASES: Final = (".duckdb", ".ddb", ".db")
@@ -84,9 +84,10 @@ class ReadDataset(Reading):
     @property
     def place(self) -> str | None:
         """The pattern of its files where it is a folder, which only a run can see: one of the Hub has none there."""
-        if "://" in self.id:
+        folder = folder_of(self.id)
+        if "://" in folder:
             return None
-        return f"{glob.escape(self.id)}/**" if glob.has_magic(self.id) else self.id
+        return f"{glob.escape(folder)}/**" if glob.has_magic(folder) else folder
 
 
 class ReadTable(Reading):

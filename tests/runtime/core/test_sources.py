@@ -127,6 +127,10 @@ def test_what_is_no_file_is_never_opened(tree: Path, kind: str) -> None:
 def test_a_link_to_itself_leads_nowhere(tree: Path) -> None:
     (tree / "loop").symlink_to("loop")
     assert Sources(tree, tree / "store").listing("loop/*.md") == {}
+    (tree / "none.md").symlink_to("nothing")
+    for pattern in ("loop*", "none.*"):
+        with pytest.raises(Fault, match="it is a link that leads nowhere"):
+            find(pattern, tree)
 
 
 def test_a_folder_whose_name_looks_like_a_pattern(tree: Path) -> None:

@@ -177,10 +177,23 @@ def test_a_missing_file(run: Workshop) -> None:
         ("notes/*.{md,MD}", ["`**` matches", "braces are no wildcard"]),
         ("notes/a.{md,MD}", ["did you mean", "braces are no wildcard"]),
         ("notes/{a}*.md", ["`**` matches"]),
+        ("**.md", ["`**` crosses"]),
+        (
+            "notes/b[1].md",
+            ["`[…]` is one letter out of several: for brackets that are in a name, write `notes/b[[]1].md`"],
+        ),
+        ("c[1]*/**/d[2]?.md", ["`**` matches"]),
+        (
+            "c[1]/**/d?.md",
+            ["`[…]` is one letter out of several: for brackets that are in a name, write `c[[]1]/**/d?.md`"],
+        ),
+        ("c[1]/**/*.txt", ["`**` matches"]),
     ],
 )
 def test_what_may_be_meant_by_a_path_that_leads_nowhere(run: Workshop, pattern: str, helps: list[str]) -> None:
     run.files(notes__a_md="a")
+    if "[" in pattern:
+        run.files(**{"notes__b[1]_md": "b", "c[1]__d2_md": "d"})
     caught = fault(run, pattern)
     assert caught.code == "E0513"
     assert len(caught.helps) == len(helps)

@@ -493,12 +493,23 @@ def test_objects_of_a_store(run: Workshop, bucket: str) -> None:
     ]
     for pattern, code in (
         (f"{bucket}/*.txt", "E0513"),
+        (f"{bucket}/none", "E0513"),
+        (bucket, "E0515"),
+        (f"{bucket}/", "E0515"),
         ("nowhere://b/*.md", "E0515"),
         ("zip://x.md", "E0515"),
         ("zip://*.md::none.zip", "E0515"),
         ("simplecache::zip://a.md::none.zip", "E0515"),
     ):
         assert fault(run, read_objects, ReadObjects(corpus="c", role="domain", pattern=pattern)).code == code
+
+
+def test_objects_of_odd_names(run: Workshop, bucket: str) -> None:
+    names = ["%20.md", "*.md", "a b.md", "a#b.md", "a[1].md", "q?.md", "x::y.md", "é.md"]
+    fsspec.filesystem("memory").pipe({f"/b/o o/{name}": name.encode() for name in names})
+    pattern = bucket.replace("b/x", "b/o o/*.md")
+    made = run(read_objects, ReadObjects(corpus="c", role="domain", pattern=pattern))["documents"].to_pylist()
+    assert [row["doc_id"] for row in made] == [row["text"] for row in made] == names
 
 
 def test_what_an_object_is_by(run: Workshop, bucket: str) -> None:
@@ -574,6 +585,13 @@ def test_data_sets(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
         ("train:2", "two", '{"n": 2}'),
     ]
     assert data_set(run, str(run.root / "d"), limit=1) == ["one"]
+    run.files(**{"e f__train_jsonl": '{"text": "four"}\n'})
+    assert data_set(run, f"file://{run.root}/e%20f") == data_set(run, "e f") == ["four"]
+    assert data_set(run, "s3://b/d") == [
+        "E0830",
+        "`s3://b/d` cannot be read: it is no data set of the Hub, and no folder",
+        '`files("s3://…")` reads the objects of a store',
+    ]
     run.files(else__d__train_jsonl='{"text": "of the current folder"}', else__x__y__train_jsonl='{"text": "the same"}')
     monkeypatch.chdir(run.root / "else")
     assert data_set(run, "./d", "test") == ["three"]
