@@ -24,7 +24,7 @@ from structdsl_runtime.operation import Context, Fault, Inputs, Outputs
 from structdsl_runtime.reading.found import check
 from structdsl_runtime.reading.part import Sink
 from structdsl_runtime.reading.rows import Row, rows_of_batches
-from structdsl_runtime.reading.snapshots import PartialError, snapshot_of
+from structdsl_runtime.reading.snapshots import PartialError, elsewhere, snapshot_of
 from structdsl_runtime.text.sources import CHANGED, below, check_listed, unreadable
 
 BATCH: Final = 512
@@ -96,7 +96,9 @@ def _of_folder(arguments: ReadDataset, folder: Path, context: Context) -> Any:
 
     _quiet()
     if not folder.is_dir():
-        raise _fault(arguments, folder, "it is no folder" if folder.exists() else "there is no such folder")
+        if not folder.exists():
+            raise _fault(arguments, folder, "there is no such folder")
+        raise _fault(arguments, folder, "it is no folder", f'`files("{arguments.id}")` reads a file')
     if context.root.resolve().is_relative_to(folder.resolve()):
         raise _fault(arguments, folder, "the spec lies in it, and so does what runs write", "give the data a folder")
     for name in ("revision", "token"):
@@ -105,9 +107,7 @@ def _of_folder(arguments: ReadDataset, folder: Path, context: Context) -> Any:
             raise _fault(arguments, folder, f"it is a folder here, which has no `{name}`", help_)
     several, one = folder / "dataset_dict.json", folder / "state.json"
     if not several.is_file() and not one.is_file():
-        if glob.has_magic(str(folder)):  # the library would read whatever matches it
-            raise _fault(arguments, folder, "`*`, `?` or `[` is in its path", "rename the folder")
-        return datasets.load_dataset(str(folder), arguments.name, split=arguments.split, streaming=True)
+        return _of_data_files(arguments, folder)
     if arguments.name is not None:
         raise _fault(arguments, folder, "what `save_to_disk` wrote has no configurations", "leave `name` out")
     if not several.is_file():
@@ -119,6 +119,18 @@ def _of_folder(arguments: ReadDataset, folder: Path, context: Context) -> Any:
     if arguments.split not in splits:
         raise _fault(arguments, folder, f"it has no split `{arguments.split}`", f"it has: {', '.join(splits)}")
     return datasets.Dataset.load_from_disk(str(folder / arguments.split))
+
+
+def _of_data_files(arguments: ReadDataset, folder: Path) -> Any:
+    import datasets  # noqa: PLC0415 - slow, as above
+
+    if glob.has_magic(str(folder)):  # the library would read whatever matches it
+        raise _fault(arguments, folder, "`*`, `?` or `[` is in its path", "rename the folder")
+    builder = datasets.load_dataset_builder(str(folder), arguments.name)
+    if (stray := elsewhere(builder, arguments.split, folder)) is not None:
+        reason = f"its card names `{stray}`, which is not in it"
+        raise _fault(arguments, folder, reason, "what changes there would not be seen: move it into the folder")
+    return builder.as_streaming_dataset(split=arguments.split)
 
 
 def _of_hub(arguments: ReadDataset, context: Context) -> tuple[Any, int | None]:

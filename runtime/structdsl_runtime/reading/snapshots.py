@@ -8,6 +8,7 @@ is missing is missed.
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -60,8 +61,9 @@ def snapshot_of(arguments: ReadDataset, scratch: Path) -> Snapshot | None:
         if archive is None:
             raise
         raise PartialError(_lacks(archive)) from None
-    files = {str(file) for file in (builder.config.data_files or {}).get(arguments.split, ())}
-    real = at.resolve()
+    if (stray := elsewhere(builder, arguments.split, at)) is not None:
+        raise PartialError(_lacks(stray))
+    files, real = _files(builder, arguments.split), at.resolve()
     shards = (str(Path(name).relative_to(real)) for name in _shards(files) if not Path(name).is_file())
     gap = next((name for name in missing if str(real / name) in files), None) or next(shards, None)
     if gap is not None:
@@ -69,6 +71,17 @@ def snapshot_of(arguments: ReadDataset, scratch: Path) -> Snapshot | None:
     said = (builder.info.splits or {}).get(arguments.split)
     rows = said.num_examples if said is not None else None
     return Snapshot(folder=folder, builder=builder, is_whole=names is not None, rows=rows or None)
+
+
+def elsewhere(builder: Any, split: str, folder: Path) -> str | None:
+    """A file that a split has by the card of its folder, and that does not lie there; none where all do."""
+    real = folder.resolve()
+    outside = (file for file in _files(builder, split) if not Path(os.path.normpath(file)).is_relative_to(real))
+    return min(outside, default=None)
+
+
+def _files(builder: Any, split: str) -> set[str]:
+    return {str(file) for file in (builder.config.data_files or {}).get(split, ())}
 
 
 def _names(id_: str, commit: str) -> Sequence[str] | None:

@@ -71,10 +71,13 @@ class ReadObjects(Reading):
 
 
 class ReadDataset(Reading):
-    """A split of a dataset of the Hugging Face hub, or of one in a folder, as documents."""
+    """A split of a dataset of the Hugging Face hub, or of one in a folder, as documents.
+
+    Since version 3 the files of a folder lie in it, whatever its card names.
+    """
 
     op: Literal["read_dataset"] = "read_dataset"
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     id: str  # a path, where it opens with `.`, `/` or `~` or is there below the folder of the spec
     name: str | None
     split: str
