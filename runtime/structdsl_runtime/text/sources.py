@@ -73,7 +73,9 @@ def find(pattern: str, root: Path) -> list[Source]:
         raise a_folder(pattern)
     base, files = match(pattern, root)
     if not files:
-        raise nothing_matches(pattern, str(_absolute(base)), _near(pattern, base), _meant(pattern, root))
+        raise nothing_matches(
+            pattern, str(_absolute(base)), _near(pattern, base), _meant(pattern, root), _folder(pattern, root)
+        )
     for path in files:
         name = path.relative_to(base)
         if written(name) != name.as_posix():
@@ -198,17 +200,21 @@ def check_listed(found: Iterable[Readable], listed: Mapping[str, str] | None) ->
         raise unreadable(gone, "it was there when the run began, and is no more", CHANGED)
 
 
-def nothing_matches(pattern: str, base: str, near: str | None = None, meant: str | None = None) -> Fault:
+def nothing_matches(
+    pattern: str, base: str, near: str | None = None, meant: str | None = None, folder: str | None = None
+) -> Fault:
     """Fault E0513 for a pattern; `base` is where it was looked for, `near` a name there that may be meant.
 
-    `meant` is a pattern for what is there under the very letters of this one.
+    `meant` is a pattern for what is there under the very letters of this one, `folder` one that matches it.
     """
     helps = [f"did you mean `{near}`?"] if near is not None else []
     if meant is not None:
         helps.append(f"`[…]` is one letter out of several: for brackets that are in a name, write `{meant}`")
-    elif _DEEP.search(pattern):
+    if folder is not None:
+        helps.append(f"`{folder}` is a folder: `{pattern.rstrip('/')}/**` names all that such folders hold")
+    elif meant is None and _DEEP.search(pattern):
         helps.append("`**` crosses folders where it stands alone between two `/`: `**/*.md`")
-    elif glob.has_magic(pattern):
+    elif meant is None and glob.has_magic(pattern):
         helps.append("`**` matches any number of folders; names that start with a dot are skipped")
     if _BRACES.search(pattern):
         helps.append("braces are no wildcard: `*.[mM][dD]` has each letter out of two; other kinds are a corpus each")
@@ -240,6 +246,15 @@ def _meant(pattern: str, root: Path) -> str | None:
             escaped = Path(*(part.replace("[", "[[]") for part in parts[:end]), *parts[end:]).as_posix()
             return escaped if match(escaped, root)[1] else None
     return None
+
+
+def _folder(pattern: str, root: Path) -> str | None:
+    """A folder that a pattern with wildcards matches."""
+    if not glob.has_magic(pattern):
+        return None
+    found = glob.iglob(str(resolve(pattern, Path(glob.escape(str(root))))))  # noqa: PTH207 - pathlib's skips no dots
+    place = next(filter(os.path.isdir, found), None)
+    return written(Path(place)).removeprefix(f"{root.as_posix()}/") if place is not None else None
 
 
 def _lower(reason: str) -> str:

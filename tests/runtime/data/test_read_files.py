@@ -178,6 +178,7 @@ def test_a_missing_file(run: Workshop) -> None:
         ("notes/a.{md,MD}", ["did you mean", "braces are no wildcard"]),
         ("notes/{a}*.md", ["`**` matches"]),
         ("**.md", ["`**` crosses"]),
+        ("n*", ["`notes` is a folder: `n*/**` names all that such folders hold"]),
         (
             "notes/b[1].md",
             ["`[…]` is one letter out of several: for brackets that are in a name, write `notes/b[[]1].md`"],

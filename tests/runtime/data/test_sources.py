@@ -585,6 +585,8 @@ def test_data_sets(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
         ("train:2", "two", '{"n": 2}'),
     ]
     assert data_set(run, str(run.root / "d"), limit=1) == ["one"]
+    (run.root / "link").symlink_to("d")
+    assert data_set(run, "link", "test") == ["three"]
     run.files(**{"e f__train_jsonl": '{"text": "four"}\n'})
     assert data_set(run, f"file://{run.root}/e%20f") == data_set(run, "e f") == ["four"]
     assert data_set(run, "s3://b/d") == [
