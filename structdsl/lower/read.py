@@ -97,7 +97,7 @@ def _reader(
         )
         return dataset, (dataset.place,) if dataset.place is not None else ()
     table = ReadTable(corpus=name, role=role, uri=source.uri)
-    return table, (table.place,)
+    return table, (table.place, table.log) if table.is_of_database else (table.place,)
 
 
 def _normalisation(entry: Unicode | Whitespace | Boilerplate) -> Normalisation:

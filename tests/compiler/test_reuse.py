@@ -104,7 +104,7 @@ def test_the_folder_of_a_data_set(name: str, found: str, sources: tuple[str, ...
 
 
 @pytest.mark.parametrize(
-    ("source", "sources"),
+    ("source", "first"),
     [
         ('files("texts/*.md")', "lib/texts/*.md"),
         ('files("../texts/*.md")', "texts/*.md"),
@@ -117,7 +117,7 @@ def test_the_folder_of_a_data_set(name: str, found: str, sources: tuple[str, ...
         ('table("b#1/c#2.csv")', "lib/b#1/c#2.csv"),
     ],
 )
-def test_a_source_of_an_imported_file(source: str, sources: str) -> None:
+def test_a_source_of_an_imported_file(source: str, first: str) -> None:
     spec = 'language 1\nimport "lib/library.adapt" as lib\ncorpus own: derived { over = lib.corpus.set, role = domain,'
     spec += ' select = sql "SELECT doc_id, text FROM ${lib.corpus.set}" }\n'
     library = f"language 1\ncorpus set {{ source = {source}, role = domain }}\n"
@@ -125,7 +125,7 @@ def test_a_source_of_an_imported_file(source: str, sources: str) -> None:
     again, _ = compile_unit(resolved(unit), Path("folder/spec.adapt"))
     for each in (unit, again):
         assert each.plan is not None
-        assert [step.sources for step in each.plan.steps if step.sources] == [(sources,)]
+        assert [step.sources[0] for step in each.plan.steps if step.sources] == [first]
 
 
 def test_a_base_of_another_file_is_no_part_of_the_spec() -> None:

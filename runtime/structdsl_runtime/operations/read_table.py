@@ -17,7 +17,7 @@ from structdsl_runtime.reading.found import check
 from structdsl_runtime.reading.part import Sink
 from structdsl_runtime.reading.rows import rows_of_batches
 from structdsl_runtime.relations import identifier
-from structdsl_runtime.text.sources import CHANGED, Source, check_listed, find, unreadable
+from structdsl_runtime.text.sources import CHANGED, Source, below, check_listed, find, unreadable
 
 BATCH: Final = 512
 
@@ -32,8 +32,12 @@ def read_table(arguments: ReadTable, inputs: Inputs, outputs: Outputs, context: 
         read_portions(arguments, arguments.place, outputs, context)
         return
     found = find(arguments.place, context.root)
+    log = below(arguments.log, context.root)
     check_listed(found, context.listed.get(arguments.place))
+    check_listed(log, context.listed.get(arguments.log))
     _read_database(arguments, found, arguments.uri.partition("#")[2], outputs)
+    if below(arguments.log, context.root) != log:
+        raise unreadable(arguments.place, "it changed while it was read", CHANGED)
 
 
 def _read_database(arguments: ReadTable, sources: list[Source], table: str, outputs: Outputs) -> None:

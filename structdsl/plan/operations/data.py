@@ -108,6 +108,11 @@ class ReadTable(Reading):
         return self.uri.partition("#")[0] if self.is_of_database else self.uri
 
     @property
+    def log(self) -> str:
+        """The file beside a database with what was written to it last."""
+        return f"{self.place}.wal"
+
+    @property
     def is_of_database(self) -> bool:
         """Whether it is a table of a DuckDB file, called as what is behind the first `#`, and no files of rows."""
         place = self.uri.partition("#")[0]

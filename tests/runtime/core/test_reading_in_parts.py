@@ -6,6 +6,8 @@ import errno
 import json
 import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -212,6 +214,20 @@ def test_a_file_that_changes_while_others_are_hashed_is_not_read(
     assert failure is not None
     assert (failure.code, "`d/b.jsonl`" in failure.message) == ("E0515", True)
     assert carried_out(tmp_path, source=SOURCES[source]).status == "done"
+
+
+def test_what_was_written_to_a_database_last_is_read_again(tmp_path: Path) -> None:
+    """DuckDB keeps it in a file beside it, for a while."""
+    two_files(tmp_path, "database")
+    more = "import duckdb, os; c = duckdb.connect('d/b.db'); c.execute(\"INSERT INTO t VALUES ('more')\"); os._exit(0)"
+    for rows in (2, 3):
+        subprocess.run([sys.executable, "-c", more], cwd=tmp_path, check=True)
+        assert (tmp_path / "d" / "b.db.wal").exists()
+        result = carried_out(tmp_path, source=SOURCES["database"])
+        assert result.ran == (READ,), result.failure
+        found = (tmp_path / "store" / "tables" / READ).glob("*/manifest.json")
+        assert max(Manifest.model_validate_json(path.read_bytes()).rows or 0 for path in found) == rows
+    assert carried_out(tmp_path, source=SOURCES["database"]).ran == ()
 
 
 @pytest.mark.parametrize("source", SOURCES)
