@@ -180,10 +180,13 @@ def _quiet() -> None:
 
 def _is_out_of_reach(error: Exception) -> bool:
     """Whether the Hub was not asked, or has not answered; what it denies is no file that was not found here."""
-    from huggingface_hub.errors import LocalEntryNotFoundError  # noqa: PLC0415 - slow, as above
+    import httpx2  # noqa: PLC0415 - what huggingface_hub speaks HTTP with
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError  # noqa: PLC0415 - slow, as above
 
     denied = isinstance(error, FileNotFoundError) and not isinstance(error, LocalEntryNotFoundError)
-    return isinstance(error, OSError) and not denied
+    if isinstance(error, HfHubHTTPError):
+        denied = error.response.status_code in {401, 403, 404}
+    return isinstance(error, (OSError, httpx2.HTTPError)) and not denied
 
 
 def _of_cache(arguments: ReadDataset, found: Any, context: Context) -> tuple[Any, int | None]:

@@ -757,6 +757,35 @@ def test_a_snapshot_in_part_is_read_where_the_split_is_whole(
         assert f"`hf download house/letters --repo-type dataset --revision {'a' * 40}`" in found[-1]
 
 
+@pytest.mark.parametrize(
+    ("status", "outcome"), [(None, ["one"]), (503, ["one"]), (401, "E0830"), (404, "E0830"), ("no such", "E0830")]
+)
+def test_a_snapshot_stands_in_for_a_hub_that_is_silent_and_for_none_that_denies(
+    run: Workshop,
+    offline: Path,
+    status: int | str | None,
+    outcome: list[str] | str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import datasets  # noqa: PLC0415 - slow
+    import httpx2  # noqa: PLC0415 - slow
+    from huggingface_hub.errors import HfHubHTTPError  # noqa: PLC0415 - slow
+
+    load = datasets.load_dataset_builder
+
+    def asked(path: str, *given: Any, **more: Any) -> Any:
+        if not path.startswith("hf://"):
+            return load(path, *given, **more)
+        if isinstance(status, int):
+            raise HfHubHTTPError("no", response=httpx2.Response(status, request=httpx2.Request("GET", "http://hub")))
+        raise httpx2.ConnectError("refused") if status is None else datasets.exceptions.DatasetNotFoundError(status)
+
+    monkeypatch.setattr(datasets, "load_dataset_builder", asked)
+    downloaded(offline, "a", {"train.txt": "one"})
+    found = data_set(run, "house/letters", revision="a" * 40)
+    assert (found if isinstance(outcome, list) else found[0]) == outcome
+
+
 def test_a_snapshot_that_lacks_rows_is_not_read(run: Workshop, offline: Path) -> None:
     """Where nothing else says what is missing, the card may."""
     card = "---\ndataset_info:\n  splits: [{name: train, num_examples: 3}]\n---\n"
