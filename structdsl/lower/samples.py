@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+
 from sqlglot import exp
 
 from structdsl.lineage import chunking, data_of, root_model, scorer, selection, structure_of
@@ -249,7 +251,7 @@ def template_of(
             case schema.Chatml():
                 return Template(kind="chatml"), {}, ()
             case schema.Jinja(path=path):
-                return Template(kind="file", path=path), {}, (path,)
+                return Template(kind="file", path=path), {}, (glob.escape(path),)
             case schema.Of(model=model):
                 holder = planner.unit.blocks[model]
             case schema.Own():

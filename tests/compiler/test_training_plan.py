@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -329,6 +330,7 @@ def test_an_evaluation_measures_unasked_what_was_forgotten() -> None:
         ("", None),
         ("template = chatml", {"kind": "chatml"}),
         ('template = file("chat.jinja")', {"kind": "file", "path": "chat.jinja"}),
+        ('template = file("chat[1].jinja")', {"kind": "file", "path": "chat[1].jinja"}),
         ("template = of(model.other)", {"kind": "tokenizer"}),
         ("template = own", {"kind": "file", "path": "own.jinja"}),
     ],
@@ -359,7 +361,7 @@ stage soft: merge {{ base = model.base, tuned = stage.style, weight = 70% }}
     taught = step(plan, "stage.style.render")
     assert isinstance(taught.operation, RenderChat)
     assert after.operation.template == taught.operation.template == Template.model_validate(template)
-    assert after.sources == taught.sources
+    assert after.sources == taught.sources == ((glob.escape(template["path"]),) if "path" in template else ())
     assert {name: after.inputs[name] for name in after.inputs if name not in ("model", "exam")} == {
         name: taught.inputs[name] for name in taught.inputs if name != "samples"
     }
