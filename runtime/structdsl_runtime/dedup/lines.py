@@ -1,7 +1,8 @@
 """Lines of texts, found and numbered over whole buffers, and cut out of them.
 
-A line that counts has a letter or a digit, and is no heading of Markdown: marks alone (fences, rules, brackets) and
-headings hold what is around them together. White space at its ends does not count.
+A line that counts has a letter or a digit, and says nothing of others: marks alone (rules, brackets), headings and what
+opens code hold together what is around them. Which those are says `text.layout`, as it does for chunks, so that a text
+has the same headings before and after. White space at the ends of a line does not count.
 """
 
 from __future__ import annotations
@@ -13,16 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from structdsl_runtime.text.hashed import Hashes, numbers_of
+from structdsl_runtime.text.layout import held
 from structdsl_runtime.text.ragged import Numbers
-from structdsl_runtime.text.words import Bytes, Texts, offsets_of, strings
+from structdsl_runtime.text.spans import of_arrow
+from structdsl_runtime.text.words import Bytes, Texts, strings
 
 Mask = npt.NDArray[np.bool_]
 
 _NEWLINE: Final = 10
-_HASH: Final = 35
 _SPACE: Final = np.isin(np.arange(256), [9, 10, 11, 12, 13, 32])
 _WORD: Final = np.array([byte >= 0x80 or chr(byte).isalnum() for byte in range(256)])
-_LEVELS: Final = 6  # of headings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,14 +41,13 @@ class Lines:
 
 def lines(texts: Texts) -> Lines:
     """All lines of texts; a missing text has none."""
-    ends, buffer = offsets_of(texts), texts.buffers()[2]
-    data = np.frombuffer(buffer, np.uint8)[int(ends[0]) : int(ends[-1])] if buffer else np.empty(0, np.uint8)
-    ends -= ends[0]
+    whole = of_arrow(texts)
+    data, ends = whole.bytes, np.append(whole.starts, whole.data.size)
     end = np.unique(np.concatenate((np.flatnonzero(data == _NEWLINE) + 1, ends[1:][np.diff(ends) > 0])))
     begin = np.concatenate((np.zeros(min(len(end), 1), np.int64), end[:-1]))
     first, last = _trimmed(data, begin, end)
     words = np.concatenate((np.zeros(1, np.int64), np.cumsum(_WORD[data])))
-    counts = (words[end] > words[begin]) & ~_headings(data, first, last)
+    counts = (words[end] > words[begin]) & ~held(whole)
     return Lines(
         data=data,
         ends=ends,
@@ -81,12 +81,3 @@ def _trimmed(data: Bytes, begin: Numbers, end: Numbers) -> tuple[Numbers, Number
     first[some] = there[low[some]]
     last[some] = there[high[some] - 1] + 1
     return first, last
-
-
-def _headings(data: Bytes, first: Numbers, last: Numbers) -> Mask:
-    other = np.flatnonzero(data != _HASH)
-    at = np.searchsorted(other, first)
-    after = np.where(at < len(other), other[np.minimum(at, len(other) - 1)] if len(other) else last, last)
-    level = after - first
-    blank = _SPACE[data[np.minimum(after, len(data) - 1)]] if len(data) else np.zeros(0, np.bool_)
-    return (level > 0) & (level <= _LEVELS) & (after < last) & blank

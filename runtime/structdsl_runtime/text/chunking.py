@@ -14,7 +14,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain, islice, repeat, takewhile
+from itertools import accumulate, chain, islice, repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,6 @@ import pyarrow as pa
 
 from structdsl_runtime.text import layout
 from structdsl_runtime.text.layout import Layout
-from structdsl_runtime.text.markdown import blocks
 from structdsl_runtime.text.ragged import Numbers
 from structdsl_runtime.text.ragged import starts as begins
 from structdsl_runtime.text.sentences import runs, sentences, words
@@ -44,7 +43,8 @@ class Chunked:
 class _Section:
     """A section above the cap: its units in order and the tokens of each."""
 
-    edges: list[int]  # where units begin in the buffer, and where the last one ends
+    begins: int  # where its text does, behind its headings, in the buffer
+    edges: list[int]  # where units begin, and where the last one ends
     counts: list[int]
 
 
@@ -117,9 +117,13 @@ def _large_sections(found: Layout, large: Flags, tokens: Numbers, count: Count) 
     counts[fresh] = count(paragraphs.take(fresh))
     starts, sizes = paragraphs.starts.tolist(), counts.tolist()
     return [
-        _Section([*starts[first : first + number], end], sizes[first : first + number])
-        for first, number, end in zip(
-            firsts[large].tolist(), numbers[large].tolist(), sections.ends[large].tolist(), strict=True
+        _Section(begins, [*starts[first : first + number], end], sizes[first : first + number])
+        for first, number, begins, end in zip(
+            firsts[large].tolist(),
+            numbers[large].tolist(),
+            found.begins[large].tolist(),
+            sections.ends[large].tolist(),
+            strict=True,
         )
     ]
 
@@ -148,16 +152,12 @@ def _cut(section: _Section, unit: int, data: pa.Buffer, cap: int, finer: Callabl
     if finer is None:
         pieces = runs(text, max(2, -(-section.counts[unit] // cap)))
     else:
-        opened = 0 if unit else _headings_of(text)  # a heading never ends a chunk: it stays with the first piece
+        headings = max(0, section.begins - start)  # which never end a chunk: they stay with the first piece
+        opened = len(str(memoryview(data)[start : start + headings], "utf-8"))
         first, *others = finer(text[opened:]) or [""]
         pieces = [text[:opened] + first, *others]
     sizes = map(len, pieces if text.isascii() else map(str.encode, pieces))
     return start + begins(np.fromiter(sizes, np.int64, len(pieces)))
-
-
-def _headings_of(unit: str) -> int:
-    """Characters of the headings that the first unit of a section begins with."""
-    return sum(len(block.text) for block in takewhile(lambda block: block.level, blocks(unit)))
 
 
 def _replace(section: _Section, cut: Mapping[int, Numbers], fresh: Iterator[int]) -> None:

@@ -2,7 +2,7 @@
 
 What reads a markup tells its lines, titles and code apart; here they become a text. A title is an ATX heading. Every
 other line stays as it is, unless Markdown would see a heading or a fence in it: code in which it would stands in a
-fence, any other such line behind a backslash, and one that would make a title of the line above below a blank one.
+fence, any other such line behind a backslash, and one that would make a title of the lines above below a blank one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from structdsl_runtime.text.markdown import atx, blocks, fence_after, underlined
+from structdsl_runtime.text.markdown import blocks
+from structdsl_runtime.text.marks import atx, fence_after
+from structdsl_runtime.text.setext import Paragraphs, front_matter, is_underline
 
 _DEEPEST: Final = 6
 _TICKS: Final = re.compile(r"`{3,}")
@@ -47,11 +49,22 @@ def is_title(words: str) -> bool:
 def written(parts: Iterable[Part]) -> str:
     """The parts as one text, a line each."""
     lines: list[str] = []
+    above, done = Paragraphs(), 0  # lines that it has read, or that nothing below depends on
+    first = 0  # lines before the first title
     for part in parts:
         fresh = list(_lines(part))
-        if lines and fresh and underlined(lines[-1], fresh[0]):
-            lines.append("")
+        if any(map(is_underline, fresh)):
+            for line in lines[done:]:
+                above.read(line)
+            done = len(lines)
+            if any(map(above.copy().read, fresh)):
+                fresh.insert(0, "")
+        if isinstance(part, Title):
+            first = first or len(lines)
+            above, done = Paragraphs(), len(lines) + len(fresh)
         lines += fresh
+    if first and front_matter("\n".join(lines)) > first:
+        lines.insert(0, "")
     return "\n".join(lines)
 
 

@@ -1,25 +1,32 @@
 """Headings, sections and paragraphs of many Markdown texts at once, as places in their bytes.
 
 What a block is says `markdown.blocks`, line by line; here the same is asked of all lines together. Where lines begin
-and which are blank is seen in the bytes. Only a line that begins as a heading, a fence or the line under a title does
-is read as a string, and of those that begin with white space the few that end with it too.
+and which are blank is seen in the bytes. Only a line that begins as a heading or a fence does is read as a string, one
+that may underline a title with those above it down from where nothing is open, and of those that begin with white space
+the few that end with it too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 
-from structdsl_runtime.text.markdown import atx, fence_after, is_underline, underlined
+from structdsl_runtime.text.marks import atx, fence_after
 from structdsl_runtime.text.ragged import Numbers
+from structdsl_runtime.text.setext import Paragraphs, Title, front_matter, is_underline
 from structdsl_runtime.text.spans import Flags, Spans, tiles
 from structdsl_runtime.text.words import Bytes
 
 _NEW_LINE: Final = ord("\n")
 _SPACE: Final = ord(" ")
+_TAB: Final = ord("\t")
+_DASH: Final = ord("-")
+_RULE: Final = 3  # dashes that front matter begins with
 _INDENT: Final = 3  # spaces that a heading or a fence may stand behind
 WHITE: Final = tuple(chr(code).encode() for code in range(0x3001) if chr(code).isspace())  # all that Unicode has
 
@@ -33,6 +40,7 @@ def _among(values: Iterable[int]) -> Flags:
 
 _MARKS: Final = _among(b"#`~")
 _UNDER: Final = _among(b"=-")
+_ENDS: Final = _among(b" \t\r\n")  # what a line under a title has behind its signs
 _WHITE_FIRST: Final = _among(each[0] for each in WHITE if each != b"\n")
 _WHITE_LAST: Final = _among(each[-1] for each in WHITE)
 
@@ -58,20 +66,20 @@ class Layout:
     headings: Headings
     starts: Numbers  # of the lines of the headings, in the buffer
     sections: Spans  # end to end; none of an empty text
+    begins: Numbers  # where the text of each begins, behind the headings that lead to it
     above: Numbers  # the deepest heading that each section is below, or -1
     paragraphs: Spans  # end to end; the first of a section has its headings too
 
 
 def read(texts: Spans) -> Layout:
     """The structure of texts that lie end to end."""
-    data = texts.bytes
     filled = texts.starts[texts.sizes > 0]
-    lines = tiles(texts.data, _line_starts(data, filled))
-    blank = _blank(data, lines)
-    headings, fenced, under = _read_marked(data, lines, texts, blank)
-    for first, last in fenced:
+    found = _find(texts, filled)
+    lines, headings = found.lines, found.headings
+    blank = found.blank
+    for first, last in found.apart:
         blank[first:last] = False
-    blank[under] = True  # a line under a title parts it from its text, as a blank one does
+    blank[found.under] = True  # the other lines of a title part it from its text, as blank ones do
     is_heading = np.zeros(len(lines), np.bool_)
     is_heading[headings.lines] = True
 
@@ -84,10 +92,53 @@ def read(texts: Spans) -> Layout:
     ends_run = titled & ~np.roll(titled & follows, -1)
     sections = tiles(texts.data, _merged(filled, starts[opens_run & ~opens]))
     above = np.full(len(sections), -1, np.int64)
-    above[sections.holding(starts[opens_run])] = np.flatnonzero(ends_run[titled])
+    opening = sections.holding(starts[opens_run])
+    above[opening] = np.flatnonzero(ends_run[titled])
+    begins = sections.starts.copy()
+    begins[opening] = sections.ends[opening]
+    below = starts[follows & ~titled]
+    begins[sections.holding(below)] = below
     apart = np.diff(solid, prepend=-1) > 1
     paragraphs = tiles(texts.data, _merged(sections.starts, starts[apart & ~titled & ~opens & ~follows]))
-    return Layout(headings, lines.starts[headings.lines], sections, above, paragraphs)
+    return Layout(headings, lines.starts[headings.lines], sections, begins, above, paragraphs)
+
+
+def held(texts: Spans) -> Flags:
+    """Which of the lines of texts that lie end to end say what others are.
+
+    Those are headings, blank lines, those that open code, the one that tells front matter from text, and what stands
+    above a line that would underline it, down from where nothing is open: without any of them, others might become
+    headings, or cease to be.
+    """
+    found = _find(texts, texts.starts[texts.sizes > 0])
+    flags = found.blank
+    flags[[*found.headings.lines, *found.under]] = True
+    for first, _ in found.apart:
+        flags[first - 1] = True
+    for first, last in found.told:
+        flags[first:last] = True
+    return flags
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Lines of texts that lie end to end, and what is among them."""
+
+    lines: Spans
+    blank: Flags
+    headings: Headings
+    under: list[int]  # lines of titles but for the first of each
+    apart: list[tuple[int, int]]  # runs of lines in which nothing is a heading, each below the line that says so
+    told: list[tuple[int, int]]  # runs of lines that say whether the one that follows underlines a title
+
+
+def _find(texts: Spans, filled: Numbers) -> _Found:
+    """`filled` is where texts begin that are not empty."""
+    data = texts.bytes
+    lines = tiles(texts.data, _line_starts(data, filled))
+    found = _Found(lines, _blank(data, lines), Headings(), [], [], [])
+    _read_marked(data, texts, filled, found)
+    return found
 
 
 def _line_starts(data: Bytes, starts: Numbers) -> Numbers:
@@ -109,84 +160,138 @@ def _blank(data: Bytes, lines: Spans) -> Flags:
     return blank
 
 
-def _read_marked(
-    data: Bytes, lines: Spans, texts: Spans, blank: Flags
-) -> tuple[Headings, list[tuple[int, int]], list[int]]:
-    """The headings, the runs of lines below an open fence with that which closes it, and the lines under titles."""
-    headings = Headings()
-    fenced: list[tuple[int, int]] = []
-    under: list[int] = []
-    marked = _marked(data, lines.starts)
-    current, fence, since = -1, "", 0
+def _read_marked(data: Bytes, texts: Spans, filled: Numbers, found: _Found) -> None:
+    """Note what the lines that begin as headings and fences do, or underline a title, have among them."""
+    lines, headings = found.lines, found.headings
+    marked = _marked(data, lines)
+    owners = texts.holding(lines.starts[marked])
+    fronts = _fronts(data, texts, lines)
+    current, fence, since, front = -1, "", 0, 0
     trail: list[int] = []  # the headings above, outermost first
-    candidates = zip(marked.tolist(), texts.holding(lines.starts[marked]).tolist(), lines.take(marked), strict=True)
-    for number, text, line in candidates:
+    above = _Above(data, found, filled)
+    for number, text, line in zip(marked.tolist(), owners.tolist(), lines.take(marked), strict=True):
         if text != current:
             if fence:
-                fenced.append((since, _line_at(lines, int(texts.ends[current]))))
+                found.apart.append((since, _line_at(lines, int(texts.ends[current]))))
             current, fence, trail = text, "", []
+            if front := fronts.get(text, 0):
+                found.apart.append((_line_at(lines, int(texts.starts[text])) + 2, front))
+        if number < front:
+            continue
         inside, fence = fence, fence_after(line, fence)
         if inside and not fence:
-            fenced.append((since, number + 1))
+            found.apart.append((since, number + 1))
         elif fence and not inside:
             since = number + 1
         elif not inside:
-            at, found = number, atx(line)
-            if found is None:
-                found = _above(line, lines, number, int(texts.starts[text]), blank, headings, under)
-                if found is None:
+            at, heading = number, atx(line)
+            if heading is None:
+                title = above.title(number, line, front)
+                if title is None:
                     continue
-                under.append(number)
-                at -= 1
-            level, title = found
-            while trail and headings.levels[trail[-1]] >= level:
-                trail.pop()
-            headings.parents.append(trail[-1] if trail else None)
-            trail.append(len(headings))
-            headings.texts.append(text)
-            headings.lines.append(at)
-            headings.levels.append(level)
-            headings.titles.append(title)
+                at += 1 - title.lines
+                found.under.extend(range(at + 1, number + 1))
+                heading = title.level, title.words
+            _note(headings, trail, text, at, heading)
     if fence:
-        fenced.append((since, _line_at(lines, int(texts.ends[current]))))
-    return headings, fenced, under
+        found.apart.append((since, _line_at(lines, int(texts.ends[current]))))
 
 
-def _above(
-    line: str, lines: Spans, number: int, opens: int, blank: Flags, headings: Headings, under: Sequence[int]
-) -> tuple[int, str] | None:
-    """Level and title of what a line underlines, if that begins a block of the text that `opens` at this byte."""
-    if not is_underline(line) or lines.starts[number] == opens:
-        return None
-    before = number - 2
-    ended = before in {*headings.lines[-1:], *under[-1:]}  # a heading does
-    if lines.starts[number - 1] != opens and not blank[before] and not ended:
-        return None
-    return underlined(next(iter(lines.take(np.array([number - 1])))), line)
+def _note(headings: Headings, trail: list[int], text: int, line: int, heading: tuple[int, str]) -> None:
+    """Put a heading below those above it."""
+    level, title = heading
+    while trail and headings.levels[trail[-1]] >= level:
+        trail.pop()
+    headings.parents.append(trail[-1] if trail else None)
+    trail.append(len(headings))
+    headings.texts.append(text)
+    headings.lines.append(line)
+    headings.levels.append(level)
+    headings.titles.append(title)
 
 
-def _marked(data: Bytes, starts: Numbers) -> Numbers:
+class _Above:
+    """Titles above the lines that underline them, read from where nothing is open, and no line twice."""
+
+    def __init__(self, data: Bytes, found: _Found, filled: Numbers) -> None:
+        self.data = data
+        self.found = found
+        self.opens = _first_at(found.lines.starts, filled)
+        self.paragraphs = Paragraphs()
+        self.done = 0  # lines that were read
+
+    @cached_property
+    def safe(self) -> list[int]:
+        """The lines before which nothing is open, unless they are code."""
+        blank, first = self.found.blank, self.data[self.found.lines.starts]
+        safe = ~blank & np.roll(blank, 1) & (first != _SPACE) & (first != _TAB)
+        return np.flatnonzero(safe | self.opens).tolist()
+
+    def title(self, number: int, line: str, front: int) -> Title | None:
+        """What a line underlines that is in no code; nothing before the line `front` is text."""
+        found = self.found
+        if not is_underline(line) or self.opens[number] or found.blank[number - 1]:
+            return None
+        start = max(self._start(number), front)
+        if found.told and found.told[-1][0] == start:
+            found.told.pop()
+        found.told.append((start, number))
+        if start >= self.done:
+            self.paragraphs, self.done = Paragraphs(), start
+        title = None
+        for each in found.lines.take(np.arange(self.done, number + 1)):
+            title = self.paragraphs.read(each)
+        self.done = number + 1
+        return title
+
+    def _start(self, number: int) -> int:
+        """The last line up to this one before which nothing is open."""
+        start = self.safe[bisect_right(self.safe, number) - 1]
+        for first, last in reversed(self.found.apart):
+            if last <= start:
+                break
+            if first <= start:
+                start = self.safe[bisect_right(self.safe, first - 1) - 1]
+        return start
+
+
+def _fronts(data: Bytes, texts: Spans, lines: Spans) -> dict[int, int]:
+    """The line behind the front matter of each text that begins with one."""
+    begin = texts.starts
+    dashed = texts.sizes > _RULE
+    for place in range(_RULE):
+        dashed[dashed] = data[begin[dashed] + place] == _DASH
+    chosen = np.flatnonzero(dashed)
+    sizes = map(front_matter, texts.take(chosen))
+    firsts = np.searchsorted(lines.starts, begin[chosen]).tolist()
+    return {text: first + size for text, first, size in zip(chosen.tolist(), firsts, sizes, strict=True) if size}
+
+
+def _marked(data: Bytes, lines: Spans) -> Numbers:
     """The lines that may be headings or fences, or underline a title."""
-    first = data[starts]
+    first = data[lines.starts]
     marked = _MARKS[first]
-    dashed = _UNDER[first]
-    marked[dashed] = _runs(data, starts[dashed])
+    dashed = np.flatnonzero(_UNDER[first])
+    marked[dashed] = _runs(data, lines.starts[dashed], lines.ends[dashed])
     indented = np.flatnonzero(first == _SPACE)
-    at = starts[indented]
+    at = lines.starts[indented]
     for _ in range(_INDENT):
         at = np.minimum(at + (data[at] == _SPACE), len(data) - 1)
     own = data[at]
     marked[indented] = _MARKS[own]
-    dashed = _UNDER[own]
-    marked[indented[dashed]] = _runs(data, at[dashed])
+    under = _UNDER[own]
+    marked[indented[under]] = _runs(data, at[under], lines.ends[indented[under]])
     return np.flatnonzero(marked)
 
 
-def _runs(data: Bytes, at: Numbers) -> Flags:
-    """Where three bytes are the same."""
-    same: Flags = data[at] == data[np.minimum(at + 1, len(data) - 1)]
-    same &= data[at] == data[np.minimum(at + 2, len(data) - 1)]
-    return same
+def _runs(data: Bytes, at: Numbers, ends: Numbers) -> Flags:
+    """Where what begins at a place may be one sign up to the end of the line, but for white space."""
+    sign, following = data[at], data[np.minimum(at + 1, len(data) - 1)]
+    last = data[ends - 1]
+    last = data[np.maximum(ends - 1 - (last == _NEW_LINE), at)]
+    runs: Flags = _ENDS[following] | (following == sign) | (at + 1 == ends)
+    runs &= _ENDS[last] | (last == sign)
+    return runs
 
 
 def _line_at(lines: Spans, place: int) -> int:

@@ -56,7 +56,7 @@ class ReadFiles(Reading):
     partition: ClassVar[Partition] = Files()
 
     op: Literal["read_files"] = "read_files"
-    version: Literal[6] = 6
+    version: Literal[7] = 7
     pattern: str  # POSIX glob, relative to the folder of the spec unless absolute
 
 
@@ -66,7 +66,7 @@ class ReadObjects(Reading):
     partition: ClassVar[Partition] = Files()
 
     op: Literal["read_objects"] = "read_objects"
-    version: Literal[4] = 4
+    version: Literal[5] = 5
     pattern: str  # "s3://bucket/folder/*.md"
 
 
@@ -203,7 +203,7 @@ class NumberLines(Arguments):
     partition: ClassVar[Partition] = Rows(input="documents")
 
     op: Literal["number_lines"] = "number_lines"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
 
 
 class DedupLines(Arguments):
@@ -212,7 +212,7 @@ class DedupLines(Arguments):
     partition: ClassVar[Partition] = Rows(input="documents")
 
     op: Literal["dedup_lines"] = "dedup_lines"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
 
 
 class Decontaminate(Arguments):
@@ -295,7 +295,7 @@ class Chunk(Arguments):
     partition: ClassVar[Partition] = Rows(input="documents")
 
     op: Literal["chunk"] = "chunk"
-    version: Literal[4] = 4
+    version: Literal[5] = 5
     max_tokens: int
 
 
@@ -308,7 +308,7 @@ class ChunkTokens(Arguments):
     partition: ClassVar[Partition] = Rows(input="documents")
 
     op: Literal["chunk_tokens"] = "chunk_tokens"
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     max_tokens: int
     overlap: int
 
@@ -323,7 +323,7 @@ class ChunkSections(Arguments):
     partition: ClassVar[Partition] = Rows(input="documents")
 
     op: Literal["chunk_sections"] = "chunk_sections"
-    version: Literal[3] = 3
+    version: Literal[4] = 4
     max_tokens: int
 
 
@@ -394,7 +394,7 @@ class Fixture(Arguments):
     """The rows that a test gives, in place of what a step would have made; other outputs are empty."""
 
     op: Literal["fixture"] = "fixture"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     corpus: str | None = None  # whose documents they are: a column that is not given is as its reader would fill it
     role: Role | None = None
     whole: bool = False  # whether each document stands for a file, so that its first heading is its title

@@ -31,7 +31,7 @@ class RenderScpt(Arguments):
     partition: ClassVar[Partition] = Rows(input="rows")
 
     op: Literal["render_scpt"] = "render_scpt"
-    version: Literal[3] = 3
+    version: Literal[4] = 4
     length: int  # positions a sample may take
     reserve: int  # tokens kept for the response: the cap of a chunk
 

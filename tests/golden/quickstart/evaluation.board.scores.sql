@@ -1,6 +1,6 @@
 -- evaluation.board_scores · table of step evaluation.board.scores
 -- One row a model, task and metric, with an interval at 95%.
--- quickstart.adapt:53 · recipe fc46a0d61f46
+-- quickstart.adapt:53 · recipe 02742d09f9db
 SELECT
   *
 FROM (

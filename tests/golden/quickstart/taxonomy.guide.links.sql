@@ -1,6 +1,6 @@
 -- taxonomy.guide_links · table of step taxonomy.guide.links
 -- Every chunk on exactly one node: the first rule that answers, else the root of its tree.
--- quickstart.adapt:24 · recipe 68d812e19fa0
+-- quickstart.adapt:24 · recipe 3ad5bb8ea8c1
 WITH roots AS (
   SELECT
     corpus,

@@ -52,6 +52,22 @@ ODD = [
     *("~~~~", " ```py", "   ~~~ x", "``` `", "    ```", "    # no", "   # **A** ##", "#", "#\xa0", "## #", "\xa0# A"),
     *("# A\r", "\u3000x\u3002", "x\u3000"),
     *("===", "---", "  ----- ", "====\r", "--", "--- -", "    ---", "=-=", "- B", "1. B", "A\n===", "\n  *B*\n---"),
+    *(
+        "-",
+        "=",
+        "- ",
+        "> C",
+        "  B\nC",
+        "B\nC\n---",
+        "---\nk: v",
+        "<div>",
+        "***",
+        "2. C",
+        "[a]: b",
+        "   D",
+        "|--|",
+        "...",
+    ),
 ]
 MARKDOWN = st.lists(st.sampled_from(PIECES + ODD), max_size=12).flatmap(
     lambda lines: st.sampled_from(["\n", "\n\n", "\r\n"]).map(lambda end: end.join(lines))

@@ -36,6 +36,7 @@ RST = {
     "a number before it": ("1. Fish\n=======", "# 1. Fish"),
     "roles": (":mod:`!os` --- *all* of :ref:`it <x>`\n====", "# `os` --- *all* of `it`"),
     "what Markdown takes for one": ("Fish\n\n  Water\n---\n", "Fish\n\n  Water\n\n---\n"),
+    "what Markdown takes for one of several lines": ("One\ntwo\n---\n", "One\ntwo\n\n---\n"),
     "hashes behind it": ("F #\n===", "# F # #"),
     "within a paragraph": ("One\ntwo\n~~~\nText", "One\ntwo\n\\~~~\nText"),
     "items and fields": ("- Fish\n~~~~~~\n\n:a: b\n....", "- Fish\n\\~~~~~~\n\n:a: b\n...."),
@@ -68,7 +69,7 @@ ASCIIDOC = {
         "# Fish\n\n## Water\n\n### Salt\n#### More\n##### Last\n",
     ),
     "within a paragraph": ("one\n== two\n# three\n", "one\n== two\n\\# three\n"),
-    "no title": ("==Fish\n= \n.Fish\n~~~~~\n\n. One\n~~~~~", "==Fish\n= \n.Fish\n\\~~~~~\n\n. One\n\\~~~~~"),
+    "no title": ("==Fish\n= \n.Fish\n~~~~~\n\n. One\n~~~~~", "==Fish\n\n= \n.Fish\n\\~~~~~\n\n. One\n\\~~~~~"),
     "a listing": (
         "[source,sh]\n----\n# cut\n== x\n----\n== Fish",
         "[source,sh]\n```\n# cut\n== x\n```\n## Fish",
@@ -84,6 +85,7 @@ ASCIIDOC = {
     ),
     "a table": ("|===\n|a\n\n# b\n|===\n\n== Fish", "|===\n|a\n\n\\# b\n|===\n\n## Fish"),
     "a block that nothing closes": ("****\n\n== Fish\n\n```\n# x", "****\n\n## Fish\n\n\\```\n\\# x"),
+    "no front matter": ("---\na: b\n\n== Fish\n---", "\n---\na: b\n\n## Fish\n---"),
     "an indented paragraph": ("  # x\n  y\n\n* a\n  # b", "  ```\n  # x\n  y\n  ```\n\n* a\n  \\# b"),
 }
 """What a text becomes."""

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from structdsl_runtime.text.markdown import atx, blocks, first_title, opens_with, plain
+from structdsl_runtime.text.markdown import blocks, first_title, opens_with
+from structdsl_runtime.text.marks import atx, plain
 from structdsl_runtime.text.sentences import sentences, words
 from structdsl_runtime.text.slug import slug
 
@@ -73,26 +74,52 @@ def test_atx_headings(line: str, heading: tuple[int, str] | None) -> None:
     assert atx(line) == heading
 
 
-@pytest.mark.parametrize(
-    ("text", "titles"),
-    [
-        ("A\n===", {"A": 1}),
-        ("A\n---\ntext", {"A": 2}),
-        ("text\n\n   *A* b \n  ------- \n\n\ntext", {"A b": 2}),
-        ("A\n=====\nB\n---\n# C\nD\n===", {"A": 1, "B": 2, "C": 1, "D": 1}),
-        ("A\r\n---\r\ntext", {"A": 2}),
-        ("A\n--\n\nB\n=\n\nC\n--- -\n\nD\n=-=\n\nE\n    ---", {}),
-        ("one\ntwo\n===", {}),
-        ("A\n\n===", {}),
-        ("    A\n===", {}),
-        ("---\ntitle: x\n---\n\n***\n---\n\n===\n---", {}),
-        ("- A\n---\n\n+ B\n===\n\n12. C\n---\n\n> D\n---\n\n*\n---", {}),
-        ("| A |\n---\n\n<b>\n---\n\n[a]: b\n---\n\n#\n---\n\n```\n---\nA\n---\n```\nB\n---", {}),
-        ("```\nA\n===\n\nB\n===\n```\n\n-A\n---\n\n1.5\n---\n\n**C**\n---", {"-A": 2, "1.5": 2, "C": 2}),
-    ],
-)
+UNDERLINED = {
+    "below": ("A\n===", {"A": 1}),
+    "dashes": ("A\n---\ntext", {"A": 2}),
+    "one sign is enough": ("A\n=\n\nB\n-\n\nC\n--", {"A": 1, "B": 2, "C": 2}),
+    "signs and spaces": ("C\n--- -\n\nD\n=-=\n\nE\n= =", {}),
+    "indented": ("text\n\n   *A* b \n  ------- \n\n\ntext", {"A b": 2}),
+    "indented as code": ("    A\n===\n\nB\n    ---\n\n\tC\n---", {}),
+    "each ends the one before": ("A\n=====\nB\n---\n# C\nD\n===", {"A": 1, "B": 2, "C": 1, "D": 1}),
+    "ends of lines": ("A\r\nB\r\n---\r\ntext", {"A B": 2}),
+    "several lines": ("one *two\nthree* \n    four\n===\nfive", {"one two three four": 1}),
+    "below a blank line": ("A\n\n===", {}),
+    "below a heading": ("# A\n---\n\n#\n---", {"A": 1}),
+    "below a rule": ("***\nA\n---\n---\nB\n===", {"A": 2, "B": 1}),
+    "a rule within": ("A\n***\n---\n- - -\n===", {}),
+    "rows of signs": ("===\n---\n\n=====\nA\n=====\n", {"A": 1}),
+    "items": ("- A\n---\n\n+ B\n===\n\n12. C\n---\n\n*\n---", {}),
+    "an item within": ("A\n- B\n---\n\nC\n1. D\n---", {}),
+    "no item": ("A\n2. B\n---\n\n-C\n---\n\n1.5\n---", {"A 2. B": 2, "-C": 2, "1.5": 2}),
+    "an item with nothing in it": ("A\n*\n---\n\n-\nB\n---", {"A *": 2, "B": 2}),
+    "lazily below an item": ("- A\nB\n---\n\n- C\nD\n===\nE\n---", {}),
+    "in an item": ("- A\n\n  B\n  ---\n\n- C\n  ---", {"B": 2}),
+    "out of an item": ("- A\n\n  B\n---\n\n- C\n\n  D\nE\n---\nF\n---", {"F": 2}),
+    "below an item": ("- A\n\nB\n---\n\n10. C\n\n  D\n---\n\n- # E\nF\n---", {"B": 2, "D": 2, "F": 2}),
+    "quotes": ("> A\n---\n\n> B\nC\n===\n\n> D\n> ---\nE\n---", {"E": 2}),
+    "below a quote": ("> A\n\nB\n---\n>\nC\n---", {"B": 2, "C": 2}),
+    "code": ("```\nA\n===\n\nB\n===\n```\nC\n---", {"C": 2}),
+    "markup": ("<b>\n---\n\n<div> A\n---\n\nB\n<p>\n---\n\n<!-- C -->\nD\n---\n\n<!--\nE\n---\n-->", {"D": 2}),
+    "tags in a title": ("<b>A</b> c\n---\n\nB\n<i>\n---\n\n<https://d>\n---", {"A c": 2, "B": 2, "<https://d>": 2}),
+    "definitions": ("[a]: b\n---\n\n[c]: <d> 'e'\nF\n---\n\n[g]: h i\n---\n\n[^1]: J\n---", {"F": 2, "[g]: h i": 2}),
+    "tables": ("| A |\n---\n\nB | C\n--|--\nD | E\n---\n\nF | G\n---", {"F | G": 2}),
+    "front matter": ("---\na: b\n-\n\n# c\nd:\n---\nE\n---\n", {"E": 2}),
+    "front matter up to dots": ("---\na:\n...\nB\n---", {"B": 2}),
+    "no front matter": ("---\nA\n---\n\n---\nb: c\n---", {"A": 2, "b: c": 2}),
+    "front matter without an end": ("---\na: b\n\nC\n--", {"C": 2}),
+}  # fmt: skip
+"""Which titles a text has, and of what level; CommonMark's where nothing else is said."""
+
+
+@pytest.mark.parametrize(("text", "titles"), UNDERLINED.values(), ids=UNDERLINED)
 def test_underlined_headings(text: str, titles: dict[str, int]) -> None:
     assert {block.title: block.level for block in blocks(text) if block.level} == titles
+
+
+def test_what_is_read_of_an_underlined_heading_is_all_of_it() -> None:
+    parts = [(block.level, block.text) for block in blocks("A\n\n[b]: c\nD\nE\n---\n\nF\n***\nG\nH\n=\nI")]
+    assert parts == [(0, "A\n\n"), (0, "[b]: c\n"), (2, "D\nE\n---\n\n"), (0, "F\n***\n"), (1, "G\nH\n=\n"), (0, "I")]
 
 
 def test_fences_hide_headings() -> None:
@@ -123,7 +150,9 @@ def test_what_a_text_opens_with() -> None:
     assert first_title("A") is None
     assert first_title("## A\nB\n---\n\n[C](d)\n===\n# E") == "C"
     assert opens_with("A\n---\nB\n===\n", "B")
-    assert not opens_with("A\n--\nB\n===\n", "B")
+    assert opens_with("A\nB\n--\nC\n\n===\n", "A B")
+    assert not opens_with("A\nB\n\n--\nC\n===\n", "C")
+    assert first_title("A\n=\n") == "A"
 
 
 @pytest.mark.parametrize(

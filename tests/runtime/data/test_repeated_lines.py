@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from structdsl_runtime.dedup.lines import cut, lines
+from structdsl_runtime.text.markdown import blocks
+from tests.runtime.data.test_chunk import MARKDOWN
 from tests.runtime.data.test_duplicates import made
 from tests.runtime.data.workshop import Workshop
 
@@ -32,6 +35,12 @@ CASES = {
     "marks and nothing": (["---\n\na", "---\n\nb", "---\n\nc"], ["---\n\na", "---\n\nb", "---\n\nc"]),
     "headings": (["# See\na", "# See\nb", "# See\nc"], ["# See\na", "# See\nb", "# See\nc"]),
     "no heading": (["#1\na", "#1\nb", "#1\nc"], ["a", "b", "c"]),
+    "underlined": (["See\n===\na", "See\n===\nb", "See\n===\nc"], None),
+    "underlined, of several lines": ([f"See\n{MENU}\n---\n{MENU}"] * 3, [f"See\n{MENU}\n---"] * 3),
+    "rows over a rule": ([f"a\n- {MENU}\n---\n{n}" for n in "abc"], None),
+    "code": ([f"```py\n# See\n{n}\n```" for n in "abc"], [f"```py\n{n}\n```" for n in "abc"]),
+    "as far in as code": ([f"    # See\n{n}" for n in "abc"], [*"abc"]),
+    "front matter": ([f"---\na: b\nc: d\n---\n{n}" for n in "xyz"], [f"---\na: b\n---\n{n}" for n in "xyz"]),
     "any script": (["主页 联系\nä", "ö\n主页 联系", "主页 联系\nü"], ["ä", "ö", "ü"]),
     "case": ([f"{MENU}\na", f"{MENU.upper()}\nb", f"{MENU.lower()}\nc"], None),
 }  # fmt: skip
@@ -74,6 +83,20 @@ def test_lines_are_those_of_the_definition(texts: list[str | None]) -> None:
     for number in range(len(texts)):
         whole = "".join(line for at, line in stay if at == number)
         assert kept[number] in {whole, whole.removesuffix("\n")}
+
+
+@settings(max_examples=300)
+@given(texts=st.lists(MARKDOWN, max_size=3), data=st.data())
+def test_headings_stay_and_none_is_made(texts: list[str], data: st.DataObject) -> None:
+    found = lines(pa.array(texts, pa.string()))
+    some = data.draw(st.lists(st.booleans(), min_size=len(found.counts), max_size=len(found.counts)))
+    left = cut(found, found.counts & np.array(some, np.bool_)).to_pylist()
+    for before, after in zip(texts, left, strict=True):
+        assert _headings(after) == _headings(before)
+
+
+def _headings(text: str) -> list[tuple[int, str]]:
+    return [(block.level, block.title) for block in blocks(text) if block.level]
 
 
 def _lines(text: str) -> list[str]:
