@@ -2,7 +2,8 @@
 
 It holds views and nothing else. DuckDB shuts readers out of a file while it is written, so a new catalog is built
 beside the old one and renamed over it; whoever has the old one open keeps reading it. `meta.*` are views over the
-records of the runs, and need no rebuilding.
+records of the runs, and need no rebuilding. A file cannot see whether a process is still at work: what only that would
+tell, a view says to be open.
 """
 
 from __future__ import annotations
@@ -36,13 +37,13 @@ STATE = {
 META = (
     (
         "runs",
-        "Every run of this spec; times in UTC.",
+        "Every run of this spec; times in UTC.{open}",
         "run_id, spec, started_at, finished_at, {status} AS status, parameters",
         "",
     ),
     (
         "steps",
-        "The steps of one run, the latest unless another was asked for; times are those of the work, in UTC.",
+        "The steps of one run, the latest unless another was asked for; times are those of the work, in UTC.{open}",
         (
             "step.address, step.op, {step} AS status, step.rows, step.bytes, step.seconds, step.recipe, step.key,"
             " step.started_at, step.finished_at, {error} AS error"
@@ -62,6 +63,9 @@ LATEST = "(SELECT max(run_id) FROM states)"
 
 GONE = "states.status = 'running' AND run_id IS DISTINCT FROM {alive}"
 """That the record of a run says that it goes on, though its process is gone."""
+
+OPEN = "running or killed"
+"""What became of the latest run where it has not said how it ended, and nobody looks for its process."""
 
 
 def build(store: Path, relations: Iterable[Relation]) -> None:
@@ -88,7 +92,7 @@ def meta(store: Path, run: str | None, alive: str | None) -> list[Relation]:
     """The views over the records of the runs; `run` is the one that `meta.steps` shows, else the latest.
 
     `alive` is the run that goes on, if there is one, or `LATEST`, for a catalog that outlasts what is known now: there
-    a run whose end could not be written seems to go on until the next one begins.
+    the latest run, and the step that it was at, are `OPEN` until they have ended.
     """
     fields = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in STATE.items())
     states = f"read_json({literal(str(store.absolute() / 'runs' / '*' / 'state.json'))}, columns = {{{fields}}})"
@@ -96,22 +100,29 @@ def meta(store: Path, run: str | None, alive: str | None) -> list[Relation]:
     gone = GONE.format(alive=alive if alive == LATEST else literal(alive) if alive else "NULL")
     words = {
         "run": chosen,
-        "status": f"CASE WHEN {gone} THEN 'killed' ELSE states.status END",
-        "step": _case(gone, "step.status", {then: now for then, (now, _) in KILLED.items()}),
+        "status": f"CASE WHEN {gone} THEN 'killed' ELSE {_known('states.status', alive)} END",
+        "step": _case(gone, "step.status", {then: now for then, (now, _) in KILLED.items()}, alive),
         "error": _case(gone, "step.error", {then: why for then, (_, why) in KILLED.items() if why is not None}),
     }
+    told = f" Whether a run that is `{OPEN}` still goes on, `structdsl query` can tell." if alive == LATEST else ""
     return [
         Relation(
             table=f"meta.{name}",
             select=f"WITH states AS (FROM {states}) " + f"SELECT {columns} FROM states{rest}".format(**words),  # noqa: S608
-            doc=doc,
+            doc=doc.format(open=told),
             columns=(),
         )
         for name, doc, columns, rest in META
     ]
 
 
-def _case(gone: str, field: str, became: Mapping[str, str]) -> str:
+def _case(gone: str, field: str, became: Mapping[str, str], alive: str | None = None) -> str:
     """A field of a step, or what it became when its run was killed."""
     whens = " ".join(f"WHEN {literal(then)} THEN {literal(now)}" for then, now in became.items())
-    return f"CASE WHEN {gone} THEN CASE step.status {whens} ELSE {field} END ELSE {field} END"
+    known = _known(field, alive)
+    return f"CASE WHEN {gone} THEN CASE step.status {whens} ELSE {field} END ELSE {known} END"
+
+
+def _known(status: str, alive: str | None) -> str:
+    """A status as it was written, where somebody has seen the process that would still be at it."""
+    return f"CASE {status} WHEN 'running' THEN {literal(OPEN)} ELSE {status} END" if alive == LATEST else status

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from structdsl.identity import fingerprint
 from structdsl.plan import Step, View
@@ -48,9 +49,14 @@ def relations(step: Step, manifest: Manifest, store: Store) -> list[Relation]:
     return found
 
 
+META_VERSION: Final = 2  # of the views that a catalog has besides
+
+
 def stamp(found: Iterable[Relation]) -> str:
     """A hash of all that a catalog of these relations would say."""
-    return fingerprint([[relation.table, relation.select, relation.doc, relation.columns] for relation in found])
+    return fingerprint(
+        [META_VERSION, *[[relation.table, relation.select, relation.doc, relation.columns] for relation in found]]
+    )
 
 
 def literal(text: str) -> str:

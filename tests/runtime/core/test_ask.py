@@ -11,6 +11,7 @@ import sys
 import threading
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from structdsl.plan import CountTokens
@@ -44,14 +45,25 @@ def test_a_run_whose_end_could_not_be_written_is_killed_once_its_process_is_gone
     )
     with exclusive(store):
         assert query(store, asked[0]).rows == (("running",),)
+        assert in_the_file(store, asked[0]) == [("running or killed",)]
         assert ("running", None, 1) in query(store, asked[1]).rows
     assert query(store, asked[0]).rows == (("killed",),)
+    assert in_the_file(store, asked[0]) == [("running or killed",)]
+    assert ("running or killed", None, 1) in in_the_file(store, asked[1])
+    assert "`structdsl query` can tell" in str(in_the_file(store, "SELECT comment FROM duckdb_views()"))
     shown = query(store, asked[1]).rows
     assert shown == (("done", None, 4), ("failed", "killed", 1), ("left", None, 1))
     with pytest.raises(QueryError, match=rf"run {failed.run_id} \(killed\) has not finished"):
         query(store, "FROM corpus.x_counts")
     run(plan(), root=root, store=store, operations=OPERATIONS)
     assert query(store, asked[1], run=failed.run_id).rows == shown
+    assert in_the_file(store, f"{asked[0]} ORDER BY run_id") == [("killed",), ("done",)]
+
+
+def in_the_file(store: Path, sql: str) -> list[tuple[object, ...]]:
+    """What the catalog says without us."""
+    with duckdb.connect(str(store / "catalog.duckdb"), read_only=True) as connection:
+        return connection.execute(sql).fetchall()
 
 
 def test_to_ask_whether_a_run_goes_on_keeps_none_from_beginning(store: Path) -> None:
