@@ -14,6 +14,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from structdsl.counts import counted
+
 FORMAT: Final = 1
 LISTED = 100  # files: a source of more is pinned by its digest alone
 SHOWN = 5  # names in a message
@@ -218,7 +220,7 @@ def _files(old: Content, new: Content, kept: Callable[[str], Listing | None]) ->
     """As in "+1 ~2 −0 (names)"; counts where the names of the earlier files are not known."""
     before, now = (pin.listing if pin.listing is not None else kept(pin.digest) for pin in (old, new))
     if before is None or now is None:
-        return f"{old.files} files, {old.bytes} bytes → {new.files} files, {new.bytes} bytes"
+        return " → ".join(f"{counted(each.files, 'file')}, {counted(each.bytes, 'byte')}" for each in (old, new))
     added, removed = sorted(now.keys() - before.keys()), sorted(before.keys() - now.keys())
     changed = sorted(name for name in now.keys() & before.keys() if now[name][:SHORT] != before[name][:SHORT])
     names = [*added, *changed, *removed]

@@ -32,6 +32,7 @@ from structdsl_runtime.operation import Fault
 from structdsl_runtime.order import LONG, data_first
 from structdsl_runtime.partition import wants_workers
 from structdsl_runtime.pool import Pool
+from structdsl_runtime.progress import counted
 from structdsl_runtime.room import no_room
 from structdsl_runtime.shown import Shown
 from structdsl_runtime.sources import Sources
@@ -48,7 +49,7 @@ class Interrupted(Exception):  # noqa: N818 - no error: asked for
     """The run was asked to stop (SIGINT, SIGTERM); what was finished is kept."""
 
     def __init__(self, run_id: str, left: tuple[str, ...]) -> None:
-        super().__init__(f"run {run_id} interrupted, {len(left)} steps left")
+        super().__init__(f"run {run_id} interrupted, {counted(len(left), 'step')} left")
         self.run_id = run_id
         self.left = left
 

@@ -198,13 +198,6 @@ def shown(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def counted(number: int, noun: str) -> str:
-    """As in `1 query`, `12 queries`."""
-    if number != 1:
-        noun = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}{'es' if noun.endswith('x') else 's'}"
-    return f"{number} {noun}"
-
-
 def report(diagnostics: list[Diagnostic], style: str) -> None:
     """Print messages on standard error, coloured where a person reads them."""
     from structdsl.diagnostics import render  # noqa: PLC0415

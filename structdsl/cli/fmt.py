@@ -12,6 +12,7 @@ import click
 
 from structdsl.cli.common import EXIT_SPEC, report, shown, unreadable
 from structdsl.cli.rewrite import difference, write
+from structdsl.counts import counted
 
 if TYPE_CHECKING:
     from structdsl.diagnostics import Diagnostic
@@ -32,7 +33,7 @@ class Outcome:
     @property
     def summary(self) -> str:
         counts = ((self.changed, "formatted"), (self.same, "unchanged"), (self.failed, "not read"))
-        return ", ".join(f"{_files(number)} {what}" for number, what in counts if number) or "no spec found"
+        return ", ".join(f"{counted(number, 'file')} {what}" for number, what in counts if number) or "no spec found"
 
 
 @click.command("fmt", short_help="Bring specs into the one style of the language.")
@@ -104,7 +105,3 @@ def _below(folder: Path) -> list[Path]:
         folders[:] = [name for name in folders if name not in SKIPPED and not name.startswith(".")]
         specs += [Path(where, name) for name in names if name.endswith(".adapt") and not name.startswith(".")]
     return sorted(specs)
-
-
-def _files(number: int) -> str:
-    return f"{number} file" if number == 1 else f"{number} files"

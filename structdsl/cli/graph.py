@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from structdsl.cli.common import Request, compile_spec, counted, find_spec, shown, spec_options, unwritable
+from structdsl.cli.common import Request, compile_spec, find_spec, shown, spec_options, unwritable
 from structdsl.cli.sweep import single
+from structdsl.counts import counted
 
 
 @click.command("graph")

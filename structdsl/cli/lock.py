@@ -12,7 +12,6 @@ from structdsl.cli.common import (
     Place,
     Request,
     compile_spec,
-    counted,
     failure,
     find_spec,
     shown,
@@ -20,6 +19,7 @@ from structdsl.cli.common import (
     unwritable,
 )
 from structdsl.cli.sweep import single
+from structdsl.counts import counted
 
 if TYPE_CHECKING:
     from structdsl.cli.pins import Asking, Gathered
@@ -126,7 +126,7 @@ def _unpinned(gathered: Gathered) -> Diagnostic:
     total = len(gathered.missing) + len(gathered.lock.pins)
     return Diagnostic(
         code="E0812",
-        message=f"{len(gathered.missing)} of {total} sources cannot be pinned",
+        message=f"{len(gathered.missing)} of {counted(total, 'source')} cannot be pinned",
         notes=tuple(f"{address}: {why}" for address, why in gathered.missing.items()),
         helps=(OFFLINE,) if gathered.unreached else (),
     )

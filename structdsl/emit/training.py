@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any, Final
 
+from structdsl.counts import counted
 from structdsl.plan import Dpo, GraphNode, Plan, Train
 from structdsl.plan.batch import realised
 from structdsl.plan.launching import Start, shown
@@ -131,10 +132,11 @@ def _comments(number: int, node: GraphNode, train: Training | None) -> list[str]
     if train is None:
         return [f"# {number}. {node.stage} ({node.variant}): weights between two models"]
     machines = f" on {node.nodes} nodes" if node.nodes > 1 else ""
-    processes = "1 process" if node.world == 1 else f"{node.world} processes{machines}"
+    processes = f"{counted(node.world, 'process')}{machines}"
+    rows = counted(realised(train), "row")
     comments = [
         f"# {number}. {node.stage} ({node.variant}) from {source}",
-        f"#    {realised(train):,} rows of {train.length:,} positions a step, {processes}, ZeRO-{planned_stage(train)}",
+        f"#    {rows} of {counted(train.length, 'position')} a step, {processes}, ZeRO-{planned_stage(train)}",
     ]
     if node.teacher is not None:
         comments.append(f"#    learns from {node.teacher.rpartition(':')[0].rpartition('.')[0]} as well")

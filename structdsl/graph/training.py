@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from structdsl.counts import counted
 from structdsl.graph.blocks import role_of, steps_by_block
 from structdsl.graph.diagram import KINDS, Carries, Diagram, Edge, Node
 from structdsl.plan import GraphNode, Plan, Step
@@ -62,7 +63,7 @@ def _stage(node: GraphNode, steps: dict[str, Step]) -> Node:
         processes = f"{node.world} process{'' if node.world == 1 else 'es'}"
         facts = [
             f"{machines}{processes} · ZeRO-{planned_stage(operation)}",
-            f"{realised(operation)} × {operation.length} tokens a step",
+            f"{realised(operation)} × {counted(operation.length, 'token')} a step",
         ]
     return Node(
         id=node.stage,

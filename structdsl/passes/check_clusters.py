@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from structdsl.counts import counted
 from structdsl.passes.finding import Finding
 from structdsl.plan.batch import MICRO
 from structdsl.schema.cluster import Local, Nvme, OpenMpi, Pdsh
@@ -45,15 +46,15 @@ def processes_add_up(unit: Unit) -> Iterator[Finding]:
         values = cluster.values
         nodes, gpus, processes = values.nodes, values.gpus, values.processes
         if gpus is not None and processes is not None and processes != nodes * gpus:
-            message = f"a GPU has one process: {nodes} × {gpus} GPUs are {nodes * gpus} processes, not {processes}"
+            message = f"a GPU has one process: `nodes` × `gpus` is {nodes} × {gpus} = {nodes * gpus}, not {processes}"
             helps = ("leave `processes` out: it follows from `nodes` and `gpus`",)
-            yield Finding("E0717", message, cluster.span_of("processes"), f"{processes} processes", helps=helps)
+            yield Finding("E0717", message, cluster.span_of("processes"), counted(processes, "process"), helps=helps)
         elif nodes > 1 and gpus is None and processes is None:
             message = f"{nodes} nodes, and nothing says how many processes they have"
             helps = ("write `gpus = 8`, or `processes = …` for nodes without",)
             yield Finding("E0717", message, cluster.span_of("nodes"), "how many each?", helps=helps)
         elif processes is not None and processes % nodes:
-            message = f"{processes} processes cannot be shared out evenly over {nodes} nodes"
+            message = f"{counted(processes, 'process')} cannot be shared out evenly over {nodes} nodes"
             yield Finding("E0717", message, cluster.span_of("processes"), "not the same on every node")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
+from structdsl.counts import counted
 from structdsl.lineage import TEXT_ROLES, chunking, data_of, mixed_corpora, trained_corpora
 from structdsl.passes.finding import Finding
 from structdsl.passes.places import item_span, key_span
@@ -56,7 +57,8 @@ def warm_ups_end(unit: Unit) -> Iterator[Finding]:
             continue
         warmup, steps = stage.values.optimizer.schedule.warmup, stage.values.steps
         if isinstance(warmup, int) and warmup >= steps:
-            message = f"the warm-up of {warmup} steps outlasts the stage, which ends after {steps} steps"
+            lasts = counted(warmup, "step")
+            message = f"the warm-up of {lasts} outlasts the stage, which ends after {counted(steps, 'step')}"
             helps = ("write a share of the steps: `warmup = 3%`",)
             yield Finding("W0702", message, stage.span_of("optimizer"), "never at its peak", helps=helps)
 

@@ -7,7 +7,14 @@ WITH failed AS (
   FROM checked
 )
 SELECT
-  format('`{}` fails for {:d} of {:d} rows; at most {}% are put up with', :check, failed.n, all_rows.n, :percent) AS message
+  format(
+    '`{}` fails for {:d} of {:d} {} and puts up with at most {}%',
+    :check,
+    failed.n,
+    all_rows.n,
+    if(all_rows.n = 1, 'row', 'rows'),
+    :percent
+  ) AS message
 FROM failed
 CROSS JOIN all_rows
 WHERE failed.n > all_rows.n * :most

@@ -1,10 +1,10 @@
 -- No question names a place in the taxonomy: nothing could be revealed.
 SELECT
   format(
-    'none of the {:d} questions of `{}` names a node of `{}`: `path` or `chunk_id` must',
-    count(*),
+    'no question of `{}` names a node of `{}`, and there are {:d}: `path` or `chunk_id` must',
     :corpus,
-    :taxonomy
+    :taxonomy,
+    count(*)
   ) AS message
 FROM rows
 HAVING count(node_id) = 0

@@ -5,6 +5,6 @@ WITH counted AS (
     (SELECT count(*) FROM kept) AS n_kept,
     :gone AS n_gone
 )
-SELECT format('of {:d} documents of `{}`, {:d} are kept and {:d} held out or dropped', n_read, :corpus, n_kept, n_gone) AS message
+SELECT format('documents of `{}`: {:d} read, {:d} kept and {:d} held out or dropped', :corpus, n_read, n_kept, n_gone) AS message
 FROM counted
 WHERE n_read <> n_kept + n_gone

@@ -10,9 +10,9 @@ WITH counted AS (
 SELECT
   CASE
     WHEN n = 0 THEN format('`{}` is empty: its query yields no row', :corpus)
-    WHEN nameless > 0 THEN format('{:d} of {:d} rows of `{}` have no `doc_id`', nameless, n, :corpus)
-    WHEN repeated > 0 THEN format('{:d} of {:d} rows of `{}` have the `doc_id` of another row', repeated, n, :corpus)
-    ELSE format('{:d} of {:d} rows of `{}` have no text', empty, n, :corpus)
+    WHEN nameless > 0 THEN format('rows of `{}` without a `doc_id`: {:d} of {:d}', :corpus, nameless, n)
+    WHEN repeated > 0 THEN format('rows of `{}` with the `doc_id` of another row: {:d} of {:d}', :corpus, repeated, n)
+    ELSE format('rows of `{}` without text: {:d} of {:d}', :corpus, empty, n)
   END AS message
 FROM counted
 WHERE n = 0 OR nameless > 0 OR repeated > 0 OR empty > 0

@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 from structdsl.compile import compile_text
+from structdsl.counts import counted
 from structdsl.plan import Column, Plan, Query, View
 
 Rows = Sequence[Mapping[str, Any]]
@@ -204,9 +205,9 @@ def test_a_derived_corpus_is_its_query_with_the_rest_filled_in(connection: duckd
 @pytest.mark.parametrize(
     ("select", "message"),
     [
-        ("'x' AS doc_id, text", "3 of 4 rows of `corpus.d` have the `doc_id` of another row"),
-        ("nullif(doc_id, 'a') AS doc_id, text", "1 of 4 rows of `corpus.d` have no `doc_id`"),
-        ("doc_id, nullif(text, 'same') AS text", "2 of 4 rows of `corpus.d` have no text"),
+        ("'x' AS doc_id, text", "rows of `corpus.d` with the `doc_id` of another row: 3 of 4"),
+        ("nullif(doc_id, 'a') AS doc_id, text", "rows of `corpus.d` without a `doc_id`: 1 of 4"),
+        ("doc_id, nullif(text, 'same') AS text", "rows of `corpus.d` without text: 2 of 4"),
         ("doc_id, text FROM ${corpus.web} WHERE false --", "`corpus.d` is empty: its query yields no row"),
     ],
 )
@@ -423,7 +424,25 @@ def test_rows_that_fail(connection: duckdb.DuckDBPyConnection, expect: str, fail
         corpus__old_read=[{"doc_id": "a", "text": "c"}],
     )
     assert sorted(made.column("SELECT doc_id FROM checks.it")) == failing
-    assert made.failed == ([f"`check.it` fails for {len(failing)} rows"] if failing else [])
+    assert made.failed == ([f"`check.it` fails for {counted(len(failing), 'row')}"] if failing else [])
+
+
+@pytest.mark.parametrize(
+    ("most", "pages", "message"),
+    [
+        ("1", 4, "`check.it` fails for 4 rows and puts up with at most 1"),
+        ("20%", 4, "`check.it` fails for 4 of 4 rows and puts up with at most 20%"),
+        ("20%", 1, "`check.it` fails for 1 of 1 row and puts up with at most 20%"),
+    ],
+)
+def test_what_a_check_puts_up_with(connection: duckdb.DuckDBPyConnection, most: str, pages: int, message: str) -> None:
+    made = tables(
+        connection,
+        'corpus web { source = files("w/*"), role = replay }\n'
+        f'check it: rows {{ over = corpus.web, expect = holds(sql "text IS NULL"), at_most = {most} }}',
+        corpus__web_read=PAGES[:pages],
+    )
+    assert made.failed == [message]
 
 
 @pytest.mark.parametrize(

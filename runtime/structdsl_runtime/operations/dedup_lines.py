@@ -11,6 +11,7 @@ from pyarrow import compute
 from structdsl.plan import DedupLines, NumberLines
 from structdsl_runtime.dedup.lines import cut, lines
 from structdsl_runtime.operation import Context, Inputs, Outputs, TableWriter
+from structdsl_runtime.progress import counted
 from structdsl_runtime.text.hashed import Hashes
 from structdsl_runtime.text.words import blocks
 
@@ -85,7 +86,7 @@ def _without(block: Any, repeated: Hashes, gone: TableWriter, emptied: TableWrit
             source=row["source"][0].as_py(),
             step="dedup",
             reason="lines",
-            evidence=f"all of its text, {counts[at]} lines",
+            evidence=f"all of its text, {counted(int(counts[at]), 'line')}",
         )
     changed = pa.table(block)
     for name, values in (("text", left), ("n_chars", pc.utf8_length(left).cast(pa.int64()))):

@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 from structdsl.plan import MergeModels
 from structdsl_runtime.operation import Context, Fault, Inputs, Outputs
 from structdsl_runtime.pretrained import SETTINGS, TOKENIZER_FILES, code_files, copy, read_json, unusable
+from structdsl_runtime.progress import counted
 from structdsl_runtime.tensors import (
     INDEX,
     STORED,
@@ -91,13 +92,13 @@ def _pairs(base: dict[str, Tensor], tuned: dict[str, Tensor], *, tied: bool) -> 
     heads = {name for name in alone if tied and name in HEADS}
     if wrong := sorted(alone - heads):
         notes = tuple(f"`{name}` is in {'base' if name in base else 'tuned'} alone" for name in wrong[:SHOWN])
-        raise _apart(f"{len(wrong)} weights of one are not in the other", notes)
+        raise _apart(f"only one of them has {counted(len(wrong), 'weight')}", notes)
     found = {name: (tensor, tuned[name]) for name, tensor in base.items() if name not in heads}
     if wrong := [name for name, (one, other) in found.items() if one.shape != other.shape]:
         notes = tuple(
             f"`{name}`: {_shape(found[name][0])} in base, {_shape(found[name][1])} in tuned" for name in wrong
         )
-        raise _apart(f"{len(wrong)} weights have other shapes", notes[:SHOWN])
+        raise _apart(f"{counted(len(wrong), 'weight')} of other shape", notes[:SHOWN])
     kinds = {
         tensor.dtype
         for pair in found.values()

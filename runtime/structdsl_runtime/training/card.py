@@ -12,6 +12,7 @@ from typing import Any
 from structdsl.plan import Train
 from structdsl.plan.operations import Lora
 from structdsl_runtime.pretrained import SOURCE, read_json
+from structdsl_runtime.progress import counted
 from structdsl_runtime.training.rows import Rows
 
 
@@ -33,15 +34,15 @@ def card(arguments: Train, *, base: str, rows: Rows, steps: int, adapter: Path |
     """Markdown with the front matter of a model hub; `adapter` is the folder of the updates that were trained."""
     optimizer, used = arguments.optimizer, min(len(rows), steps * arguments.batch)
     schedule = optimizer.schedule
-    warmup = (
-        f"{schedule.warmup_steps} steps" if schedule.warmup_steps is not None else f"{schedule.warmup_ratio or 0:.0%}"
-    )
+    warmup = f"{schedule.warmup_ratio or 0:.0%}"
+    if schedule.warmup_steps is not None:
+        warmup = counted(schedule.warmup_steps, "step")
     facts = {
         "starts from": base,
         "rows": f"{used:,} of {arguments.length:,} positions",
         "tokens": f"{rows.tokens(0, used):,}, of which {rows.predictions(0, used):,} supervised",
         **_updates(arguments.adapter, adapter),
-        "optimizer steps": f"{steps:,} of {arguments.batch:,} rows",
+        "optimizer steps": f"{steps:,} of {counted(arguments.batch, 'row')}",
         "optimizer": f"AdamW, weight decay {optimizer.weight_decay:g}, clip {optimizer.clip:g}",
         "learning rate": f"{optimizer.lr:g}, {schedule.shape}, warm-up {warmup}, floor {schedule.floor:.0%}",
         "label smoothing": f"{arguments.label_smoothing:g}",

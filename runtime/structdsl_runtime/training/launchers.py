@@ -20,6 +20,7 @@ from structdsl.plan.launching import Start
 from structdsl.plan.operations import Launcher
 from structdsl_runtime.machine import processors
 from structdsl_runtime.operation import Fault
+from structdsl_runtime.progress import counted
 from structdsl_runtime.training import torchrun
 
 LOCALHOST = "127.0.0.1"
@@ -129,7 +130,7 @@ def _allocation(wanted: Start, environ: Mapping[str, str]) -> str:
     if int(given) < wanted.nodes:
         raise Fault(
             "E0741",
-            f"the cluster has {wanted.nodes} nodes, and the allocation {given}",
+            f"the cluster has {counted(wanted.nodes, 'node')}, and the allocation {given}",
             helps=(f"ask SLURM for them: `--nodes {wanted.nodes}`",),
         )
     return nodes
@@ -158,7 +159,7 @@ def _hosts(wanted: Start) -> list[str]:
         has = ", ".join(f"{name} {number}" for name, number in slots.items())
         raise Fault(
             "E0741",
-            f"`{path}` does not have {wanted.nodes} hosts of {wanted.each} slots",
+            f"`{path}` does not have {counted(wanted.nodes, 'host')} of {counted(wanted.each, 'slot')}",
             notes=(f"it has: {has or 'none'}",),
             helps=("a slot is a process: give each host as many as the cluster says",),
         )

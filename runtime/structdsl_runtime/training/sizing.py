@@ -10,6 +10,7 @@ from typing import Any
 
 from structdsl.plan.batch import largest
 from structdsl_runtime.operation import Fault
+from structdsl_runtime.progress import counted
 from structdsl_runtime.training.batches import Layout
 
 
@@ -19,7 +20,7 @@ def layout(*, batch: int, processes: int, stated: int | None, most: int) -> Layo
     if rest or (stated is not None and rows % stated):
         raise Fault(
             "E0716",
-            f"{batch} rows a step cannot be shared out evenly",
+            f"{counted(batch, 'row')} a step cannot be shared out evenly",
             notes=(f"processes: {processes}, rows per forward pass: {stated or 'free'}",),
             helps=("choose a `batch` that is a multiple of `length` × processes × rows per forward pass",),
         )

@@ -17,6 +17,7 @@ from structdsl.plan import Plan, Step
 from structdsl.plan.operations.evaluation import Asked
 from structdsl.plan.operations.training import Training
 from structdsl_runtime.operation import Fault
+from structdsl_runtime.progress import counted
 
 RANK: Final = ("NODE_RANK", "PET_NODE_RANK", "GROUP_RANK")
 NODES: Final = ("NNODES", "PET_NNODES", "GROUP_WORLD_SIZE")
@@ -68,14 +69,14 @@ def this_node(plan: Plan, environ: Mapping[str, str]) -> Node | None:
     if nodes is not None and nodes != needed:
         raise Fault(
             "E0741",
-            f"the cluster has {needed} nodes, and the environment {nodes}",
+            f"the cluster has {counted(needed, 'node')}, and the environment {nodes}",
             notes=(_set(NODES, environ),),
-            helps=(f"start the run on {needed} nodes, or write `nodes = {nodes}`",),
+            helps=(f"start the run on {counted(needed, 'node')}, or write `nodes = {nodes}`",),
         )
     if not 0 <= rank < needed:
         raise Fault(
             "E0741",
-            f"the cluster has {needed} nodes, numbered from 0, and this is node {rank}",
+            f"the cluster has {counted(needed, 'node')}, numbered from 0, and this is node {rank}",
             notes=(_set(RANK, environ),),
             helps=(f"give each node a number of its own, from 0 to {needed - 1}",),
         )
