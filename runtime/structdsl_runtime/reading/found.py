@@ -9,6 +9,7 @@ from typing import Final
 
 from structdsl.plan import Reading
 from structdsl_runtime.operation import Fault
+from structdsl_runtime.progress import counted
 from structdsl_runtime.text import records, shapes
 
 DUPLICATE: Final = "duplicate id"
@@ -101,5 +102,5 @@ def check(arguments: Reading, found: Found, files: int) -> None:
         raise Fault(
             "E0516",
             f"corpus `{arguments.corpus}` is empty",
-            notes=(f"{files} files read; rows dropped: {counts or 'none'}", *filter(None, [found.example])),
+            notes=(f"{counted(files, 'file')} read; rows dropped: {counts or 'none'}", *filter(None, [found.example])),
         )
