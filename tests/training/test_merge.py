@@ -123,7 +123,7 @@ def test_what_cannot_be_merged(base: Path, other: Path, tokenizer: Path, tmp_pat
     cases = {
         "architectures": cast(tmp_path / "kind", other, torch.float32, model_type="mistral"),
         "shapes": scratch(tmp_path / "wide", tokenizer, hidden=16),
-        "not in the other": scratch(tmp_path / "deep", tokenizer, layers=3),
+        "only one of them has": scratch(tmp_path / "deep", tokenizer, layers=3),
         "tokens differ": tokens,
         "bytes where its header": broken,
     }

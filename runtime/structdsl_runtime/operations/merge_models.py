@@ -98,7 +98,7 @@ def _pairs(base: dict[str, Tensor], tuned: dict[str, Tensor], *, tied: bool) -> 
         notes = tuple(
             f"`{name}`: {_shape(found[name][0])} in base, {_shape(found[name][1])} in tuned" for name in wrong
         )
-        raise _apart(f"{counted(len(wrong), 'weight')} of other shape", notes[:SHOWN])
+        raise _apart(f"the shapes of {counted(len(wrong), 'weight')} differ", notes[:SHOWN])
     kinds = {
         tensor.dtype
         for pair in found.values()
