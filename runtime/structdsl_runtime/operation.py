@@ -118,5 +118,9 @@ class Context:
     listed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Of each pattern of its sources, the files by name and the stamp that each had when the run listed them."""
 
+    def listing(self, pattern: str) -> Mapping[str, str] | None:
+        """What was listed of a pattern; none where nothing was, for nothing will be kept."""
+        return self.listed[pattern] if self.listed else None
+
 
 Function = Callable[[Any, Inputs, Outputs, Context], None]

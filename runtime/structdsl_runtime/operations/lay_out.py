@@ -20,17 +20,20 @@ TOGETHER: Final = 4 << 20  # positions of the rows that are filled together, but
 
 def lay_out(arguments: LayOut, inputs: Inputs, outputs: Outputs, context: Context) -> None:
     """Rows of at most `length` positions; no sample is left out."""
-    total, laid, written, cut = inputs.count("tokens"), 0, 0, 0
+    total, laid, written = inputs.count("tokens"), 0, 0
     together = max(AHEAD, TOGETHER // arguments.length)
     with outputs.table("layout") as layout:
         for window in windows(_pieces(inputs), arguments.length, METHODS[arguments.method]):
-            layout.write(_table(window, written))
-            written += window.count
+            rows = _table(window, written)
+            while rows.num_rows:
+                some = rows.slice(0, together - written % together)
+                layout.write(some)
+                written += some.num_rows
+                if written % together == 0:
+                    layout.cut()
+                rows = rows.slice(some.num_rows)
             laid += len(window.pieces)
-            if written - cut >= together:
-                layout.cut()
-                cut = written
-            context.progress(laid, total, "samples")
+            context.progress(laid, total, "pieces")
     assert laid == total, f"{laid} of {total} pieces were laid out"
 
 

@@ -71,8 +71,9 @@ def _samples(inputs: Inputs, first: int, last: int) -> _Samples:
     if (np.diff(key) <= 0).any():
         order = np.argsort(key)
         key, ids, n_prompt = key[order], ids.take(order), n_prompt[order]
-    of_first = int((key >> 32 == 0).sum())
-    return _Samples(key, ids, n_prompt, first, int(ids.values[ids.offsets[of_first] - 1]))
+    ends = ids.values[ids.offsets[1:][np.append(np.diff(key >> 32) > 0, True)] - 1]
+    assert (ends == ends[0]).all(), "every sample ends with the end of text"
+    return _Samples(key, ids, n_prompt, first, int(ends[0]))
 
 
 def _filled(layout: pa.Table, samples: _Samples, length: int) -> pa.Table:

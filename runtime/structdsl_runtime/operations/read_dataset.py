@@ -25,6 +25,7 @@ from structdsl_runtime.reading.found import check
 from structdsl_runtime.reading.part import Sink
 from structdsl_runtime.reading.rows import Row, rows_of_batches
 from structdsl_runtime.reading.snapshots import PartialError, elsewhere, snapshot_of
+from structdsl_runtime.room import FULL
 from structdsl_runtime.text.sources import CHANGED, below, check_listed, unreadable
 
 BATCH: Final = 512
@@ -42,7 +43,7 @@ def read_dataset(arguments: ReadDataset, inputs: Inputs, outputs: Outputs, conte
     shown = "/".join(filter(None, [arguments.id, arguments.name, arguments.split]))
     folder = data_set_folder(arguments.id, context.root)
     files = below(arguments.place, context.root) if arguments.place is not None else []
-    check_listed(files, context.listed.get(arguments.place) if arguments.place is not None else None)
+    check_listed(files, context.listing(arguments.place) if arguments.place is not None else None)
     with outputs.table("documents") as documents, outputs.table("faults") as faults, ExitStack() as stack:
         redactions = stack.enter_context(outputs.table("redactions")) if arguments.redact else None
         sink = Sink(arguments, arguments.split, shown, documents, faults, redactions, None, None, arguments.limit)
@@ -183,10 +184,12 @@ def _is_out_of_reach(error: Exception) -> bool:
     import httpx2  # noqa: PLC0415 - what huggingface_hub speaks HTTP with
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError  # noqa: PLC0415 - slow, as above
 
-    denied = isinstance(error, FileNotFoundError) and not isinstance(error, LocalEntryNotFoundError)
     if isinstance(error, HfHubHTTPError):
-        denied = error.response.status_code in {401, 403, 404}
-    return isinstance(error, (OSError, httpx2.HTTPError)) and not denied
+        return error.response.status_code not in {401, 403, 404}
+    if isinstance(error, FileNotFoundError):
+        return isinstance(error, LocalEntryNotFoundError)
+    here = isinstance(error, PermissionError) or getattr(error, "errno", None) in FULL  # what this machine denies
+    return isinstance(error, (OSError, httpx2.HTTPError)) and not here
 
 
 def _of_cache(arguments: ReadDataset, found: Any, context: Context) -> tuple[Any, int | None]:
@@ -219,20 +222,22 @@ def _of_snapshot(arguments: ReadDataset, context: Context) -> tuple[Any, int | N
         raise _in_part(arguments, str(partial)) from partial
     if found is None:
         return None
-    exact = found.folder.name == arguments.revision
-    if not exact or not found.is_whole:
+    if not found.is_whole and (found.rows is None or arguments.limit is not None):
+        raise _not_whole(arguments, "nothing says whether the local cache has all of it")
+    if found.folder.name != arguments.revision:
         shown = f"`{arguments.id}`" + ("" if arguments.revision is None else f" at `{arguments.revision}`")
-        kept = "as the local cache has it" + ("" if found.is_whole else ", whole or in part")
-        context.warn(f"the Hub did not give {shown}, which is read {kept}: {found.folder}")
-    wanted = found.rows if not found.is_whole and arguments.limit is None else None
-    return found.builder.as_streaming_dataset(split=arguments.split), wanted
+        context.warn(f"the Hub did not give {shown}, which is read as the local cache has it: {found.folder}")
+    return found.builder.as_streaming_dataset(split=arguments.split), None if found.is_whole else found.rows
 
 
 def _in_part(arguments: ReadDataset, lacks: str) -> Fault:
+    return _not_whole(arguments, f"the local cache has it in part: {lacks}")
+
+
+def _not_whole(arguments: ReadDataset, reason: str) -> Fault:
     at = f" --revision {arguments.revision}" if arguments.revision is not None else ""
     help_ = f"where there is a network, `hf download {arguments.id} --repo-type dataset{at}` has all of it"
-    reason = f"the Hub did not give it, and the local cache has it in part: {lacks}"
-    return _fault(arguments, None, reason, help_)
+    return _fault(arguments, None, f"the Hub did not give it, and {reason}", help_)
 
 
 def _fault(arguments: ReadDataset, folder: Path | None, reason: str, help_: str | None = None) -> Fault:

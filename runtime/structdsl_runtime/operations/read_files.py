@@ -36,7 +36,7 @@ def read_portions(
 ) -> None:
     """Read portions one after the other into the outputs; raises Fault E0513, E0514, E0515 and E0516."""
     cut = portions_of(arguments, context.root)
-    check_listed([portion.source for portion in cut], context.listed.get(pattern))
+    check_listed([portion.source for portion in cut], context.listing(pattern))
     parts: list[Found] = []
     broken = Broken()
     taken: set[str] = set()

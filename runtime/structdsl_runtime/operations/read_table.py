@@ -33,8 +33,8 @@ def read_table(arguments: ReadTable, inputs: Inputs, outputs: Outputs, context: 
         return
     found = find(arguments.place, context.root)
     log = below(arguments.log, context.root)
-    check_listed(found, context.listed.get(arguments.place))
-    check_listed(log, context.listed.get(arguments.log))
+    check_listed(found, context.listing(arguments.place))
+    check_listed(log, context.listing(arguments.log))
     _read_database(arguments, found, arguments.uri.partition("#")[2], outputs)
     if below(arguments.log, context.root) != log:
         raise unreadable(arguments.place, "it changed while it was read", CHANGED)

@@ -13,7 +13,7 @@ def read_terms(arguments: ReadTerms, inputs: Inputs, outputs: Outputs, context: 
     del inputs
     terms: dict[str, None] = {}
     found = find(arguments.path, context.root)
-    check_listed(found, context.listed.get(arguments.path))
+    check_listed(found, context.listing(arguments.path))
     for source in found:
         with readable(source.shown):
             data = source.path.read_bytes()

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from structdsl_runtime.text.fits import Method
+from structdsl_runtime.text.fits import Method, one_each
 from structdsl_runtime.text.ragged import Numbers, starts
 
 Mask = npt.NDArray[np.bool_]
@@ -110,6 +110,7 @@ def lay_out(pieces: Pieces, length: int, method: Method, waited: int) -> tuple[R
     room = length - np.bincount(row, weights=sizes, minlength=rows).astype(np.int64)
     given_up = room * _WASTE > length
     given_up[row[:waited]] = False
+    given_up &= method is not one_each
     given_up[np.argsort(-room * given_up, kind="stable")[_AGAIN:]] = False
     stays = ~given_up[row]
     number = (np.cumsum(~given_up) - 1)[row]

@@ -174,6 +174,7 @@ def test_packing_loses_nothing_however_it_is_fed(sizes: list[int], method: str, 
     assert [window.pieces.position.tolist() for window in again] == [position.tolist() for position, *_ in laid]
     if method == "none":
         assert [window.count for window in found] == [len(window.pieces) for window in found]
+        assert np.concatenate([[], *(position for position, *_ in laid)]).tolist() == list(range(len(sizes)))
     elif len(found) == 1:  # no two rows could have been one
         used = np.bincount(laid[0][1], weights=laid[0][3])
         assert (used <= 8).sum() <= 1
