@@ -14,16 +14,21 @@ import os
 import stat
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from threading import Event
 
 from structdsl.identity import canonical, fingerprint
 from structdsl.plan.addresses import is_remote, path_of
 from structdsl_runtime.files import replace, resolve
 from structdsl_runtime.globs import match
+from structdsl_runtime.machine import processors
 
 Listing = dict[str, str]  # name -> SHA-256
 
 FRESH_NS = 2_000_000_000  # coarsest time stamp of the file systems in use (FAT)
+BLOCK = 1 << 20  # bytes that are read at once
 UNREADABLE = "unreadable"  # in place of a hash: the operation meets the same error and names it
 
 
@@ -57,7 +62,7 @@ class Sources:
         base, files = match(pattern, self._root)
         names = {written(path.relative_to(base)): path for path in files}
         self._stamps[pattern] = {name: stamp(path) for name, path in names.items()}  # before what they hold is read
-        return {name: self._hash(path) for name, path in names.items()}
+        return dict(zip(names, self._hashes(list(names.values())), strict=True))
 
     def stamps(self, pattern: str) -> Mapping[str, str]:
         """Of each file of the last listing of a pattern, the stamp that it had then."""
@@ -90,22 +95,47 @@ class Sources:
             replace(self._memory, json.dumps(self._known, separators=(",", ":")))
             self._dirty = False
 
-    def _hash(self, path: Path) -> str:
-        known = self._load()
-        name = str(path.absolute())
+    def _hashes(self, paths: list[Path]) -> list[str]:
+        """Of the content of files; those that are not remembered are read several at a time."""
+        found = [self._remembered(path) for path in paths]
+        unknown = [path for path, value in zip(paths, found, strict=True) if value is None]
+        threads = ThreadPoolExecutor(processors())  # the interpreter is free while one hashes
+        left = Event()
+        try:
+            new = threads.map(partial(self._hash, left), unknown)
+            return [next(new) if value is None else value for value in found]
+        finally:
+            left.set()
+            threads.shutdown(cancel_futures=True)
+
+    def _remembered(self, path: Path) -> str | None:
+        """The hash of a file that is as it was, `UNREADABLE` where none can be had; none where it has to be read."""
         try:
             status = path.stat()
-            if not stat.S_ISREG(status.st_mode):  # a pipe would never end
-                return UNREADABLE
-            mark = f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
-            if name in known and known[name][0] == mark and (not self._verify or name in self._verified):
-                return known[name][1]
-            with path.open("rb") as file:
-                value = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError:
             return UNREADABLE
+        if not stat.S_ISREG(status.st_mode):  # a pipe would never end
+            return UNREADABLE
+        name = str(path.absolute())
+        mark, value = self._load().get(name, ("", ""))
+        return value if mark == _mark(status) and (not self._verify or name in self._verified) else None
+
+    def _hash(self, left: Event, path: Path) -> str:
+        """Read a file, if nobody has left who waits for it."""
+        content = hashlib.sha256()
+        try:
+            with path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                while not left.is_set() and (block := file.read(BLOCK)):
+                    content.update(block)
+        except OSError:
+            return UNREADABLE
+        if left.is_set():
+            return UNREADABLE
+        value = content.hexdigest()
         if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > FRESH_NS:
-            known[name] = [mark, value]
+            name = str(path.absolute())
+            self._load()[name] = [_mark(status), value]
             self._verified.add(name)
             self._dirty = True
         return value
@@ -126,6 +156,10 @@ class Sources:
 def written(path: Path) -> str:
     r"""A path as text; bytes of it that are no UTF-8, which no reader takes, as `\xff`."""
     return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
+
+
+def _mark(status: os.stat_result) -> str:
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
 
 
 def stamp(path: Path) -> str:

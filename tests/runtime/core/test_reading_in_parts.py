@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -203,8 +204,8 @@ def test_a_file_that_changes_while_others_are_hashed_is_not_read(
     file = two_files(tmp_path, source)
     hashed = Sources._hash
 
-    def slowly(self: Sources, path: Path) -> str:
-        found = hashed(self, path)
+    def slowly(self: Sources, left: threading.Event, path: Path) -> str:
+        found = hashed(self, left, path)
         CHANGES["changed"](file)
         return found
 
