@@ -84,6 +84,26 @@ class Engine:
         finally:
             self.connection.execute(f"SET memory_limit = '{self._memory}B'")
 
+    def carry_out(self, sql: str) -> None:
+        """Execute a statement that leaves nothing behind where it fails; in one thread, where memory runs out in more.
+
+        Each thread that sorts or joins has blocks in memory that it does not let go of.
+        """
+        with self.cursor() as cursor:
+            try:
+                cursor.execute(sql)
+            except duckdb.OutOfMemoryException:
+                ((threads,),) = cursor.execute("SELECT current_setting('threads')").fetchall()
+                if threads == 1:
+                    raise
+            else:
+                return
+            cursor.execute("SET threads = 1")
+            try:
+                cursor.execute(sql)
+            finally:
+                cursor.execute(f"SET threads = {threads}")
+
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A cursor of its own, so that several results may be read side by side."""

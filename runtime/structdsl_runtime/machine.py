@@ -15,24 +15,45 @@ from functools import cache
 from importlib import util
 from pathlib import Path
 
-SHARE = 0.6  # of the memory goes to DuckDB; the rest is for Python steps and the page cache
+SHARE = 0.6  # of the memory goes to DuckDB, at most; the rest is for Python steps and the page cache
+LEAST = 0.2  # and at least
+REST = 600_000_000  # bytes that a process takes beside: what it imports, batches, and what DuckDB does not count
 WORKERS = 0.75  # of DuckDB's share is that of the workers while they work, the rest that of the run's own engine
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # of malloc.h: bytes from which memory is mapped; pools of threads
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def memory_limit() -> int:
     """Bytes that DuckDB may use: a share of what the machine, the container or the process has (`ulimit -d`, `-v`)."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limits = [total]
+    limits = [total, *_of_process()]
     for path in _LIMITS:
         text = _text(path)
         if text.isdigit():
             limits.append(int(text))
-    for kind in (resource.RLIMIT_DATA, resource.RLIMIT_AS):
-        soft, _ = resource.getrlimit(kind)
-        if soft != resource.RLIM_INFINITY:
-            limits.append(soft)
-    return int(min(limits) * SHARE)
+    total = min(limits)
+    return int(max(min(total * SHARE, total - REST), total * LEAST))
+
+
+def unmap_what_is_free() -> None:
+    """Have allocators give addresses of free memory back, where the process has a limit on them (`ulimit -d`, `-v`).
+
+    Those of DuckDB and Arrow are asked only while they are imported.
+    """
+    if not _of_process():
+        return
+    os.environ.setdefault("DUCKDB_JE_MALLOC_CONF", "retain:false")
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    allocator = ctypes.CDLL(None)
+    if hasattr(allocator, "mallopt"):  # that of glibc
+        allocator.mallopt(_M_MMAP_THRESHOLD, 1 << 20)
+        allocator.mallopt(_M_ARENA_MAX, 2)
+
+
+def _of_process() -> list[int]:
+    """Limits in bytes on what this process may ask for."""
+    limits = (resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_DATA, resource.RLIMIT_AS))
+    return [limit for limit in limits if limit != resource.RLIM_INFINITY]
 
 
 def share_of_workers() -> int:

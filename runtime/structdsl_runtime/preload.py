@@ -30,6 +30,7 @@ class _WithoutPandas:
             raise ModuleNotFoundError(name)
 
 
+importlib.import_module("structdsl_runtime.machine").unmap_what_is_free()
 gc.disable()  # all that is made here stays
 sys.meta_path.insert(0, _WithoutPandas)
 try:

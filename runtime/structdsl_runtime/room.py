@@ -15,6 +15,7 @@ from structdsl_runtime.operation import Fault
 
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _TOO_LARGE: Final = "File too large"
+_IN_ARROW: Final = "Out of Memory Error"  # DuckDB's words, where Arrow passes them on
 _SAID: Final = ("No space left", "quota exceeded", _TOO_LARGE, "max_temp_directory_size")  # in DuckDB's words
 
 
@@ -42,7 +43,8 @@ def no_room(error: Exception, store: Path) -> Fault | None:
     """Fault E0841 for an error that says that there was no room for what a step writes, E0842 for one that says that
     there was none in memory; none for another error.
     """
-    if (isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryException") and not _is_of_a_disk(error):
+    of_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryException"
+    if (of_memory or (isinstance(error, OSError) and _IN_ARROW in str(error))) and not _is_of_a_disk(error):
         return Fault(
             "E0842",
             f"memory ran out: {(str(error) or 'no more is given').splitlines()[0]}",

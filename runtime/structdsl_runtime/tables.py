@@ -102,7 +102,7 @@ class StepOutputs:
                 )
                 sql = f"SELECT {casts} FROM (\n{sql}\n)"  # noqa: S608 - names are quoted, types the plan's
             options = f"FORMAT parquet, COMPRESSION lz4_raw, ROW_GROUP_SIZE {ROWS}"
-            cursor.execute(f"COPY (\n{sql}\n) TO {literal(str(path))} ({options})")
+        self._engine.carry_out(f"COPY (\n{sql}\n) TO {literal(str(path))} ({options})")
         self._files[name] = [path]
 
     def link(self, name: str, files: Sequence[Path]) -> None:

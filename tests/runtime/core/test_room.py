@@ -82,7 +82,14 @@ def test_a_full_disk_is_one_fault_wherever_it_is_met(folder: Path, owner: Any, n
     assert digests(folder, "store") == digests(folder, "undisturbed")
 
 
-@pytest.mark.parametrize("error", [duckdb.OutOfMemoryException("Out of Memory Error: no block"), MemoryError()])
+@pytest.mark.parametrize(
+    "error",
+    [
+        duckdb.OutOfMemoryException("Out of Memory Error: no block"),
+        OSError("Out of Memory Error: ArrowBuffer: failed to allocate 2097152 bytes"),
+        MemoryError(),
+    ],
+)
 def test_memory_that_ran_out_is_no_bug(tmp_path: Path, error: Exception) -> None:
     fault = no_room(error, tmp_path)
     assert fault is not None
