@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -42,10 +43,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "data").mkdir()
     (root / "toy.adapt").write_text(SPEC, encoding="utf-8")
     (root / "words.txt").write_text(" ".join(WORDS), encoding="utf-8")
-    for name, count in (("a", 12_000), ("b", 1_000)):
+    for name, documents in (("a", 12_000), ("b", 1_000)):
         with (root / "data" / f"{name}.jsonl").open("w", encoding="utf-8") as file:
             text = "none"
-            for number in range(count):
+            for number in range(documents):
                 text = (
                     text
                     if number % 10 == 9
@@ -77,7 +78,7 @@ def test_killed_at_random(folder: Path) -> None:
     (folder / ".structdsl").rename(folder / "undisturbed")
 
     rng = random.Random()
-    left = ROUNDS
+    left, ends = ROUNDS, count()
     while left:
         process = start(folder)
         try:
@@ -89,8 +90,7 @@ def test_killed_at_random(folder: Path) -> None:
             continue
         assert process.returncode == 0, process.stdout and process.stdout.read()
         assert digests(folder) == undisturbed
-        for path in folder.glob(".structdsl"):
-            path.rename(folder / f"finished-{left}")
+        (folder / ".structdsl").rename(folder / f"finished-{next(ends)}")
     process = start(folder)
     assert process.wait() == 0, process.stdout and process.stdout.read()
     assert digests(folder) == undisturbed
