@@ -15,7 +15,6 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 import structdsl
-from structdsl_runtime.machine import unmap_what_is_free
 
 EXIT_BUG = 70
 EXIT_UNWRITTEN = 120
@@ -71,7 +70,6 @@ def cli() -> None:
 def main() -> None:
     """Entry point of the console script."""
     gc.set_threshold(50_000)  # nearly all that imports and a compile make stays: looking through it sooner is lost time
-    unmap_what_is_free()
     _end(_outcome())
 
 

@@ -91,6 +91,9 @@ def run_command(
 
     Several values of a param (-p anchor=20%,50% -p seed=1..3) are a run each: all combinations, in that order.
     """
+    from structdsl_runtime.machine import unmap_what_is_free  # noqa: PLC0415
+
+    unmap_what_is_free()  # before a compilation imports DuckDB
     place, style = find_spec(request), request.style
     asked = combinations(request.params)
     told: list[Diagnostic] = []

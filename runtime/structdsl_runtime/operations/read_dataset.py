@@ -166,9 +166,7 @@ def _of_hub(arguments: ReadDataset, context: Context) -> tuple[Any, int | None]:
         return found
     if not isinstance(builder, Cache):
         return builder.as_streaming_dataset(split=arguments.split), None
-    return _of_cache(
-        arguments, builder, context
-    )  # the library could not have it from the Hub, and says so nowhere else
+    return _of_cache(arguments, builder, context)  # the library had it not from the Hub, and says so nowhere else
 
 
 def _quiet() -> None:
