@@ -58,7 +58,6 @@ CARRIED_OUT = frozenset(
         "render_scpt",
         "render_ssft",
         "score_rows",
-        "schedule_recalls",
         "scratch_model",
         "sign_documents",
         "split_conversations",

@@ -79,8 +79,10 @@ class Outputs(Protocol):
 
     def names(self) -> tuple[str, ...]: ...
 
-    def select(self, name: str, sql: str) -> None:
-        """The rows of one SELECT over the tables of the inputs, from Parquet to Parquet."""
+    def select(self, name: str, sql: str, *, by: str | None = None) -> None:
+        """The rows of one SELECT over the tables of the inputs, from Parquet to Parquet; `by` is the column of whole
+        numbers that they are in the order of, and ranges of which can be made apart.
+        """
         ...
 
     def table(self, name: str) -> AbstractContextManager[TableWriter]: ...

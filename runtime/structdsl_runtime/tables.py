@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 
 from structdsl.plan import Column, Output
@@ -87,9 +88,12 @@ class StepOutputs:
         self._files[name] = writer.files
         self._sums[name] = writer.sums
 
-    def select(self, name: str, sql: str) -> None:
-        """The rows of one SELECT over the inputs; types are cast to those of the plan, columns must be its own."""
-        path = self._folder / f"{self._claim(name, 'table')}.parquet"
+    def select(self, name: str, sql: str, *, by: str | None = None) -> None:
+        """The rows of one SELECT over the inputs; types are cast to those of the plan, columns must be its own.
+
+        Rows in the order of a column, `by`, are made in ranges of it where memory does not suffice for all at once.
+        """
+        self._claim(name, "table")
         sql = sql.strip().removesuffix(";")
         wanted = {column.name: column.type for column in self._outputs[name].columns}
         with self._engine.cursor() as cursor:
@@ -101,9 +105,38 @@ class StepOutputs:
                     f"CAST({identifier(key)} AS {kind}) AS {identifier(key)}" for key, kind in wanted.items()
                 )
                 sql = f"SELECT {casts} FROM (\n{sql}\n)"  # noqa: S608 - names are quoted, types the plan's
-            options = f"FORMAT parquet, COMPRESSION lz4_raw, ROW_GROUP_SIZE {ROWS}"
+        try:
+            self._files[name] = [self._copy(name, sql)]
+        except duckdb.OutOfMemoryException:
+            if by is None:
+                raise
+            self._files[name] = self._copy_in_ranges(name, sql, by)
+
+    def _copy(self, name: str, sql: str, number: int = 0) -> Path:
+        path = self._folder / f"{name}{f'-{number:04}' if number else ''}.parquet"
+        options = f"FORMAT parquet, COMPRESSION lz4_raw, ROW_GROUP_SIZE {ROWS}"
         self._engine.carry_out(f"COPY (\n{sql}\n) TO {literal(str(path))} ({options})")
-        self._files[name] = [path]
+        return path
+
+    def _copy_in_ranges(self, name: str, sql: str, by: str) -> list[Path]:
+        """The rows range by range of a column, into a file each: fewer at a time, until memory suffices for them."""
+        column = identifier(by)
+        with self._engine.cursor() as cursor:
+            ((first, last),) = cursor.execute(f"SELECT min({column}), max({column}) FROM (\n{sql}\n)").fetchall()  # noqa: S608
+        files: list[Path] = []
+        size = last - first + 1
+        while first <= last:
+            size = max(1, size)
+            some = f"SELECT * FROM (\n{sql}\n) WHERE {column} >= {first} AND {column} < {first + size}"  # noqa: S608
+            try:
+                files.append(self._copy(name, some, len(files)))
+            except duckdb.OutOfMemoryException:
+                if size == 1:
+                    raise
+                size //= 4
+            else:
+                first += size
+        return files
 
     def link(self, name: str, files: Sequence[Path]) -> None:
         """A table of Parquet files, linked; its digest is of their bytes, for nobody writes the same rows anew."""

@@ -9,7 +9,21 @@ from structdsl import sql
 from structdsl.identity import effective, fingerprint
 from structdsl.lock import Repository
 from structdsl.passes.finding import Finding
-from structdsl.plan import Column, Guard, Hashed, Operation, Output, Passes, Place, Placement, Query, Rows, Step, View
+from structdsl.plan import (
+    Column,
+    Guard,
+    Hashed,
+    Operation,
+    Ordered,
+    Output,
+    Passes,
+    Place,
+    Placement,
+    Query,
+    Rows,
+    Step,
+    View,
+)
 from structdsl.syntax.tree import Span
 from structdsl.unit import Unit
 
@@ -106,7 +120,7 @@ class Planner:
         holes: Mapping[str, object] | None = None,
         guards: tuple[Guard, ...] = (),
         view: bool = False,
-        split: Rows | Hashed | None = None,
+        split: Rows | Hashed | Ordered | None = None,
         doc: str = "",
     ) -> None:
         """Add a step that is one SELECT; `tables` maps names in the template to tables of the plan."""
@@ -139,7 +153,7 @@ class Planner:
         guards: tuple[Guard, ...] = (),
         view: bool = False,
         passes: Passes | None = None,
-        split: Rows | Hashed | None = None,
+        split: Rows | Hashed | Ordered | None = None,
         doc: str = "",
     ) -> None:
         """Add a step that is this SELECT over the tables that it reads; `purpose` says what its rows are.

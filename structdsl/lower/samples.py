@@ -11,33 +11,40 @@ from structdsl.lower.asked import asked_model
 from structdsl.lower.model import seed_of, tokenizer_of
 from structdsl.lower.planner import Planner
 from structdsl.plan import (
+    SMALL_TREE,
     Guard,
     LayOut,
+    Ordered,
     Output,
     Pack,
     RenderChat,
     RenderScpt,
     RenderSsft,
-    ScheduleRecalls,
     ScoreSamples,
     Tokenise,
 )
 from structdsl.plan.operations import Template
-from structdsl.promised import LAYOUT, PACKED, RECALLS, RENDERED, SAMPLES, TOKENS, columns, columns_of
+from structdsl.promised import LAYOUT, NODES, PACKED, RECALLS, RENDERED, SAMPLES, TOKENS, columns, columns_of
 from structdsl.schema import model as schema
 from structdsl.schema.stage import Easiest
 from structdsl.unit import Declaration
 
+PLACES = columns(
+    "position BIGINT, sample_id VARCHAR, epoch INTEGER, kind VARCHAR, corpus VARCHAR, node_id VARCHAR, tree_id VARCHAR"
+)
 SCPT_ROWS = columns(
-    "position BIGINT, sample_id VARCHAR, epoch INTEGER, corpus VARCHAR, role VARCHAR, kind VARCHAR, text VARCHAR,"
-    "doc_id VARCHAR, chunk_id VARCHAR, node_id VARCHAR, heading_path VARCHAR[]"
+    "position BIGINT, sample_id VARCHAR, epoch INTEGER, kind VARCHAR, corpus VARCHAR, doc_id VARCHAR, chunk_id VARCHAR,"
+    "node_id VARCHAR, tree_id VARCHAR, heading VARCHAR, text VARCHAR"
 )
 SSFT_ROWS = columns(
     "position BIGINT, sample_id VARCHAR, corpus VARCHAR, question VARCHAR, answer VARCHAR,"
-    'messages STRUCT("role" VARCHAR, "content" VARCHAR)[], doc_id VARCHAR, node_id VARCHAR'
+    'messages STRUCT("role" VARCHAR, "content" VARCHAR)[], doc_id VARCHAR, node_id VARCHAR, tree_id VARCHAR'
 )
 CHAT_ROWS = (*RENDERED, *columns('messages STRUCT("role" VARCHAR, "content" VARCHAR)[]'))
 DIFFICULTY = columns("doc_id VARCHAR, nats DOUBLE, nats_templated DOUBLE, n_tokens BIGINT")
+
+IN_ORDER = Ordered(key="position")
+"""A query whose rows come out in the order of training, text among them."""
 
 LINE = exp.func("chr", exp.Literal.number(10))
 """What stands between a question and its answer where there is no chat template."""
@@ -69,38 +76,69 @@ def _cpt(stage: Declaration, planner: Planner) -> None:
         RENDERED,
         at=stage.span_of("data"),
         tables={"draw": mixture, "pool": f"{mixture}_pool"},
+        split=IN_ORDER,
     )
 
 
 def _scpt(stage: Declaration, tokenizer: str, planner: Planner) -> None:
     name, mixture, taxonomy = stage.address, stage.values.data, stage.values.structure
+    drawn = {"draw": mixture, "links": f"{taxonomy}_links", "nodes": f"{taxonomy}_nodes"}
+    planner.query(
+        f"{name}.recalls",
+        "recalls",
+        f"{name}_recalls",
+        RECALLS,
+        at=stage.span_of("structure", "data"),
+        tables=drawn,
+        holes={"small": SMALL_TREE, "seed": seed_of(planner)},
+    )
+    planner.query(
+        f"{name}.places",
+        "scpt_places",
+        f"{name}_places",
+        PLACES,
+        at=stage.span_of("structure", "data"),
+        tables={**drawn, "recalls": f"{name}_recalls"},
+    )
     planner.query(
         f"{name}.rows",
         "scpt_rows",
         f"{name}_rows",
         SCPT_ROWS,
         at=stage.span_of("data"),
-        tables={"draw": mixture, "pool": f"{mixture}_pool", "links": f"{taxonomy}_links"},
-    )
-    structured = {"rows": planner.owners[f"{name}_rows"], "nodes": planner.owners[f"{taxonomy}_nodes"]}
-    planner.add(
-        f"{name}.recalls",
-        ScheduleRecalls(seed=seed_of(planner)),
-        at=stage.span_of("structure", "data"),
-        inputs=structured,
-        outputs={
-            "recalls": Output(table=f"{name}_recalls", columns=RECALLS, doc="What is recalled, and after which rows.")
+        tables={
+            "places": f"{name}_places",
+            "pool": f"{mixture}_pool",
+            "recalls": f"{name}_recalls",
+            "nodes": f"{taxonomy}_nodes",
         },
+        split=IN_ORDER,
     )
+    trees = _trees(stage, taxonomy, planner)
     blocks = planner.unit.blocks
     reserve = max(chunking(blocks[corpus], planner.unit).max for corpus in blocks[taxonomy].values.over)
     planner.add(
         f"{name}.render",
         RenderScpt(length=stage.values.length, reserve=reserve),
         at=stage.span_of("structure", "data"),
-        inputs={**structured, "recalls": planner.owners[f"{name}_recalls"], "tokenizer": tokenizer},
+        inputs={"rows": planner.owners[f"{name}_rows"], "trees": trees, "tokenizer": tokenizer},
         outputs={"samples": _rendered(name), "tokens": _tokens(name)},
     )
+
+
+def _trees(stage: Declaration, taxonomy: str, planner: Planner) -> str:
+    """The trees that rows of a stage are of: no part of a table of rows has to know any other."""
+    table = f"{stage.address}_trees"
+    planner.query(
+        f"{stage.address}.trees",
+        "stage_trees",
+        table,
+        NODES,
+        at=stage.span_of("structure", "data"),
+        tables={"rows": f"{stage.address}_rows", "nodes": f"{taxonomy}_nodes"},
+        view=True,
+    )
+    return planner.owners[table]
 
 
 def _asked(stage: Declaration, root: Declaration, tokenizer: str, planner: Planner) -> None:
@@ -121,6 +159,7 @@ def _asked(stage: Declaration, root: Declaration, tokenizer: str, planner: Plann
             "messages": [exp.column("messages")] if chat else [],
         },
         view=chat,
+        split=None if chat else IN_ORDER,
     )
     if not chat:
         return
@@ -138,6 +177,7 @@ def _asked(stage: Declaration, root: Declaration, tokenizer: str, planner: Plann
 
 def _ssft(stage: Declaration, root: Declaration, tokenizer: str, planner: Planner) -> None:
     name, taxonomy = stage.address, structure_of(stage, planner.unit)
+    assert taxonomy is not None, "checked: an ssft stage has a structure"
     questions = _chosen(stage, root, tokenizer, planner)
     planner.query(
         f"{name}.rows",
@@ -181,7 +221,7 @@ def _ssft(stage: Declaration, root: Declaration, tokenizer: str, planner: Planne
         at=stage.span_of("structure", "data"),
         inputs={
             "rows": planner.owners[f"{name}_rows"],
-            "nodes": planner.owners[f"{taxonomy}_nodes"],
+            "trees": _trees(stage, taxonomy, planner),
             "tokenizer": tokenizer,
             **inputs,
         },

@@ -8,9 +8,14 @@ from structdsl import sql
 from structdsl.lower.planner import Planner
 from structdsl.lower.rules import find, gather, level_columns, name_nodes, names_paths, place
 from structdsl.plan import BuildOutline, Output
-from structdsl.promised import NODES, TAXONOMY, links
+from structdsl.promised import NODES, TAXONOMY, columns, links
 from structdsl.schema.taxonomy import Headings
 from structdsl.unit import Declaration
+
+DOCUMENTS = columns(
+    "corpus VARCHAR, doc_id VARCHAR, document VARCHAR, source VARCHAR, heading_id VARCHAR, parent_id VARCHAR,"
+    "title VARCHAR, level INTEGER, position BIGINT"
+)
 
 
 def lower_taxonomy(taxonomy: Declaration, planner: Planner) -> None:
@@ -53,20 +58,24 @@ def lower_taxonomy(taxonomy: Declaration, planner: Planner) -> None:
 
 def _outline(taxonomy: Declaration, table: str, planner: Planner) -> None:
     name, values, blocks = taxonomy.address, taxonomy.values, planner.unit.blocks
-    inputs = {}
-    for corpus in values.over:
-        short = blocks[corpus].name
-        inputs[short] = planner.owners[corpus]
-        inputs[f"{short}_headings"] = planner.owners[f"{corpus}_headings"]
+    planner.query(
+        f"{name}.documents",
+        "outline",
+        f"{name}_documents",
+        DOCUMENTS,
+        at=taxonomy.block.head,
+        tables={"documents": values.over, "headings": tuple(f"{corpus}_headings" for corpus in values.over)},
+        holes={"depth": max((rule.depth for rule in values.rules.values() if isinstance(rule, Headings)), default=0)},
+        view=True,
+    )
     planner.add(
         f"{name}.nodes",
         BuildOutline(
             root=values.root,
-            depth=max((rule.depth for rule in values.rules.values() if isinstance(rule, Headings)), default=0),
             titles=tuple((blocks[c].name, blocks[c].values.title or title_of(blocks[c].name)) for c in values.over),
         ),
         at=taxonomy.block.head,
-        inputs=inputs,
+        inputs={"documents": planner.owners[f"{name}_documents"]},
         outputs={"nodes": Output(table=table, columns=NODES, doc="The nodes, each with its parent.")},
     )
 

@@ -4,6 +4,7 @@ The compiler writes a `Plan`; the runtime reads a `Plan` and nothing else of the
 """
 
 from structdsl.plan.operations import (
+    SMALL_TREE,
     BuildOutline,
     CacheTeacher,
     Chunk,
@@ -39,6 +40,7 @@ from structdsl.plan.operations import (
     Normalisation,
     NumberLines,
     Operation,
+    Ordered,
     Pack,
     Partition,
     Passes,
@@ -57,7 +59,6 @@ from structdsl.plan.operations import (
     RenderSsft,
     Replacement,
     Rows,
-    ScheduleRecalls,
     ScoreRows,
     ScoreSamples,
     ScratchModel,
@@ -75,6 +76,7 @@ from structdsl.plan.operations import (
 from structdsl.plan.plan import Column, Graph, GraphEdge, GraphNode, Guard, Note, Output, Place, Placement, Plan, Step
 
 __all__ = [
+    "SMALL_TREE",
     "BuildOutline",
     "CacheTeacher",
     "Chunk",
@@ -116,6 +118,7 @@ __all__ = [
     "Note",
     "NumberLines",
     "Operation",
+    "Ordered",
     "Output",
     "Pack",
     "Partition",
@@ -138,7 +141,6 @@ __all__ = [
     "RenderSsft",
     "Replacement",
     "Rows",
-    "ScheduleRecalls",
     "ScoreRows",
     "ScoreSamples",
     "ScratchModel",

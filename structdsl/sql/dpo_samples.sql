@@ -1,21 +1,24 @@
 -- Pairs in a fresh order each epoch, two samples each: the better answer, then the worse.
 WITH passes AS (
-  SELECT *, unnest(range(1, 1 + :epochs)) AS epoch
+  SELECT doc_id, unnest(range(1, 1 + :epochs)) AS epoch
   FROM pairs
 ), shuffled AS (
-  SELECT *, row_number() OVER (ORDER BY epoch, md5(concat_ws('/', :seed, epoch, doc_id))) - 1 AS pair
+  SELECT
+    doc_id,
+    epoch,
+    row_number() OVER (ORDER BY epoch, md5(concat_ws('/', :seed, epoch, doc_id))) - 1 AS pair
   FROM passes
 ), sides AS (
-  SELECT *, unnest(['chosen', 'rejected']) AS kind
+  SELECT doc_id, epoch, unnest([2 * pair, 2 * pair + 1]) AS position, unnest(['chosen', 'rejected']) AS kind
   FROM shuffled
 )
 SELECT
-  2 * pair + CASE kind WHEN 'chosen' THEN 0 ELSE 1 END AS position,
-  corpus || '/' || doc_id || '/' || kind AS sample_id,
-  CAST(epoch AS INTEGER) AS epoch,
-  kind,
+  sides.position,
+  corpus || '/' || doc_id || '/' || sides.kind AS sample_id,
+  CAST(sides.epoch AS INTEGER) AS epoch,
+  sides.kind,
   prompt || :joiner AS prompt,
-  CASE kind WHEN 'chosen' THEN chosen ELSE rejected END AS response,
+  CASE sides.kind WHEN 'chosen' THEN chosen ELSE rejected END AS response,
   corpus,
   doc_id,
   NULL :: VARCHAR AS chunk_id,
@@ -23,4 +26,5 @@ SELECT
   NULL :: INTEGER[] AS marks,
   :messages
 FROM sides
+JOIN pairs USING (doc_id)
 ORDER BY position

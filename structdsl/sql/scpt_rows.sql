@@ -1,17 +1,31 @@
--- Rows of the mixture; a chunk that has a node is to be shown under its map.
+-- Rows of the mixture, a chunk that has a node to be shown under its map, and between them what is recalled.
 SELECT
-  draw.position,
-  draw.sample_id,
-  draw.epoch,
-  draw.corpus,
-  draw.role,
-  CASE WHEN links.node_id IS NULL THEN 'plain' ELSE 'chunk' END AS kind,
-  pool.text,
+  places.position,
+  places.sample_id,
+  places.epoch,
+  places.kind,
+  places.corpus,
   pool.doc_id,
   pool.chunk_id,
-  links.node_id,
-  pool.heading_path
-FROM draw
+  places.node_id,
+  places.tree_id,
+  pool.heading_path[-1] AS heading,
+  pool.text
+FROM places
 JOIN pool USING (sample_id)
-LEFT JOIN links USING (chunk_id)
-ORDER BY draw.position
+UNION ALL
+SELECT
+  recalls.position,
+  'recall:' || recalls.node_id AS sample_id,
+  recalls.epoch,
+  'recall' AS kind,
+  nodes.corpus,
+  nodes.doc_id,
+  NULL :: VARCHAR AS chunk_id,
+  recalls.node_id,
+  nodes.tree_id,
+  NULL :: VARCHAR AS heading,
+  NULL :: VARCHAR AS text
+FROM recalls
+JOIN nodes USING (node_id)
+ORDER BY position

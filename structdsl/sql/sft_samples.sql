@@ -1,15 +1,18 @@
 -- Questions in a fresh order each epoch; only the answer is supervised.
 WITH passes AS (
-  SELECT *, unnest(range(1, 1 + :epochs)) AS epoch
+  SELECT doc_id, unnest(range(1, 1 + :epochs)) AS epoch
   FROM questions
 ), shuffled AS (
-  SELECT *, md5(concat_ws('/', :seed, epoch, doc_id)) AS lot
+  SELECT
+    doc_id,
+    epoch,
+    row_number() OVER (ORDER BY epoch, md5(concat_ws('/', :seed, epoch, doc_id))) - 1 AS position
   FROM passes
 )
 SELECT
-  row_number() OVER (ORDER BY epoch, lot) - 1 AS position,
+  shuffled.position,
   corpus || '/' || doc_id AS sample_id,
-  CAST(epoch AS INTEGER) AS epoch,
+  CAST(shuffled.epoch AS INTEGER) AS epoch,
   'question' AS kind,
   question || :joiner AS prompt,
   answer AS response,
@@ -20,4 +23,5 @@ SELECT
   NULL :: INTEGER[] AS marks,
   :messages
 FROM shuffled
+JOIN questions USING (doc_id)
 ORDER BY position

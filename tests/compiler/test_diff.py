@@ -67,7 +67,7 @@ def test_a_chain_leads_to_what_was_changed() -> None:
 
 
 CHANGES = {
-    "argument": ("depth = 2", "depth = 1", "taxonomy.topics.nodes", "argument `depth` 2 → 1"),
+    "argument": ("root = corpus", "root = document", "taxonomy.topics.nodes", "argument `root` corpus → document"),
     "nested argument": ("lr = 1e-3", "lr = 2e-3", "stage.learn.train", "argument `optimizer.lr` 0.001 → 0.002"),
     "source": ("web/*.md", "web/*.txt", "corpus.web.read", "argument `pattern` web/*.md → web/*.txt"),
     "SQL": ("80%", "70%", "mixture.knowledge", "its SQL changed"),

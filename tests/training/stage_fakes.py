@@ -71,7 +71,7 @@ class FakeOutputs:
     def names(self) -> tuple[str, ...]:
         return tuple(self.tables)
 
-    def select(self, name: str, sql: str) -> None:
+    def select(self, name: str, sql: str, *, by: str | None = None) -> None:
         raise NotImplementedError(name, sql)
 
     @contextmanager

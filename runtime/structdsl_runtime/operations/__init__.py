@@ -67,7 +67,6 @@ OPERATIONS: Final = Operations(
         "render_chat": "render_chat",
         "score_rows": "score_rows",
         "render_scpt": "render_scpt",
-        "schedule_recalls": "schedule_recalls",
         "render_ssft": "render_ssft",
         "tokenise": "tokenise",
         "lay_out": "lay_out",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from structdsl.plan import Query
+from structdsl.plan import Ordered, Query
 from structdsl_runtime.engine import VALUES, misfit
 from structdsl_runtime.operation import Context, Inputs, Outputs
 
@@ -14,6 +14,6 @@ def query(arguments: Query, inputs: Inputs, outputs: Outputs, context: Context) 
     """
     (name,) = outputs.names()
     try:
-        outputs.select(name, arguments.sql)
+        outputs.select(name, arguments.sql, by=arguments.split.key if isinstance(arguments.split, Ordered) else None)
     except VALUES as error:
         raise misfit(context.address, error) from error

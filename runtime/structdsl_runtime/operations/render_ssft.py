@@ -34,7 +34,7 @@ def render_ssft(arguments: RenderSsft, inputs: Inputs, outputs: Outputs, context
     """
     tokenizer = tokens.load(inputs.folder("tokenizer"))
     template = chat.of_step(arguments.template, tokenizer, inputs, context) if arguments.template is not None else None
-    nodes = read_nodes(inputs)
+    nodes = read_nodes(inputs, "trees")
     room = arguments.length - (1 + len(tokenizer.prefix) if template is None else template.overhead())
     shown = arguments.reveal == "map"
     maps = _maps(inputs, nodes, room, tokenizer) if shown else []

@@ -26,24 +26,12 @@ class Forest:
     columns: pa.Table  # node_id, corpus, doc_id, title, depth
     above: Numbers  # the parent of each, -1 for a root
     root: Numbers
-    level: Numbers  # how many are above
     size: Numbers  # nodes of its tree
     row: dict[str, int]  # of each node, by its id
     _trees: dict[int, list[Node]] = field(default_factory=dict)  # those that were asked for, by root
 
     def __len__(self) -> int:
         return len(self.above)
-
-    def rows(self, node_ids: Any) -> Numbers:
-        """Of a column of ids."""
-        return np.fromiter(map(self.row.__getitem__, node_ids.to_pylist()), np.int64)
-
-    def ancestors(self, level: Numbers) -> Numbers:
-        """What stands at a level of its own for each node: above it, or itself; -1 where the node is not so deep."""
-        found = np.where(self.level < level, -1, np.arange(len(self)))
-        while (deeper := (found >= 0) & (self.level[found] > level)).any():
-            found[deeper] = self.above[found[deeper]]
-        return found
 
     def node(self, row: int) -> Node:
         """The node of a row, in its tree."""
@@ -60,11 +48,9 @@ class Forest:
         return self._trees[root][row - root]
 
 
-def read_forest(inputs: Inputs, name: str = "nodes", of: pa.Array[Any] | None = None) -> Forest:
-    """All nodes; or those of the trees that the nodes with these ids are `of`."""
-    trees = None if of is None else _trees(inputs, name, of)
-    batches = inputs.batches(name, columns=f"tree_id, position, {COLUMNS}", rows=1 << 16)
-    found = [each if trees is None else each.filter(pc.is_in(each.column("tree_id"), trees)) for each in batches]
+def read_forest(inputs: Inputs, name: str) -> Forest:
+    """All nodes of a table, which has whole trees."""
+    found = list(inputs.batches(name, columns=f"position, {COLUMNS}", rows=1 << 16))
     if not found:
         return forest_of(pa.table({column: pa.nulls(0, pa.string()) for column in COLUMNS.split(", ")}))
     return forest_of(pa.Table.from_batches(found).sort_by("position"))
@@ -84,7 +70,7 @@ def forest_of(nodes: pa.Table) -> Forest:
     size = np.bincount(root, minlength=1)[root]
     node_ids: list[Any] = columns["node_id"].to_pylist()
     row = dict(zip(node_ids, range(len(order)), strict=True))
-    return Forest(columns, place[above[order]], root, level[order], size, row)
+    return Forest(columns, place[above[order]], root, size, row)
 
 
 def _pre_order(above: Numbers, level: Numbers) -> Numbers:
@@ -100,10 +86,3 @@ def _pre_order(above: Numbers, level: Numbers) -> Numbers:
     for nodes in levels[1:]:
         place[nodes] += place[above[nodes]] + 1
     return place
-
-
-def _trees(inputs: Inputs, name: str, of: pa.Array[Any]) -> pa.Array[Any]:
-    """The roots of some nodes."""
-    batches = inputs.batches(name, columns="node_id, tree_id", rows=1 << 16)
-    found = (batch.column("tree_id").filter(pc.is_in(batch.column("node_id"), of)) for batch in batches)
-    return pa.concat_arrays([pa.nulls(0, pa.string()), *found]).unique()

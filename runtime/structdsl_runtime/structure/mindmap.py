@@ -22,6 +22,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from structdsl.plan import SMALL_TREE
 from structdsl_runtime.structure.forest import Forest
 from structdsl_runtime.structure.tree import Node
 
@@ -32,7 +33,6 @@ BLANK: Final = "  "
 GLYPHS: Final = (BRANCH, LAST, CONTINUED)
 ELLIPSIS: Final = "…"
 
-WHOLE: Final = 24  # lines up to which a tree is small and shown whole
 WINDOWS: Final = (64, 32, 16, 8, 4, 2, 1, 0)  # siblings kept on each side of the path, tried in turn
 REMEMBERED: Final = 1 << 14  # nodes of large trees whose maps are remembered
 LONGEST: Final = 1 << 13  # characters of a map that is remembered: not all of a chapter of thousands of sections
@@ -52,7 +52,7 @@ def draw(view: View, target: Node | None = None) -> str:
 
 def small(root: Node) -> bool:
     """Whether a tree is shown whole."""
-    return root.size <= WHOLE
+    return root.size <= SMALL_TREE
 
 
 def views(target: Node) -> Iterator[View]:
@@ -84,7 +84,7 @@ class Maps:
     def widest(self, row: int) -> str:
         root = self._root[row]
         end = root + self._size[root]
-        if end - root <= WHOLE:
+        if end - root <= SMALL_TREE:
             title = self.titles[row]
             marked = f"{self._lines[row].removesuffix(title)}**{title}**"
             return "\n".join((*self._lines[root:row], marked, *self._lines[row + 1 : end]))
@@ -100,7 +100,7 @@ class Maps:
     def whole(self, root: int) -> str | None:
         """The map of a small tree, none of its nodes marked; none of another tree."""
         size = self._size[root]
-        return "\n".join(self._lines[root : root + size]) if size <= WHOLE else None
+        return "\n".join(self._lines[root : root + size]) if size <= SMALL_TREE else None
 
 
 def whole(node: Node, levels: int | None = None) -> View:

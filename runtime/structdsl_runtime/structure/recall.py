@@ -11,12 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from structdsl_runtime.operation import Fault
-from structdsl_runtime.structure.forest import Forest
 from structdsl_runtime.structure.mindmap import (
-    WHOLE,
     WINDOWS,
     View,
     clean,
@@ -31,7 +27,6 @@ from structdsl_runtime.structure.tree import Node
 from structdsl_runtime.structure.ways import Way
 from structdsl_runtime.text import stable
 from structdsl_runtime.text.prompts import question_prompt
-from structdsl_runtime.text.ragged import Numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +52,6 @@ class Recall:
             "node_id": self.node.node_id,
             "marks": None,
         }
-
-
-def targets(forest: Forest) -> tuple[Numbers, Numbers]:
-    """What is recalled when a node was visited: its tree where that is small, else its chapter and its section.
-
-    Both by the rows of all nodes, -1 where there is nothing.
-    """
-    is_small = forest.size <= WHOLE
-    depth = forest.columns["depth"].to_numpy()
-    chapter = (depth[forest.root] <= 0).astype(np.int64)  # the level of chapters
-    return (
-        np.where(is_small, forest.root, forest.ancestors(chapter)),
-        np.where(is_small, -1, forest.ancestors(chapter + 1)),
-    )
 
 
 def recall(node: Node) -> Iterator[Way]:

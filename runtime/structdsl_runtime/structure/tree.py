@@ -69,7 +69,7 @@ def chapters(root: Node) -> list[Node]:
     return [root] if root.depth > 0 else root.children
 
 
-def read_nodes(inputs: Inputs, name: str = "nodes") -> dict[str, Node]:
+def read_nodes(inputs: Inputs, name: str) -> dict[str, Node]:
     """All nodes by id, linked to their parents and children."""
     nodes: dict[str, Node] = {}
     for batch in inputs.batches(name, columns=COLUMNS, order="position"):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from structdsl.plan.operations.base import Arguments, Files, Hashed, Partition, Role, Rows, Single
+from structdsl.plan.operations.base import Arguments, Files, Hashed, Ordered, Partition, Role, Rows, Single
 from structdsl.plan.operations.data import (
     BuildOutline,
     Chunk,
@@ -63,6 +63,7 @@ from structdsl.plan.operations.models import (
     TrainTokenizer,
 )
 from structdsl.plan.operations.training import (
+    SMALL_TREE,
     Cache,
     CacheTeacher,
     Checkpoint,
@@ -77,7 +78,6 @@ from structdsl.plan.operations.training import (
     RenderScpt,
     RenderSsft,
     Schedule,
-    ScheduleRecalls,
     ScoreSamples,
     Swap,
     Template,
@@ -128,7 +128,6 @@ Operation = Annotated[
     | Fixture
     | RenderScpt
     | RenderSsft
-    | ScheduleRecalls
     | RenderChat
     | ScoreSamples
     | Tokenise
@@ -147,6 +146,7 @@ Operation = Annotated[
 ]
 
 __all__ = [
+    "SMALL_TREE",
     "Arguments",
     "BuildOutline",
     "Cache",
@@ -189,6 +189,7 @@ __all__ = [
     "NumberLines",
     "Operation",
     "Optimizer",
+    "Ordered",
     "Pack",
     "Partition",
     "Passes",
@@ -209,7 +210,6 @@ __all__ = [
     "Role",
     "Rows",
     "Schedule",
-    "ScheduleRecalls",
     "ScoreRows",
     "ScoreSamples",
     "ScratchModel",

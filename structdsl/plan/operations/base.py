@@ -63,6 +63,16 @@ class Hashed(Partition):
         return f"by hash({self.key}), {self.parts} parts"
 
 
+class Ordered(Partition):
+    """Rows come out in the order of a column, a whole number; those of any range of it can be made apart."""
+
+    by: Literal["order"] = "order"
+    key: str  # a column of the result
+
+    def __str__(self) -> str:
+        return f"by ranges of {self.key}"
+
+
 class Single(Partition):
     """All at once: over narrow tables only."""
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from structdsl.identity import Effect
 from structdsl.plan.addresses import folder_of, is_remote
-from structdsl.plan.operations.base import Arguments, Files, Hashed, Partition, Role, Rows, Single
+from structdsl.plan.operations.base import Arguments, Files, Hashed, Ordered, Partition, Role, Rows, Single
 
 DATABASES: Final = (".duckdb", ".ddb", ".db")
 """What the names of DuckDB files end with."""
@@ -261,7 +261,7 @@ class Query(Arguments):
     op: Literal["query"] = "query"
     version: Literal[1] = 1
     sql: str
-    split: Annotated[Rows | Hashed | None, Effect.COST] = Field(default=None, discriminator="by")  # none: single
+    split: Annotated[Rows | Hashed | Ordered | None, Effect.COST] = Field(default=None, discriminator="by")
 
     @property
     def division(self) -> Partition:
@@ -381,12 +381,11 @@ class ScoreRows(Arguments):
 
 
 class BuildOutline(Arguments):
-    """The nodes of a taxonomy from the headings of its corpora."""
+    """The nodes of a taxonomy from the documents of its corpora, with their headings down to a level."""
 
     op: Literal["build_outline"] = "build_outline"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     root: Literal["document", "corpus"]
-    depth: int  # deepest heading level that becomes a node
     titles: tuple[tuple[str, str], ...]  # each corpus of `over`, in its order, and the title of its root
 
 

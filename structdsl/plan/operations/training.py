@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -17,21 +17,17 @@ class Template(Arguments):
     path: str | None = None
 
 
-class ScheduleRecalls(Arguments):
-    """What a stage recalls of a taxonomy, and after which rows of its mixture."""
-
-    op: Literal["schedule_recalls"] = "schedule_recalls"
-    version: Literal[1] = 1
-    seed: int
+SMALL_TREE: Final = 24
+"""Nodes up to which a tree is shown whole, and recalled whole."""
 
 
 class RenderScpt(Arguments):
-    """Rows of a mixture as samples and as tokens: chunks under their mind map, recall of the map, the rest plain."""
+    """Rows of a stage as samples and as tokens: chunks under their mind map, recall of the map, the rest plain."""
 
     partition: ClassVar[Partition] = Rows(input="rows")
 
     op: Literal["render_scpt"] = "render_scpt"
-    version: Literal[4] = 4
+    version: Literal[5] = 5
     length: int  # positions a sample may take
     reserve: int  # tokens kept for the response: the cap of a chunk
 

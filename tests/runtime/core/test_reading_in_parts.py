@@ -202,11 +202,12 @@ def test_a_file_that_changes_while_others_are_hashed_is_not_read(
     tmp_path: Path, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = two_files(tmp_path, source)
-    hashed = Sources._hash
+    hashed, alone = Sources._hash, threading.Lock()
 
     def slowly(self: Sources, left: threading.Event, path: Path) -> str:
         found = hashed(self, left, path)
-        CHANGES["changed"](file)
+        with alone:
+            CHANGES["changed"](file)
         return found
 
     with monkeypatch.context() as patch:

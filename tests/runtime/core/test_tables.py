@@ -170,3 +170,27 @@ def test_streams_side_by_side(engine: Engine) -> None:
     assert all(left["n"] + 1 == right["m"] and left["meta"] == '{"a": 1}' for left, right in pairs)
     assert next(inputs.rows("rows", order="n DESC"))["n"] == 9999
     assert inputs.count("rows") == 10000
+
+
+def test_rows_in_order_are_made_in_ranges_where_memory_has_no_room_for_all(tmp_path: Path) -> None:
+    engine = Engine(tmp_path / "spill", memory=24 << 20, threads=2)
+    texts, both = tmp_path / "texts.parquet", columns("position BIGINT, text VARCHAR")
+    engine.connection.execute(
+        "COPY (SELECT range * 7919 % 20000 + 5 AS position, repeat(md5(range::VARCHAR), 60) AS text FROM range(20000))"
+        f" TO '{texts}' (ROW_GROUP_SIZE 2048)"
+    )
+    query = f"SELECT position, text FROM '{texts}' ORDER BY position"
+    made: dict[str, StepOutputs] = {}
+    for name in ("whole", "ranges", "roomy"):
+        (tmp_path / name).mkdir()
+        roomy = Engine(tmp_path / "more") if name == "roomy" else engine
+        made[name] = StepOutputs(roomy, tmp_path / name, {"rows": Output(table="t.x", columns=both)})
+    with pytest.raises(duckdb.OutOfMemoryException):
+        made["whole"].select("rows", query)
+    made["ranges"].select("rows", query, by="position")
+    made["roomy"].select("rows", query, by="position")
+    ranges, roomy_ = (made[name].finish()["rows"] for name in ("ranges", "roomy"))
+    assert len(ranges.files) > 1 == len(roomy_.files)
+    assert ranges.digest == roomy_.digest
+    found = pa.concat_tables([pq.read_table(tmp_path / "ranges" / file) for file in ranges.files])
+    assert found["position"].to_pylist() == list(range(5, 20005))

@@ -10,10 +10,9 @@ import pytest
 import transformers
 from tokenizers import AddedToken, Tokenizer
 
-from structdsl.plan import BuildOutline, RenderChat, RenderSsft, Tokenise
+from structdsl.plan import RenderChat, RenderSsft, Tokenise
 from structdsl.plan.operations import Template
 from structdsl_runtime.operation import Fault
-from structdsl_runtime.operations.build_outline import build_outline
 from structdsl_runtime.operations.render_chat import render_chat
 from structdsl_runtime.operations.render_ssft import render_ssft
 from structdsl_runtime.operations.tokenise import tokenise
@@ -217,8 +216,7 @@ def test_twins_in_a_template(run: Workshop, chat_folder: Path) -> None:
         {"heading_id": "h", "doc_id": "a.md", "corpus": "c", "parent_id": None, "level": 1, "title": "A"}
         | {"position": 0, "start_byte": 0}
     ]
-    outline = BuildOutline.model_validate({"root": "document", "depth": 2, "titles": [("c", "C")]})
-    nodes = run(build_outline, outline, {"c": documents, "c_headings": headings})["nodes"]
+    nodes = run.nodes({"c": (documents, headings)}, 2, root="document")
     node = nodes.to_pylist()[0]["node_id"]
     base = {"corpus": "q", "node_id": node, "answer": "Frozen water."}
     asked: Table = [
@@ -226,7 +224,7 @@ def test_twins_in_a_template(run: Workshop, chat_folder: Path) -> None:
         base | {"position": 1, "sample_id": "q/1", "doc_id": "1", "question": "Ice?", "messages": None},
     ]
     arguments = RenderSsft(length=200, reveal="map", epochs=1, seed=0, template=Template(kind="chatml"))
-    samples = run(render_ssft, arguments, {"rows": asked, "nodes": nodes, "tokenizer": chat_folder})[
+    samples = run(render_ssft, arguments, {"rows": asked, "trees": nodes, "tokenizer": chat_folder})[
         "samples"
     ].to_pylist()
     made = {(sample["sample_id"], sample["kind"]): sample for sample in samples}

@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from structdsl.plan import BuildOutline, Chunk, CountTokens, LoadTokenizer, ReadFiles, TrainTokenizer
+from structdsl.plan import Chunk, CountTokens, LoadTokenizer, ReadFiles, TrainTokenizer
 from structdsl_runtime.operation import Fault
-from structdsl_runtime.operations.build_outline import build_outline
 from structdsl_runtime.operations.chunk import chunk
 from structdsl_runtime.operations.count_tokens import count_tokens
 from structdsl_runtime.operations.read_files import read_files
@@ -222,8 +221,7 @@ def outline(run: Workshop, texts: dict[str, str], *, root: str, depth: int = 3, 
         {"doc_id": name, "corpus": "c", "text": text, "title": title, "source": name} for name, text in texts.items()
     ]
     made = run(chunk, Chunk(max_tokens=99), {"documents": run.counted(documents), "tokenizer": run.tokenizer})
-    arguments = BuildOutline.model_validate({"root": root, "depth": depth, "titles": [("c", "The Book")]})
-    return run(build_outline, arguments, {"c": documents, "c_headings": made["headings"]})["nodes"].to_pylist()
+    return run.nodes({"c": (documents, made["headings"])}, depth, root=root, titles=[("c", "The Book")]).to_pylist()
 
 
 def brief(nodes: Table) -> list[tuple[int, str, str]]:
@@ -271,11 +269,11 @@ def test_one_tree_for_a_corpus(run: Workshop) -> None:
 
 def test_files_of_the_same_name_in_two_corpora(run: Workshop) -> None:
     document = {"doc_id": "a.md", "text": "# A\n\nText.", "title": "A", "source": "a.md"}
-    tables: dict[str, Table] = {}
-    for corpus in ("x", "y"):
-        found = run(chunk, Chunk(max_tokens=64), {"documents": [document | {"corpus": corpus}]})
-        tables |= {corpus: [document], f"{corpus}_headings": found["headings"].to_pylist()}
-    nodes = run(build_outline, BuildOutline(root="document", depth=1, titles=(("y", "Y"), ("x", "X"))), tables)["nodes"]
+    tables: dict[str, tuple[Table, Table]] = {}
+    for corpus in ("y", "x"):
+        documents = [document | {"corpus": corpus}]
+        tables[corpus] = documents, run(chunk, Chunk(max_tokens=64), {"documents": documents})["headings"].to_pylist()
+    nodes = run.nodes(tables, 1, root="document")
     assert [(node["corpus"], node["node_id"]) for node in nodes.to_pylist()] == [("y", "y/a.md@0"), ("x", "x/a.md@0")]
 
 
@@ -326,8 +324,7 @@ def test_a_textbook(run: Workshop, books: Path) -> None:
     assert max(row["n_tokens"] for row in chunks) <= 512
     levels = [row["level"] for row in headings]
     assert [levels.count(level) for level in (1, 2, 3, 4)] == [26, 153, 605, 224]
-    arguments = BuildOutline(root="corpus", depth=3, titles=(("c", "Microbiology"),))
-    nodes = run(build_outline, arguments, {"c": documents, "c_headings": made["headings"]})["nodes"]
+    nodes = run.nodes({"c": (documents.to_pylist(), made["headings"])}, 3, root="corpus")
     assert nodes.num_rows == 1 + 26 + 153 + 605
 
 

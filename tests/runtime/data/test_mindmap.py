@@ -5,23 +5,28 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from structdsl.plan import SMALL_TREE
 from structdsl_runtime.structure.forest import Forest, forest_of
-from structdsl_runtime.structure.mindmap import WHOLE, Maps, around, draw, path_only, siblings, small, views, whole
+from structdsl_runtime.structure.mindmap import Maps, around, draw, path_only, siblings, small, views, whole
 from structdsl_runtime.structure.tree import Node
+
+
+def table_of(nodes: Sequence[Node]) -> pa.Table:
+    columns = {name: [getattr(node, name) for node in nodes] for name in ("node_id", "title", "depth")}
+    above = [node.parent and node.parent.node_id for node in nodes]
+    places = dict.fromkeys(("corpus", "doc_id"), pa.nulls(len(nodes), pa.string()))
+    columns["tree_id"] = [node.root.node_id for node in nodes]
+    return pa.table({**columns, **places, "parent_id": pa.array(above, pa.string())})
 
 
 def forest(nodes: Sequence[Node]) -> Forest:
     """Nodes as columns."""
-    columns = {name: [getattr(node, name) for node in nodes] for name in ("node_id", "title", "depth")}
-    above = [node.parent and node.parent.node_id for node in nodes]
-    places = dict.fromkeys(("corpus", "doc_id"), pa.nulls(len(nodes), pa.string()))
-    return forest_of(pa.table({**columns, **places, "parent_id": pa.array(above, pa.string())}))
+    return forest_of(table_of(nodes))
 
 
 def maps_of(node: Node) -> list[str]:
@@ -149,7 +154,7 @@ def trees(draw: st.DrawFn) -> list[Node]:
 def test_maps_are_the_drawings_of_the_views(nodes: list[Node]) -> None:
     maps = Maps(forest(nodes))
     for target in (*nodes, *nodes):
-        shown = [whole(target.root)] if target.root.size <= WHOLE else []
+        shown = [whole(target.root)] if target.root.size <= SMALL_TREE else []
         row = maps.forest.row[target.node_id]
         assert list(maps.of(row)) == [draw(view, target) for view in (*shown, *views(target))]
         if target is target.root:
@@ -164,10 +169,6 @@ def test_a_forest_in_columns_is_the_forest(nodes: list[Node]) -> None:
     rows = [columns.row[node.node_id] for node in walked]
     assert rows == list(range(len(nodes)))
     assert columns.above.tolist() == [-1 if node.parent is None else walked.index(node.parent) for node in walked]
-    for level in range(3):
-        above = [node.line[level] if len(node.line) > level else None for node in walked]
-        found = columns.ancestors(np.full(len(nodes), level)).tolist()
-        assert found == [-1 if node is None else walked.index(node) for node in above]
 
 
 def test_the_paths_to_some_nodes() -> None:

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
-from structdsl.plan import BuildOutline, Chunk, RenderScpt, RenderSsft, ScheduleRecalls, Tokenise
+from structdsl.plan import Chunk, RenderScpt, RenderSsft, Tokenise
 from structdsl_runtime.operation import Fault
-from structdsl_runtime.operations.build_outline import build_outline
 from structdsl_runtime.operations.chunk import chunk
 from structdsl_runtime.operations.render_scpt import render_scpt
 from structdsl_runtime.operations.render_ssft import render_ssft
-from structdsl_runtime.operations.schedule_recalls import schedule_recalls
 from structdsl_runtime.operations.tokenise import tokenise
 from structdsl_runtime.structure.templates import TEMPLATES, chunk_prompt, training_text
 from structdsl_runtime.text import tokens
+from tests.runtime.data.workshop import scpt_rows, select
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,8 +38,7 @@ def rows_of(run: Workshop, texts: dict[str, str], root: str, epochs: int = 1, ca
         {"doc_id": name, "corpus": "c", "text": text, "title": None, "source": name} for name, text in texts.items()
     ]
     made = run(chunk, Chunk(max_tokens=cap), {"documents": run.counted(documents), "tokenizer": run.tokenizer})
-    arguments = BuildOutline.model_validate({"root": root, "depth": 3, "titles": [("c", "The Book")]})
-    nodes = run(build_outline, arguments, {"c": documents, "c_headings": made["headings"]})["nodes"].to_pylist()
+    nodes = run.nodes({"c": (documents, made["headings"])}, 3, root=root, titles=[("c", "The Book")]).to_pylist()
     roots = {node["doc_id"]: node["node_id"] for node in nodes if node["parent_id"] is None}
     rows: Table = []
     for epoch in range(1, 1 + epochs):
@@ -63,13 +61,26 @@ def _row(position: int, sample_id: str, epoch: int, kind: str, text: str) -> dic
     }
 
 
+def with_recalls(rows: Table, nodes: Table, seed: int = 0) -> Table:
+    """Rows of a stage: those of the mixture in this order, and between them what is recalled."""
+    pool = {row["sample_id"]: row | {"chunk_id": row["sample_id"]} for row in rows}
+    tables = {
+        "draw": [row | {"position": position} for position, row in enumerate(rows)],
+        "pool": list(pool.values()),
+        "links": [row for row in pool.values() if row["node_id"]],
+        "nodes": nodes,
+    }
+    return scpt_rows(tables, seed)
+
+
 def scpt(run: Workshop, rows: Table, nodes: Table, *, seed: int = 0, length: int = 512, reserve: int = 60) -> Table:
     """The samples of a stage, whose tokens are those that its samples have."""
-    rows = [row | {"position": position} for position, row in enumerate(rows)]
-    given = {"rows": rows, "nodes": nodes}
-    recalls = run(schedule_recalls, ScheduleRecalls(seed=seed), given)["recalls"].to_pylist()
-    arguments = RenderScpt(length=length, reserve=reserve)
-    made = run(render_scpt, arguments, {**given, "recalls": recalls, "tokenizer": run.tokenizer})
+    given: dict[str, Source] = {
+        "rows": with_recalls(rows, nodes, seed),
+        "trees": nodes,
+        "tokenizer": run.tokenizer,
+    }
+    made = run(render_scpt, RenderScpt(length=length, reserve=reserve), given)
     tokens_ = run(tokenise, Tokenise(length=length), {"samples": made["samples"], "tokenizer": run.tokenizer})["tokens"]
     assert made["tokens"].equals(tokens_)
     return made["samples"].to_pylist()
@@ -126,14 +137,13 @@ def test_a_full_pass_over_a_book(run: Workshop, root: str, recalled: int) -> Non
 def test_rows_apart_make_what_they_make_together(run: Workshop) -> None:
     rows, nodes = rows_of(run, {"all.md": BOOK}, "corpus", epochs=2)
     whole = scpt(run, rows, nodes)
-    given: dict[str, Source] = {"nodes": nodes, "tokenizer": run.tokenizer}
-    rows = [row | {"position": position} for position, row in enumerate(rows)]
-    recalls = run(schedule_recalls, ScheduleRecalls(seed=0), {"rows": rows, **given})["recalls"].to_pylist()
+    rows = with_recalls(rows, nodes)
     parts = []
-    for part in (rows[:7], rows[7:8], rows[8:][::2], rows[9:][::2][::-1]):  # in whatever order
-        made = run(render_scpt, RenderScpt(length=512, reserve=60), {"rows": part, "recalls": recalls, **given})
-        parts += made["samples"].to_pylist()
-    assert sorted(parts, key=lambda sample: sample["position"]) == whole
+    for part in (rows[:7], rows[7:8], rows[8:]):
+        trees = select("stage_trees", {"rows": part, "nodes": nodes})
+        given: dict[str, Source] = {"rows": part, "trees": trees, "tokenizer": run.tokenizer}
+        parts += run(render_scpt, RenderScpt(length=512, reserve=60), given)["samples"].to_pylist()
+    assert parts == whole
 
 
 def test_a_partial_pass_recalls_what_it_visited(run: Workshop) -> None:
@@ -232,7 +242,7 @@ def ssft(run: Workshop, world: str, **more: Any) -> tuple[Table, dict[str, str]]
         for n, row in enumerate(QUESTIONS)
     ]
     arguments = RenderSsft.model_validate({"length": 512, "reveal": "map", "epochs": 1, "seed": 0} | more)
-    made = run(render_ssft, arguments, {"rows": rows, "nodes": nodes, "tokenizer": run.tokenizer})
+    made = run(render_ssft, arguments, {"rows": rows, "trees": nodes, "tokenizer": run.tokenizer})
     return made["samples"].to_pylist(), ids
 
 
@@ -288,10 +298,12 @@ def test_a_textbook(run: Workshop, tokenizer: tokens.Tokenizer, books: Path) -> 
 
 def test_a_mixture_of_nothing_has_no_samples(run: Workshop) -> None:
     rows, nodes = rows_of(run, {"all.md": BOOK}, "corpus")
-    none = pa.Table.from_pylist([row | {"position": 0} for row in rows]).slice(0, 0)
-    given: dict[str, Source] = {"rows": none, "nodes": nodes}
-    recalls = run(schedule_recalls, ScheduleRecalls(seed=0), given)["recalls"]
-    made = run(
-        render_scpt, RenderScpt(length=512, reserve=60), {**given, "recalls": recalls, "tokenizer": run.tokenizer}
-    )
-    assert [table.num_rows for table in (recalls, made["samples"], made["tokens"])] == [0, 0, 0]
+    none = pa.Table.from_pylist(with_recalls(rows, nodes)).slice(0, 0)
+    assert with_recalls([], nodes) == []
+    given: dict[str, Source] = {
+        "rows": none,
+        "trees": pa.Table.from_pylist(nodes).slice(0, 0),
+        "tokenizer": run.tokenizer,
+    }
+    made = run(render_scpt, RenderScpt(length=512, reserve=60), given)
+    assert [table.num_rows for table in made.values()] == [0, 0]

@@ -11,12 +11,14 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from structdsl import promised
+from structdsl import promised, sql
 from structdsl.lower.languages import LANGUAGES
-from structdsl.plan import Column
+from structdsl.lower.samples import PLACES, SCPT_ROWS
+from structdsl.plan import SMALL_TREE, BuildOutline, Column
 from structdsl.promised import PROMISED
 from structdsl.signals import SIGNALS
 from structdsl_runtime.operation import Context
+from structdsl_runtime.operations.build_outline import build_outline
 from structdsl_runtime.text import tokens
 
 ROLES = {
@@ -38,6 +40,7 @@ COLUMNS = {
     "recalls": promised.RECALLS,
     "samples": promised.RENDERED,
     "tokens": promised.TOKENS,
+    "rows": SCPT_ROWS,
     "layout": promised.LAYOUT,
     "packed": promised.PACKED,
     "signatures": promised.SIGNATURES,
@@ -46,6 +49,14 @@ COLUMNS = {
     "lines": promised.LINES,
     "cut": promised.CUT_LINES,
     "emptied": promised.DROPPED,
+}
+
+RELATIONS = COLUMNS | {
+    "documents": promised.columns("doc_id VARCHAR, corpus VARCHAR, title VARCHAR, source VARCHAR"),
+    "draw": promised.MIXTURE,
+    "pool": promised.POOL,
+    "links": promised.links(()),
+    "places": PLACES,
 }
 
 Table = list[dict[str, Any]]
@@ -174,6 +185,14 @@ class Workshop:
         function(arguments, FakeInputs(inputs or {}), outputs, context)
         return outputs.tables
 
+    def nodes(self, corpora: Mapping[str, tuple[Table, Table | pa.Table]], depth: int, **arguments: Any) -> pa.Table:
+        """The nodes of documents and their headings, by corpora and the titles of these."""
+        rows: Table = []
+        for documents, headings in corpora.values():
+            rows += select("outline", {"documents": documents, "headings": headings}, depth=depth)
+        outline = BuildOutline.model_validate({"titles": [(name, name.upper()) for name in corpora], **arguments})
+        return self(build_outline, outline, {"documents": rows})["nodes"]
+
     def counted(self, documents: Table | pa.Table) -> pa.Table:
         """Documents with the number of their tokens, as corpora have it."""
         table = pa.Table.from_pylist(documents) if isinstance(documents, list) else documents
@@ -190,6 +209,31 @@ class Workshop:
             path = self.root / ".".join(name.replace("__", "/").rsplit("_", 1))
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+
+def select(template: str, tables: Mapping[str, Table | pa.Table], **holes: Any) -> Table:
+    """What a template of SQL makes of tables, as the plan carries it out."""
+    connection = duckdb.connect()
+    for name, rows in tables.items():
+        columns = ", ".join(f'"{column.name}" {column.type}' for column in RELATIONS[name])
+        connection.execute(f'CREATE TABLE "{name}" ({columns})')
+        if rows:
+            table = pa.Table.from_pylist(rows) if isinstance(rows, list) else rows
+            connection.register("arrow", table)
+            known = ", ".join(f'"{column.name}"' for column in RELATIONS[name] if column.name in table.column_names)
+            connection.execute(f'INSERT INTO "{name}" BY NAME SELECT {known} FROM arrow')
+    text = sql.fill(template, {name: f"main.{name}" for name in tables}, **holes)
+    found: Table = connection.sql(text).to_arrow_table().to_pylist()
+    return found
+
+
+def scpt_rows(tables: Mapping[str, Table | pa.Table], seed: int) -> Table:
+    """The rows of an scpt stage from `draw`, `pool`, `links` and `nodes`."""
+    drawn = {name: tables[name] for name in ("draw", "links", "nodes")}
+    recalls = select("recalls", drawn, small=SMALL_TREE, seed=seed)
+    places = select("scpt_places", {**drawn, "recalls": recalls})
+    known = {name: tables[name] for name in ("pool", "nodes")}
+    return select("scpt_rows", {**known, "recalls": recalls, "places": places})
 
 
 WORLD = """# Fish keeping
