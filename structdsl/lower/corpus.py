@@ -168,14 +168,8 @@ def _dropped(corpus: Declaration, made: Progress, planner: Planner) -> None:
     """All that left, whatever the step."""
     name = corpus.address
     faults = f"{name}_faults"
-    tables, reads, queries = made.dropped, list[str](), list[sql.Part]()
-    if faults in planner.owners:
-        step = planner.steps[planner.owners[faults].rpartition(":")[0]]
-        read = step.outputs["documents"].table
-        assert read is not None, "what a corpus is made from has a name"
-        tables, reads = [faults, *made.dropped], [read]
-        queries = [sql.part("dropped", {"faults": faults, "documents": read})]
-    queries += [sql.part("dropped_more", {"verdicts": table}) for table in made.dropped]
+    tables = [*([faults] if faults in planner.owners else []), *made.dropped]
+    queries = [sql.part("dropped", {"verdicts": table}) for table in tables]
     template = "dropped" if tables else "nothing_dropped"
     text = sql.text(sql.union(queries or [sql.part("nothing_dropped", {})]))
     planner.select(
@@ -184,7 +178,7 @@ def _dropped(corpus: Declaration, made: Progress, planner: Planner) -> None:
         f"{name}_dropped",
         DROPPED,
         at=corpus.block.head,
-        reads=tuple(dict.fromkeys((*tables, *reads, made.documents, *made.gone, name))),
+        reads=tuple(dict.fromkeys((*tables, made.documents, *made.gone, name))),
         purpose=sql.purpose(template),
         view=True,
         guards=(_accounted(corpus, made, planner), _something_stays(corpus, tables, planner)),

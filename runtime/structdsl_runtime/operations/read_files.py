@@ -13,6 +13,7 @@ from structdsl_runtime.operation import Context, Inputs, Outputs
 from structdsl_runtime.reading.found import Found, check, recoded, together
 from structdsl_runtime.reading.part import read_portion
 from structdsl_runtime.reading.portions import portions_of
+from structdsl_runtime.reading.taken import Taken
 from structdsl_runtime.text.sources import Broken, check_listed
 
 
@@ -39,7 +40,7 @@ def read_portions(
     check_listed([portion.source for portion in cut], context.listing(pattern))
     parts: list[Found] = []
     broken = Broken()
-    taken: set[str] = set()
+    taken = Taken()
     files = {name: number for number, name in enumerate(dict.fromkeys(portion.source.shown for portion in cut))}
     with outputs.table("documents") as documents, outputs.table("faults") as faults, ExitStack() as stack:
         redactions = stack.enter_context(outputs.table("redactions")) if arguments.redact else None

@@ -13,7 +13,6 @@ from structdsl_runtime.progress import counted
 from structdsl_runtime.text import records, shapes
 
 DUPLICATE: Final = "duplicate id"
-EARLIER: Final = "an earlier document has it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,9 +59,10 @@ def recoded(arguments: Reading, found: Found) -> str | None:
     return f"not in UTF-8, and read by a mark, as declared or by the best guess: {kinds}; {query}"
 
 
-def duplicate_fault(doc_id: str, source: str) -> Mapping[str, str]:
-    """The row of the faults for a document that leaves because an earlier one has its id."""
-    return {"doc_id": doc_id, "source": source, "step": "read", "reason": DUPLICATE, "evidence": EARLIER}
+def duplicate_fault(doc_id: str, source: str, earlier: str) -> Mapping[str, str]:
+    """The row of the faults for a document that leaves because an earlier one, which stays, has its id."""
+    evidence = f"an earlier document has it: {earlier}"
+    return {"doc_id": doc_id, "source": source, "step": "read", "reason": DUPLICATE, "evidence": evidence}
 
 
 def without_duplicates(found: Found, count: int) -> Found:

@@ -18,9 +18,18 @@ from structdsl.identity import effective, fingerprint
 from structdsl.plan import Files, ReadFiles, Reading, ReadObjects, ReadTable
 from structdsl_runtime.operation import Fault, Outputs
 from structdsl_runtime.parts import Divided, Work
-from structdsl_runtime.reading.found import Found, check, duplicate_fault, recoded, together, without_duplicates
+from structdsl_runtime.reading.found import (
+    DUPLICATE,
+    Found,
+    check,
+    duplicate_fault,
+    recoded,
+    together,
+    without_duplicates,
+)
 from structdsl_runtime.reading.part import read_portion
 from structdsl_runtime.reading.portions import PORTION_BYTES, Portion, portions_of
+from structdsl_runtime.reading.taken import Taken
 from structdsl_runtime.relations import literal
 from structdsl_runtime.tasks import PartManifest
 from structdsl_runtime.text.sources import Broken, check_listed
@@ -51,7 +60,7 @@ class Without:
 
     folder: Path
     manifest: PartManifest
-    leaving: tuple[tuple[str, str], ...]  # id and source
+    leaving: tuple[tuple[str, str, str], ...]  # id, source, and where the earlier one stands
     size: int = 1
 
 
@@ -61,7 +70,7 @@ def read_part(arguments: Reading, given: Group | Without, outputs: Outputs) -> d
         return _write_without(given, outputs)
     found = {}
     broken = Broken()
-    taken: set[str] = set()
+    taken = Taken()
     with outputs.table("documents") as documents, outputs.table("faults") as faults, ExitStack() as stack:
         redactions = stack.enter_context(outputs.table("redactions")) if arguments.redact else None
         offsets = stack.enter_context(outputs.table("offsets"))
@@ -167,12 +176,11 @@ def _without_duplicates(
         shown, _, line = row[1].rpartition("#")
         return place[shown], int(line[1:])
 
-    leaving: dict[str, list[tuple[str, str]]] = {}
-    seen: set[str] = set()
+    leaving: dict[str, list[tuple[str, str, str]]] = {}
+    first: dict[str, str] = {}
     for doc_id, source, file in sorted(repeated, key=rank):
-        if doc_id in seen:
-            leaving.setdefault(files[file], []).append((doc_id, source))
-        seen.add(doc_id)
+        if (earlier := first.setdefault(doc_id, source)) != source:
+            leaving.setdefault(files[file], []).append((doc_id, source, earlier))
     given = {key: Without(work.folder(key), part, tuple(leaving[key])) for key, part in parts if key in leaving}
     renamed = {key: fingerprint([key, "without", *map(list, left.leaving)]) for key, left in given.items()}
     made = work.make({renamed[key]: left for key, left in given.items()}, len(given), "parts")
@@ -185,7 +193,9 @@ def _write_without(given: Without, outputs: Outputs) -> dict[str, Any]:
     import pyarrow.compute as pc  # noqa: PLC0415
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    ids, sources = (pa.array(column, pa.string()) for column in zip(*given.leaving, strict=True))
+    ids, sources = (pa.array(column, pa.string()) for column in list(zip(*given.leaving, strict=True))[:2])
+    left = [duplicate_fault(*leaving) for leaving in given.leaving]
+    why = pa.array([fault["evidence"] for fault in left], pa.string())
     gone = {"documents": ("source", sources), "redactions": ("doc_id", ids), "offsets": ("doc_id", ids)}
     for name, part in given.manifest.outputs.items():
         with outputs.table(name) as table:
@@ -194,11 +204,15 @@ def _write_without(given: Without, outputs: Outputs) -> dict[str, Any]:
                     if name in gone:
                         column, values = gone[name]
                         table.write(batch.filter(pc.invert(pc.is_in(batch.column(column), values))))
-                    else:
-                        table.write(batch)
+                        continue
+                    # What left within the part left for a document that leaves as well: the one that stays is named.
+                    evidence = why.take(pc.index_in(batch.column("doc_id"), ids))
+                    of_it = pc.and_(pc.equal(batch.column("reason"), pa.scalar(DUPLICATE)), pc.is_valid(evidence))
+                    evidence = pc.if_else(of_it, evidence, batch.column("evidence"))
+                    table.write(batch.set_column(batch.schema.names.index("evidence"), "evidence", evidence))
             if name == "faults":
-                for doc_id, source in given.leaving:
-                    table.row(**duplicate_fault(doc_id, source))
+                for fault in left:
+                    table.row(**fault)
     return {}
 
 

@@ -17,12 +17,13 @@ from structdsl_runtime.machine import memory_limit
 from structdsl_runtime.operation import TableWriter
 from structdsl_runtime.reading.cleaning import Cleaner
 from structdsl_runtime.reading.files import file_row, name_of, title_of
-from structdsl_runtime.reading.found import DUPLICATE, EARLIER, Found
+from structdsl_runtime.reading.found import Found, duplicate_fault
 from structdsl_runtime.reading.offsets import stretches
 from structdsl_runtime.reading.plain import PlainText
 from structdsl_runtime.reading.portions import Portion
 from structdsl_runtime.reading.rows import Row, rows_of
 from structdsl_runtime.reading.streams import MOST_BYTES
+from structdsl_runtime.reading.taken import Taken, place
 from structdsl_runtime.text import records
 from structdsl_runtime.text.conversations import UnfitError
 from structdsl_runtime.text.normalise import UndecodableError, check_encodable
@@ -49,7 +50,7 @@ def read_portion(  # noqa: PLR0913 - a table more or less
     redactions: TableWriter | None = None,
     offsets: TableWriter | None = None,
     *,
-    taken: set[str] | None = None,
+    taken: Taken | None = None,
     room: int | None = None,
     most: int = MOST_BYTES,
 ) -> Found:
@@ -106,14 +107,14 @@ class Sink:
     faults: TableWriter
     redactions: TableWriter | None
     offsets: TableWriter | None
-    taken: set[str] | None
+    taken: Taken | None
     room: int | None
     seen: records.Seen = field(default_factory=records.Seen)
     reasons: dict[str, int] = field(default_factory=dict)
     encodings: dict[str, int] = field(default_factory=dict)
     example: str = ""
     count: int = 0
-    ids: set[str] = field(init=False)
+    ids: Taken = field(init=False)
     columns: dict[str, list[Any]] = field(default_factory=dict)
     places: list[tuple[str, int | None, int, int]] = field(default_factory=list)  # as `_PLACE` names them
     chars: int = 0
@@ -121,7 +122,7 @@ class Sink:
     cleaner: Cleaner | None = field(init=False)
 
     def __post_init__(self) -> None:
-        self.ids = self.taken if self.taken is not None else set()
+        self.ids = self.taken if self.taken is not None else Taken()
         self.quick = PlainText.of(self.arguments, self.seen)
         self.cleaner = Cleaner.of(self.arguments)
 
@@ -134,6 +135,7 @@ class Sink:
     def take(self, rows: Iterable[Row]) -> None:
         """Keep or drop each row, until there is no more room."""
         for batch in _batched(rows):
+            self.ids.begin(self.shown, batch[0].mark)
             if self.cleaner is not None:
                 self.cleaner.clean(batch)
             for plain, group in groupby(batch, self._is_plain):
@@ -172,7 +174,8 @@ class Sink:
         kept = [row.record for row in rows if row.record is not None]
         own = map(self.quick.own, kept)
         ids = [doc_id or f"{self.name}:{row.number}" for doc_id, row in zip(own, rows, strict=True)]
-        shown = [f"{self.shown}#{row.mark}{row.number}" for row in rows]
+        numbers = [row.number for row in rows]
+        shown = [place(self.shown, row.mark, row.number) for row in rows]
         try:
             columns = self.quick.columns(kept)
             sizes = list(map(len, columns["text"]))
@@ -186,18 +189,16 @@ class Sink:
             self._run(rows[middle:])
             return
         self.quick.see(kept)
-        if len(taken := {*ids}) == len(ids) and self.ids.isdisjoint(taken):
-            self.ids |= taken
-        else:
-            fresh = [place for place, doc_id in enumerate(ids) if self._is_new(doc_id, shown[place])]
-            ids, rows = [ids[place] for place in fresh], [rows[place] for place in fresh]
+        if not self.ids.add_new(ids, numbers):
+            fresh = [at for at, doc_id in enumerate(ids) if self._is_new(doc_id, shown[at], numbers[at])]
+            ids, rows = [ids[at] for at in fresh], [rows[at] for at in fresh]
             batch = batch.take(pa.array(fresh, pa.int32()))
         self._flush()
         self._write(batch)
         self._note(ids, rows)
 
     def _row(self, row: Row) -> None:
-        shown = f"{self.shown}#{row.mark}{row.number}" if row.mark else self.shown
+        shown = place(self.shown, row.mark, row.number)
         doc_id = f"{self.name}:{row.number}" if row.mark else self.name
         if row.record is None:
             self._drop(doc_id, shown, row.reason, row.evidence)
@@ -218,7 +219,7 @@ class Sink:
             self._keep(doc_id, shown, values, row)
 
     def _keep(self, doc_id: str, shown: str, values: dict[str, Any], row: Row) -> None:
-        if not self._is_new(doc_id, shown):
+        if not self._is_new(doc_id, shown, row.number):
             return
         self._note([doc_id], [row])
         if row.data is not None:
@@ -236,12 +237,12 @@ class Sink:
         if self.chars > BATCH_BYTES:
             self._flush()
 
-    def _is_new(self, doc_id: str, shown: str) -> bool:
+    def _is_new(self, doc_id: str, shown: str, number: int) -> bool:
         """Whether no document before has the id; the row is dropped where one has."""
         if doc_id in self.ids:
-            self._drop(doc_id, shown, DUPLICATE, EARLIER)
+            self._drop_as(duplicate_fault(doc_id, shown, self.ids.place(doc_id)))
             return False
-        self.ids.add(doc_id)
+        self.ids.add(doc_id, number)
         return True
 
     def _note(self, ids: Sequence[str], rows: Sequence[Row]) -> None:
@@ -257,9 +258,13 @@ class Sink:
                 self.places.append((doc_id, None, row.at, row.length))
 
     def _drop(self, doc_id: str, shown: str, reason: str, evidence: str) -> None:
+        self._drop_as({"doc_id": doc_id, "source": shown, "step": "read", "reason": reason, "evidence": evidence})
+
+    def _drop_as(self, fault: Mapping[str, str]) -> None:
+        reason = fault["reason"]
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
-        self.example = self.example or f"{shown}: {reason}, {evidence}"
-        self.faults.row(doc_id=doc_id, source=shown, step="read", reason=reason, evidence=evidence)
+        self.example = self.example or f"{fault['source']}: {reason}, {fault['evidence']}"
+        self.faults.row(**fault)
 
     def _flush_places(self) -> None:
         places, self.places = self.places, []

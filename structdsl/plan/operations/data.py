@@ -56,7 +56,7 @@ class ReadFiles(Reading):
     partition: ClassVar[Partition] = Files()
 
     op: Literal["read_files"] = "read_files"
-    version: Literal[7] = 7
+    version: Literal[8] = 8
     pattern: str  # POSIX glob, relative to the folder of the spec unless absolute
 
 
@@ -66,7 +66,7 @@ class ReadObjects(Reading):
     partition: ClassVar[Partition] = Files()
 
     op: Literal["read_objects"] = "read_objects"
-    version: Literal[5] = 5
+    version: Literal[6] = 6
     pattern: str  # "s3://bucket/folder/*.md"
 
 
@@ -77,7 +77,7 @@ class ReadDataset(Reading):
     """
 
     op: Literal["read_dataset"] = "read_dataset"
-    version: Literal[3] = 3
+    version: Literal[4] = 4
     id: str  # a path, where it opens with `.`, `/` or `~` or is there below the folder of the spec
     name: str | None
     split: str
@@ -99,7 +99,7 @@ class ReadTable(Reading):
     partition: ClassVar[Partition] = Files()
 
     op: Literal["read_table"] = "read_table"
-    version: Literal[4] = 4
+    version: Literal[5] = 5
     uri: str
 
     @property

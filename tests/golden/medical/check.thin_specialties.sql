@@ -1,6 +1,6 @@
 -- checks.thin_specialties · table of step check.thin_specialties
 -- The rows that fail.
--- medical.adapt:210 · recipe beb12b04ba13
+-- medical.adapt:210 · recipe 72dbb048f77d
 SELECT
   specialty,
   COUNT(*) AS n

@@ -133,11 +133,12 @@ def test_an_id_belongs_to_the_first_file_that_has_it(tmp_path: Path) -> None:
                 for name in ("documents", "faults", "offsets")
             )
             texts = documents.filter("doc_id = 'same'").project("text").fetchall()
-            left = faults.order("source").project("source, reason").fetchall()
+            left = faults.order("source").project("source, reason, evidence").fetchall()
             placed, ids = (rows.order("doc_id").project("doc_id").fetchall() for rows in (offsets, documents))
         assert texts == [(f"in {first}",)]
         assert placed == ids
-        others = [(f"{name}.jsonl#L1", "duplicate id") for name in "bcd" if name != first]
+        why = f"an earlier document has it: {first}.jsonl#L1"
+        others = [(f"{name}.jsonl#L1", "duplicate id", why) for name in "bcd" if name != first]
         assert left == others
     assert digests(manifest) == digests(read(tmp_path, "whole", OPERATIONS))
 

@@ -10,6 +10,7 @@ import pytest
 from structdsl.plan import ReadFiles
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.operations.read_files import read_files
+from structdsl_runtime.reading import part
 
 if TYPE_CHECKING:
     from tests.runtime.data.workshop import Table, Workshop
@@ -111,7 +112,7 @@ def test_questions(run: Workshop) -> None:
         (b'{"text": 5}', "wrong type", "`text` is a number: 5"),
         (b'{"text": ["x"]}', "wrong type", "`text` is a list"),
         (b'{"text": " \\n\\t"}', "empty", "`text` has no text"),
-        (b'{"text": "x", "id": "good"}', "duplicate id", "earlier"),
+        (b'{"text": "x", "id": "good"}', "duplicate id", "an earlier document has it: c.jsonl#L1"),
         (b'{"text": "\xff"}', "undecodable", "byte 0xff at offset 10"),
         (b'{"text": "\\ud800"}', "undecodable", "lone surrogate \\ud800 at character 0"),
         (b'{"text": "x", "m": "\\udfff"}', "undecodable", "lone surrogate"),
@@ -151,6 +152,26 @@ def test_bad_files_are_faults(run: Workshop) -> None:
     assert [(f["doc_id"], f["reason"], f["evidence"]) for f in faults] == [
         ("a.md", "undecodable", "byte 0xff at offset 0"),
         ("b.md", "empty", "2 bytes, none of them text"),
+    ]
+
+
+@pytest.mark.parametrize("few", [0, 1 << 20])
+def test_who_has_an_id_already_is_named(run: Workshop, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+    monkeypatch.setattr(part, "FEW", few)
+    run.files(
+        a_md="one",
+        b_jsonl=lines({"id": "x", "text": "2"}, {"id": "y", "text": "3"}, {"id": "x", "text": "4"}),
+        c_md="five",
+        d_csv="id,text\na.md,6\ny,7\nz,8\nz,9\nc.md,10\n",
+    )
+    documents, faults = read(run, "*")
+    assert [document["doc_id"] for document in documents] == ["a.md", "x", "y", "c.md", "z"]
+    assert [(fault["source"], fault["evidence"].rpartition(": ")[2]) for fault in faults] == [
+        ("b.jsonl#L3", "b.jsonl#L1"),
+        ("d.csv#L2", "a.md"),
+        ("d.csv#L3", "b.jsonl#L2"),
+        ("d.csv#L5", "d.csv#L4"),
+        ("d.csv#L6", "c.md"),
     ]
 
 

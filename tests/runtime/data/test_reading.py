@@ -18,6 +18,7 @@ from structdsl_runtime.reading import part
 from structdsl_runtime.reading.found import Found, together
 from structdsl_runtime.reading.part import read_portion
 from structdsl_runtime.reading.portions import Portion, portions
+from structdsl_runtime.reading.taken import Taken
 
 Table = list[dict[str, Any]]
 
@@ -38,7 +39,7 @@ class Written:
 
 def read(cut: list[Portion], *, most: int = 1 << 20, **more: Any) -> tuple[Table, Table, Found]:
     arguments = ReadFiles.model_validate({"corpus": "c", "role": "domain", "pattern": "", **more})
-    documents, faults, places, taken, found = Written(), Written(), Written(), set[str](), list[Found]()
+    documents, faults, places, taken, found = Written(), Written(), Written(), Taken(), list[Found]()
     for portion in cut:
         again = pickle.loads(pickle.dumps(portion))
         found.append(read_portion(arguments, again, documents, faults, None, places, taken=taken, most=most))

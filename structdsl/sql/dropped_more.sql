@@ -1,2 +1,0 @@
-SELECT doc_id, source, step, reason, evidence
-FROM verdicts
