@@ -13,11 +13,32 @@ LOCAL: Final = "local://"
 
 _HOST: Final = "localhost"
 _ENCODED: Final = re.compile(r"((?:%[0-9A-Fa-f]{2})+)")
+_LETTERS: Final = re.compile(r"\[!?\]?[^\]]*\]")
+"""One letter out of several, in a pattern."""
 
 
 def is_remote(pattern: str) -> bool:
     """Whether a pattern is of objects of a store, and of no files of this machine."""
     return "://" in pattern.removeprefix(FILE).removeprefix(LOCAL)
+
+
+def crossing(pattern: str) -> tuple[str, str | None] | None:
+    """The first part of a pattern that has `**` beside other letters, and the pattern as it may be meant.
+
+    Such a part would match within one folder, as if it were `*`; none where every `**` stands alone.
+    """
+    parts = pattern.split("/")
+    plain = [_LETTERS.sub("[]", part) for part in parts]
+    at = next((at for at, part in enumerate(plain) if "**" in part and part != "**"), None)
+    if at is None:
+        return None
+    before, _, after = parts[at].partition("**")
+    after = after.lstrip("*")
+    if before and after:
+        return parts[at], None
+    apart = [*([f"{before}*"] if before else []), "**", *([f"*{after}"] if after else [])]
+    meant = "/".join((*parts[:at], *apart, *parts[at + 1 :]))
+    return parts[at], meant if crossing(meant) is None else None
 
 
 def path_of(pattern: str) -> str:

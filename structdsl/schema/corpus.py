@@ -26,7 +26,7 @@ from structdsl.schema.containers import CallOf, MapOf, OneOf, OneOrMany, RefTo
 from structdsl.schema.reader import ERROR, Reader, Type
 from structdsl.schema.scalars import Choice, Count, Integer, Literal, Predicate, Ratio, String
 from structdsl.schema.tables import PROMISED_TABLES
-from structdsl.schema.texts import DatasetName, FilePath, PythonFunction, Query, Secret
+from structdsl.schema.texts import DatasetName, PythonFunction, Query, Secret, SourcePattern
 from structdsl.syntax.tree import Call, Expression, Keyword, Mapping, Reference, Sql
 
 ROLES = ("domain", "replay", "instruction", "preference", "exam", "probe")
@@ -50,7 +50,7 @@ class NoneOr:
 class Files(Schema):
     """`files("notes/*.md")`: texts whole, tables and JSON Lines row by row, from a folder or an object store."""
 
-    pattern: Annotated[str, FilePath()] = Field(
+    pattern: Annotated[str, SourcePattern()] = Field(
         description="A glob, relative to the file that declares it; `**` crosses folders, `s3://…` names a bucket."
     )
 
@@ -75,7 +75,7 @@ class HfDataset(Schema):
 class Table(Schema):
     """`table("warehouse/articles.parquet")`: a table that is there already, in files of rows or in a database."""
 
-    uri: Annotated[str, FilePath()] = Field(
+    uri: Annotated[str, SourcePattern()] = Field(
         description="A path or glob relative to the file that declares it, or a URI; `lake.duckdb#articles` is a table"
         " of a DuckDB file."
     )

@@ -11,14 +11,14 @@ from structdsl.schema.block import Nested, Schema
 from structdsl.schema.chunking import CHUNKINGS, Chunking
 from structdsl.schema.containers import CallOf, ListOf, Names, OneOf, RefTo
 from structdsl.schema.scalars import Boolean, Choice, Integer, Predicate, Ratio, String
-from structdsl.schema.texts import FilePath, NodePath, Pattern, Query
+from structdsl.schema.texts import NodePath, Pattern, Query, SourcePattern
 from structdsl.syntax.tree import Call, Reference, Sequence, Sql
 
 
 class File(Schema):
     """`file("terms.txt")`: a file beside the spec."""
 
-    path: Annotated[str, FilePath()] = Field(description="Its path, relative to the file that declares it.")
+    path: Annotated[str, SourcePattern()] = Field(description="Its path, relative to the file that declares it.")
 
 
 class Headings(Schema):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from structdsl.diagnostics import Edit
+from structdsl.plan.addresses import crossing
 from structdsl.schema.reader import ERROR, Reader, Type, choice_word
 from structdsl.schema.scalars import String
 from structdsl.syntax.tree import Call, Expression, Keyword, Sql, Text
@@ -20,6 +21,26 @@ class FilePath:
     def read(self, value: Expression, at: Reader) -> Any:
         path = String(minimum=1).read(value, at)
         return path if path is ERROR else at.resolve(path, value.span)
+
+    def describe(self) -> str:
+        return "a path in double quotes"
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePattern:
+    """The path, glob or address of what is read as rows or documents, relative to the file that declares it."""
+
+    def read(self, value: Expression, at: Reader) -> Any:
+        pattern = String(minimum=1).read(value, at)
+        if pattern is ERROR:
+            return ERROR
+        if (found := crossing(pattern)) is None:
+            return at.resolve(pattern, value.span)
+        part, meant = found
+        message = f"`**` crosses folders where it stands alone between two `/`, and not in `{part}`"
+        helps = (f'write `"{meant}"`',) if meant is not None else ("`*` is any part of one name: `a*b/**/*.md`",)
+        fixes = (Edit(span=value.span, text=f'"{meant}"'),) if meant is not None and at.unquoted(value) else ()
+        return at.report("E0303", message, value.span, "this would stay within a folder", helps=helps, fixes=fixes)
 
     def describe(self) -> str:
         return "a path in double quotes"

@@ -118,6 +118,14 @@ REPAIRED = [
               "mixture m { budget = 5M tokens, weights = { corpus.notes: rest } }"),
     ("E0303", MIXTURE.format("corpus.notes: 80, corpus.web: rest"),
               MIXTURE.format("corpus.notes: 80%, corpus.web: rest")),
+    *(
+        ("E0303", f'corpus c {{ source = files("{wrong}"), role = domain }}',
+                  right and f'corpus c {{ source = files("{right}"), role = domain }}')
+        for wrong, right in [
+            ("**.md", "**/*.md"), ("n/****.md", "n/**/*.md"), ("n/**b/c.md", "n/**/*b/c.md"), ("n**/c", "n*/**/c"),
+            ("n/***/c", "n/**/c"), ("s3://b/[*]**", "s3://b/[*]*/**"), ("n/a**b.md", None), ("a**/**b", None),
+        ]
+    ),
     ("E0303", TAXONOMY.format('rule r: keywords { path = "Heart Failure", terms = ["a"] }'),
               TAXONOMY.format('rule r: keywords { path = "heart-failure", terms = ["a"] }')),
     # blocks

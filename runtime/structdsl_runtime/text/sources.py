@@ -133,8 +133,6 @@ def readable(shown: str) -> Iterator[None]:
 
 _BRACES: Final = re.compile(r"\{[^{}]*,[^{}]*\}")
 
-_DEEP: Final = re.compile(r"[^/]\*\*|\*\*[^/]")
-
 MOST_NAMED: Final = 10  # files of a source that cannot be read
 
 
@@ -212,8 +210,6 @@ def nothing_matches(
         helps.append(f"`[…]` is one letter out of several: for brackets that are in a name, write `{meant}`")
     if folder is not None:
         helps.append(f"`{folder}` is a folder: `{pattern.rstrip('/')}/**` names all that such folders hold")
-    elif meant is None and _DEEP.search(pattern):
-        helps.append("`**` crosses folders where it stands alone between two `/`: `**/*.md`")
     elif meant is None and glob.has_magic(pattern):
         helps.append("`**` matches any number of folders; names that start with a dot are skipped")
     if _BRACES.search(pattern):
