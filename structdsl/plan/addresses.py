@@ -1,4 +1,6 @@
-"""Which sources are of this machine, however they are written: `notes/*.md`, `file:///my%20notes/*.md`, `s3://…`."""
+"""Which sources are of this machine, however they are written: `notes/*.md`, `file:///my%20notes/*.md`, `s3://…`; and
+what is neither that nor an address of a store.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +22,15 @@ _LETTERS: Final = re.compile(r"\[!?\]?[^\]]*\]")
 def is_remote(pattern: str) -> bool:
     """Whether a pattern is of objects of a store, and of no files of this machine."""
     return "://" in pattern.removeprefix(FILE).removeprefix(LOCAL)
+
+
+def host_of(address: str) -> str | None:
+    """The other machine that an address of a file names, "" where it has no path; none for what is of this one."""
+    rest = address.removeprefix(FILE)
+    if rest == address or rest.startswith(("/", f"{_HOST}/")):
+        return None
+    host, slash, _ = rest.partition("/")
+    return host if slash else ""
 
 
 def crossing(pattern: str) -> tuple[str, str | None] | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from structdsl.diagnostics import Edit
-from structdsl.plan.addresses import crossing
+from structdsl.plan.addresses import FILE, crossing, host_of
 from structdsl.schema.reader import ERROR, Reader, Type, choice_word
 from structdsl.schema.scalars import String
 from structdsl.syntax.tree import Call, Expression, Keyword, Sql, Text
@@ -32,7 +32,7 @@ class SourcePattern:
 
     def read(self, value: Expression, at: Reader) -> Any:
         pattern = String(minimum=1).read(value, at)
-        if pattern is ERROR:
+        if pattern is ERROR or _is_elsewhere(pattern, value, at):
             return ERROR
         if (found := crossing(pattern)) is None:
             return at.resolve(pattern, value.span)
@@ -46,12 +46,26 @@ class SourcePattern:
         return "a path in double quotes"
 
 
+def _is_elsewhere(address: str, value: Expression, at: Reader) -> bool:
+    """Whether it is a file of another machine, which is reported."""
+    host = host_of(address)
+    if host is None:
+        return False
+    path = address.removeprefix(FILE)
+    message = f"`{address}` is a file of the machine `{host}`" if host else f"`{address}` has no path"
+    helps = (f"`{FILE}/{path}` is a path from the root of this machine, `{path}` one that is relative",) if path else ()
+    at.report("E0303", message, value.span, "no file of this machine", helps=helps)
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class DatasetName:
     """A data set of the Hub, or a folder; one written as a path is relative to the file that declares it."""
 
     def read(self, value: Expression, at: Reader) -> Any:
         name = String(minimum=1).read(value, at)
+        if name is not ERROR and _is_elsewhere(name, value, at):
+            return ERROR
         return at.resolve(name, value.span, "./") if name is not ERROR and name.startswith(".") else name
 
     def describe(self) -> str:
