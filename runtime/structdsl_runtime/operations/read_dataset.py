@@ -19,12 +19,13 @@ from typing import Any, Final
 import pyarrow as pa
 
 from structdsl.plan import ReadDataset
+from structdsl_runtime import repository
 from structdsl_runtime.files import data_set_folder
 from structdsl_runtime.operation import Context, Fault, Inputs, Outputs
 from structdsl_runtime.reading.found import check
 from structdsl_runtime.reading.part import Sink
 from structdsl_runtime.reading.rows import Row, rows_of_batches
-from structdsl_runtime.reading.snapshots import PartialError, elsewhere, snapshot_of
+from structdsl_runtime.reading.snapshots import PartialError, elsewhere, is_here, latest, pinned, snapshot_of
 from structdsl_runtime.room import FULL
 from structdsl_runtime.text.sources import CHANGED, below, check_listed, unreadable
 
@@ -148,25 +149,55 @@ def _of_hub(arguments: ReadDataset, context: Context) -> tuple[Any, int | None]:
     from datasets.packaged_modules.cache.cache import Cache  # type: ignore[import-untyped]  # noqa: PLC0415
 
     _quiet()  # what is taken in place of the Hub is said below
+    token = os.environ.get(arguments.token) if arguments.token is not None else None
+    is_repository = "://" not in arguments.id
+    if is_repository and is_here(arguments):
+        if (builder := pinned(arguments, context.scratch)) is not None:
+            return builder.as_streaming_dataset(split=arguments.split), None
+        if (silence := _silence(arguments, token)) is not None:
+            return _without_hub(arguments, silence, context)
     try:
         builder = datasets.load_dataset_builder(
-            arguments.id
-            if "://" in arguments.id
-            else f"hf://datasets/{arguments.id}",  # no folder where the run is started
+            f"hf://datasets/{arguments.id}" if is_repository else arguments.id,  # no folder where the run is started
             arguments.name,
             revision=arguments.revision,
-            token=os.environ.get(arguments.token) if arguments.token is not None else None,
+            token=token,
         )
     except Exception as error:
         if not _is_out_of_reach(error):
             raise
-        found = _of_snapshot(arguments, context)
-        if found is None:
-            raise
-        return found
+        return _without_hub(arguments, error, context)
     if not isinstance(builder, Cache):
         return builder.as_streaming_dataset(split=arguments.split), None
     return _of_cache(arguments, builder, context)  # the library had it not from the Hub, and says so nowhere else
+
+
+def _silence(arguments: ReadDataset, token: str | None) -> Exception | None:
+    """What happens to a single question to the Hub that nobody answers; none where it is answered, whatever is said.
+
+    The library asks several times and with more patience: no use where the answer lies here.
+    """
+    import httpx2  # noqa: PLC0415 - what huggingface_hub speaks HTTP with
+    from huggingface_hub import HfApi  # noqa: PLC0415 - slow, as above
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError  # noqa: PLC0415 - slow, as above
+
+    try:
+        HfApi(token=token).dataset_info(arguments.id, revision=arguments.revision, timeout=repository.TIMEOUT)
+    except (HfHubHTTPError, HFValidationError):
+        return None
+    except (httpx2.HTTPError, OSError) as error:
+        return error
+    return None
+
+
+def _without_hub(arguments: ReadDataset, error: Exception, context: Context) -> tuple[Any, int | None]:
+    """What a cache has of a data set; raises the error that kept the Hub from being read where there is nothing."""
+    if "://" not in arguments.id:
+        if (found := latest(arguments)) is not None:
+            return _of_cache(arguments, found, context)
+        if (snapshot := _of_snapshot(arguments, context)) is not None:
+            return snapshot
+    raise error
 
 
 def _quiet() -> None:

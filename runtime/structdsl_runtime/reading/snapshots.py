@@ -1,6 +1,7 @@
-"""Data sets as the cache of the Hub has them, for where the Hub is out of reach: the files of a repository at a commit.
+"""Data sets as the caches on this machine have them: the files of a repository at a commit, and what is made of them.
 
-Files come into the cache one by one, so a folder of it says nothing of what is not in it. What a split is made of is
+A commit is always the same, so one that is here as a whole needs no Hub; where it is out of reach, less may do. Files
+come into the cache one by one, so a folder of it says nothing of what is not in it. What a split is made of is
 looked up in a folder that has a name for every file of the repository, where the cache knows them all, so that what
 is missing is missed.
 """
@@ -39,12 +40,79 @@ class Snapshot:
     rows: int | None  # that the split has by the card, none where it does not say
 
 
+def is_here(arguments: ReadDataset) -> bool:
+    """Whether something of a data set is in a cache."""
+    at = repository.snapshot(arguments.id, arguments.revision, "datasets")
+    return at is not None or any(_prepared(arguments.id).glob("*/*/*"))
+
+
+def pinned(arguments: ReadDataset, scratch: Path) -> Any | None:
+    """The builder of a split of which all is here, at the commit that is asked for; none where a Hub has to be asked.
+
+    Raises what the library raises for a configuration or a split that is not there: the Hub would not say otherwise.
+    """
+    commit = arguments.revision
+    if commit is None or not repository.COMMIT.fullmatch(commit):
+        return None
+    if (found := _prepared_at(arguments, commit)) is not None:
+        return found
+    folder = repository.snapshot(arguments.id, commit, "datasets")
+    names = _names(arguments.id, commit) if folder is not None else None
+    if folder is None or names is None or not all((folder / name).is_file() for name in names):
+        return None
+    whole = snapshot_of(arguments, scratch)
+    return whole.builder if whole is not None else None
+
+
+def latest(arguments: ReadDataset) -> Any | None:
+    """The builder of what the library prepared last of a data set, of whatever revision; none where it has nothing.
+
+    Raises what the library raises for a configuration that is not there, or where it would have to choose one.
+    """
+    from datasets.packaged_modules.cache.cache import Cache  # type: ignore[import-untyped]  # noqa: PLC0415 - slow
+
+    if not any(_prepared(arguments.id).glob("*/*/*")):
+        return None
+    return Cache(**_called(arguments.id), config_name=arguments.name, version="auto", hash="auto")
+
+
+def _prepared_at(arguments: ReadDataset, commit: str) -> Any | None:
+    """The builder of a split that the library has prepared at a commit, with all of its files."""
+    from datasets.naming import filenames_for_dataset_split  # type: ignore[import-untyped]  # noqa: PLC0415 - slow
+    from datasets.packaged_modules.cache.cache import Cache  # noqa: PLC0415 - slow
+
+    name = arguments.name or "default"  # which one the Hub would take where it has others, the cache does not know
+    for folder in _prepared(arguments.id).glob(f"{glob.escape(name)}/*/{commit}"):
+        builder = Cache(**_called(arguments.id), config_name=name, version=folder.parent.name, hash=commit)
+        said = (builder.info.splits or {}).get(arguments.split)
+        if said is not None:
+            files = filenames_for_dataset_split(
+                builder.cache_dir, builder.dataset_name, arguments.split, "arrow", said.shard_lengths
+            )
+            if all(Path(file).is_file() for file in files):
+                return builder
+    return None
+
+
+def _prepared(id_: str) -> Path:
+    """Where the library keeps what it prepares of a data set, below folders for configuration, version and commit."""
+    from datasets import config  # type: ignore[import-untyped]  # noqa: PLC0415 - slow
+    from datasets.naming import camelcase_to_snakecase  # noqa: PLC0415 - slow
+
+    *owner, name = id_.split("/")
+    return Path(config.HF_DATASETS_CACHE).expanduser() / "___".join((*owner, camelcase_to_snakecase(name)))
+
+
+def _called(id_: str) -> dict[str, str]:
+    return {"repo_id": id_, "dataset_name": id_.rpartition("/")[2]}
+
+
 def snapshot_of(arguments: ReadDataset, scratch: Path) -> Snapshot | None:
     """What the cache has of a data set at its revision; none where it has nothing.
 
     Raises `PartialError`, and whatever the library raises for a configuration or a split that is not there.
     """
-    import datasets  # type: ignore[import-untyped]  # noqa: PLC0415 - slow, and only for specs that name one
+    import datasets  # noqa: PLC0415 - slow, and only for specs that name one
 
     folder = repository.snapshot(arguments.id, arguments.revision, "datasets")
     if folder is None or glob.has_magic(str(folder)):  # the library would read whatever matches it

@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import os
+import socket
 import sys
 from decimal import Decimal
 from pathlib import Path
@@ -24,6 +25,7 @@ from hypothesis import strategies as st
 from pyarrow import feather
 
 from structdsl.plan import ReadDataset, ReadFiles, ReadObjects, ReadTable
+from structdsl_runtime import repository
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.operations.read_dataset import read_dataset
 from structdsl_runtime.operations.read_files import read_files, read_objects
@@ -571,6 +573,7 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFa
     cache = tmp_path_factory.mktemp("cache")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", cache)
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache / ".cache" / "hub"))
     return cache
 
@@ -656,17 +659,24 @@ def test_a_folder_that_changes_while_it_is_read(run: Workshop, monkeypatch: pyte
     assert data_set(run, "d")[:2] == ["E0515", "`d/train` cannot be read: it changed while it was read"]
 
 
+def prepared(cache: Path, commit: str, text: str = "", shards: int = 1) -> Path:
+    """What the library makes of `house/letters`; its shards have a row each: `text` and the number of the shard."""
+    folder = cache / "house___letters" / "default" / "0.0.0" / commit
+    folder.mkdir(parents=True)
+    for number in range(shards):
+        which, row = (f"-{number:05}-of-{shards:05}", f"{text}{number}") if shards > 1 else ("", text)
+        folder.joinpath(f"letters-train{which}.arrow").write_bytes(stream(pa.table({"text": [row]})))
+    split = {"name": "train", "num_examples": shards, "dataset_name": "letters", "shard_lengths": [1] * shards}
+    features = {"text": {"dtype": "string", "_type": "Value"}}
+    info = {"config_name": "default", "features": features, "splits": {"train": split}}
+    folder.joinpath("dataset_info.json").write_text(json.dumps(info), encoding="utf-8")
+    return folder
+
+
 def test_a_data_set_is_read_at_its_revision_or_not_at_all(run: Workshop, offline: Path) -> None:
     assert data_set(run, "house/letters", revision="a" * 40)[0] == "E0830"
     for number, commit in enumerate("ab"):
-        folder = offline / "house___letters" / "default" / "0.0.0" / (commit * 40)
-        folder.mkdir(parents=True)
-        folder.joinpath("letters-train.arrow").write_bytes(stream(pa.table({"text": [commit]})))
-        split = {"name": "train", "num_examples": 1, "dataset_name": "letters"}
-        text = {"dtype": "string", "_type": "Value"}
-        info = {"config_name": "default", "features": {"text": text}, "splits": {"train": split}}
-        folder.joinpath("dataset_info.json").write_text(json.dumps(info), encoding="utf-8")
-        os.utime(folder, (number, number))
+        os.utime(prepared(offline, commit * 40, commit), (number, number))
     assert data_set(run, "house/letters", revision="a" * 40) == ["a"]
     assert data_set(run, "house/letters", revision="b" * 40) == ["b"]
     for revision in ("f" * 40, "v1"):
@@ -758,33 +768,69 @@ def test_a_snapshot_in_part_is_read_where_the_split_is_whole(
         assert f"`hf download house/letters --repo-type dataset --revision {'a' * 40}`" in found[-1]
 
 
+@pytest.mark.parametrize("status", [None, 503, 401, 404])
 @pytest.mark.parametrize(
-    ("status", "outcome"), [(None, ["one"]), (503, ["one"]), (401, "E0830"), (404, "E0830"), ("no such", "E0830")]
+    ("missing", "revision"), [("", "a" * 40), ("", "v1"), ("l/b/2.jsonl", "a" * 40), ("s/3.jsonl", "a" * 40)]
 )
-def test_a_snapshot_stands_in_for_a_hub_that_is_silent_and_for_none_that_denies(
+def test_a_snapshot_needs_no_hub_where_it_is_whole_and_stands_in_for_one_that_is_silent(
     run: Workshop,
     offline: Path,
-    status: int | str | None,
-    outcome: list[str] | str,
+    missing: str,
+    revision: str,
+    status: int | None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import datasets  # noqa: PLC0415 - slow
     import httpx2  # noqa: PLC0415 - slow
+    from huggingface_hub import HfApi  # noqa: PLC0415 - slow
     from huggingface_hub.errors import HfHubHTTPError  # noqa: PLC0415 - slow
 
-    load = datasets.load_dataset_builder
+    load, asked = datasets.load_dataset_builder, list[str]()
 
-    def asked(path: str, *given: Any, **more: Any) -> Any:
-        if not path.startswith("hf://"):
-            return load(path, *given, **more)
-        if isinstance(status, int):
-            raise HfHubHTTPError("no", response=httpx2.Response(status, request=httpx2.Request("GET", "http://hub")))
-        raise httpx2.ConnectError("refused") if status is None else datasets.exceptions.DatasetNotFoundError(status)
+    def answer(who: str) -> None:
+        asked.append(who)
+        if status is None:
+            raise httpx2.ConnectError("refused")
+        raise HfHubHTTPError("no", response=httpx2.Response(status, request=httpx2.Request("GET", "http://hub")))
 
-    monkeypatch.setattr(datasets, "load_dataset_builder", asked)
-    downloaded(offline, "a", {"train.txt": "one"}, missing="")
-    found = data_set(run, "house/letters", revision="a" * 40)
-    assert (found if isinstance(outcome, list) else found[0]) == outcome
+    def builder(path: str, *given: Any, **more: Any) -> Any:
+        return answer("library") if path.startswith("hf://") else load(path, *given, **more)
+
+    monkeypatch.setattr(datasets, "load_dataset_builder", builder)
+    monkeypatch.setattr(HfApi, "dataset_info", lambda *_, **__: answer("we"))
+    downloaded(offline, "a", {**SHORT, **DEEP, "t/1.jsonl": "{}"}, missing, ref="v1")
+    found = data_set(run, "house/letters", name="short", revision=revision)
+    pinned = (missing, revision) == ("", "a" * 40)
+    assert asked == ([] if pinned else ["we"] if status is None else ["we", "library"])
+    if pinned or (missing != "s/3.jsonl" and status in (None, 503)):
+        assert found == ["one", "two"]
+    else:
+        assert found[0] == "E0830"
+
+
+def test_a_hub_that_says_nothing_is_asked_once(run: Workshop, offline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants  # noqa: PLC0415 - slow
+
+    downloaded(offline, "a", {"train.txt": "one"}, missing="", ref="v1")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        monkeypatch.setattr(repository, "TIMEOUT", 0.2)
+        assert data_set(run, "house/letters", revision="a" * 40) == ["one"]
+        silent.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+        assert data_set(run, "house/letters", revision="v1") == ["one"]
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+
+
+def test_a_part_of_what_was_prepared_is_not_read(run: Workshop, offline: Path) -> None:
+    folder = prepared(offline, "a" * 40, shards=2)
+    assert data_set(run, "house/letters", revision="a" * 40) == ["0", "1"]
+    folder.joinpath("letters-train-00001-of-00002.arrow").unlink()
+    assert data_set(run, "house/letters", revision="a" * 40)[0] == "E0830"
 
 
 def test_a_snapshot_that_lacks_rows_is_not_read(run: Workshop, offline: Path) -> None:
