@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,14 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, LlamaConfig
 
+from structdsl.compile import compile_text
 from structdsl.plan import LoadModel, ScratchModel
+from structdsl_runtime.executor import RunResult, run
 from structdsl_runtime.operation import Fault
+from structdsl_runtime.operations import models
+from structdsl_runtime.operations import tokenizer as loading
 from structdsl_runtime.operations.models import load_model, scratch_model
+from structdsl_runtime.workshop import Workshop
 from tests.training.stage_fakes import FakeInputs, FakeOutputs, context, loaded, packed, run_stage
 
 
@@ -242,3 +248,61 @@ def test_code_elsewhere_is_refused(base: Path, tmp_path: Path) -> None:
     with pytest.raises(Fault) as caught:
         load(tmp_path / "step", source, trust_remote_code=True)
     assert (caught.value.code, "`a/b--c.D`" in caught.value.message) == ("E0715", True)
+
+
+SPEC = """
+language 1
+model base { source = path("m") }
+corpus a { source = files("*.md"), role = domain }
+mixture x { weights = { corpus.a: rest }, budget = 1k tokens }
+stage s: cpt { from = model.base, data = mixture.x, length = 64 tokens }
+"""
+
+
+@pytest.mark.parametrize(
+    ("step", "place", "named"),
+    [
+        ("load", (Workshop, "perform"), True),
+        ("tokenizer", (Workshop, "perform"), True),
+        ("load", (models, "take"), False),
+        ("tokenizer", (loading, "_take"), False),
+    ],
+    ids=["before", "before, the tokenizer", "meanwhile", "meanwhile, the tokenizer"],
+)
+@pytest.mark.parametrize(("change", "name"), [("changed", "config.json"), ("came", "d.json"), ("went", "gone.txt")])
+def test_a_folder_that_changes_under_a_run_is_not_loaded(
+    base: Path,
+    tmp_path: Path,
+    step: str,
+    place: tuple[Any, str],
+    named: bool,  # noqa: FBT001 - a case
+    change: str,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = shutil.copytree(base, tmp_path / "m")
+    (folder / "gone.txt").write_text("to go")
+    plan, _ = compile_text(SPEC, tmp_path / "s.adapt")
+    assert plan is not None
+
+    def changing(function: Callable[..., Any]) -> Callable[..., Any]:
+        def changed(*given: Any, **more: Any) -> Any:
+            if change == "went":
+                (folder / name).unlink()
+            else:
+                (folder / name).write_text((folder / "config.json").read_text() + " ")
+            return function(*given, **more)
+
+        return changed
+
+    def carried_out() -> RunResult:
+        return run(plan, root=tmp_path, store=tmp_path / "store", only=[f"model.base.{step}"], workers=1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*place, changing(getattr(*place)))
+        failure = carried_out().failure
+    assert failure is not None
+    assert failure.code == "E0515"
+    assert failure.message.replace("m/", "").startswith(f"`{name if named else 'm'}` cannot be read: it ")
+    result = carried_out()
+    assert (result.failure, result.ran) == (None, (f"model.base.{step}",))

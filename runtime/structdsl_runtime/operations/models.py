@@ -20,6 +20,7 @@ from structdsl_runtime.model_folder import pad_id, take
 from structdsl_runtime.operation import Context, Fault, Inputs, Outputs
 from structdsl_runtime.pretrained import SOURCE, TOKENIZER_FILES, copy, write_json
 from structdsl_runtime.text import tokens
+from structdsl_runtime.text.sources import as_listed
 
 SPREAD: Final = 0.02  # standard deviation of fresh weights, as in GPT-2 and LLaMA
 BLOCK: Final = 8  # the inner size of the MLP is a multiple of it
@@ -108,14 +109,15 @@ def weights(config: dict[str, Any], seed: int) -> Iterator[tuple[str, npt.NDArra
 def load_model(arguments: LoadModel, inputs: Inputs, outputs: Outputs, context: Context) -> None:
     """Link the files of a Hugging Face folder into the store; weights in other formats than safetensors stay out.
 
-    Raises Fault E0515 where the folder cannot be read, and those of `model_folder.take`.
+    Raises Fault E0515 where the folder cannot be read or changes, and those of `model_folder.take`.
     """
     source = resolve(arguments.path, context.root).resolve()
     if not source.is_dir():
         raise Fault("E0515", f"`{arguments.path}` cannot be read: no such folder")
     given = inputs.folder("tokenizer") if arguments.vocabulary == "given" else None
     target = outputs.folder("model")
-    take(source, target, arguments.path, tokenizer=given, trust_code=arguments.trust_remote_code)
+    with as_listed(context, arguments.path):
+        take(source, target, arguments.path, tokenizer=given, trust_code=arguments.trust_remote_code)
     context.progress(1, 1, "models")
 
 

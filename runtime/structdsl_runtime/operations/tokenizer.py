@@ -27,6 +27,7 @@ from structdsl_runtime.pretrained import (
 from structdsl_runtime.structure.mindmap import GLYPHS
 from structdsl_runtime.structure.templates import training_text
 from structdsl_runtime.text import tokens
+from structdsl_runtime.text.sources import as_listed
 
 END_OF_TEXT: Final = "<|endoftext|>"
 
@@ -73,14 +74,15 @@ def train_tokenizer(arguments: TrainTokenizer, inputs: Inputs, outputs: Outputs,
 def load_tokenizer(arguments: LoadTokenizer, inputs: Inputs, outputs: Outputs, context: Context) -> None:
     """Copy the tokenizer of a folder.
 
-    Raises Fault E0515 where there is no folder, E0715 where it has no usable tokenizer, E0711 where that has no end of
-    text.
+    Raises Fault E0515 where there is no folder or it changes, E0715 where it has no usable tokenizer, E0711 where that
+    has no end of text.
     """
     del inputs
     source = resolve(arguments.path, context.root)
     if not source.is_dir():
         raise Fault("E0515", f"`{arguments.path}` cannot be read: no such folder")
-    _take(source, outputs.folder("tokenizer"), arguments.path, trust_code=False)
+    with as_listed(context, arguments.path):
+        _take(source, outputs.folder("tokenizer"), arguments.path, trust_code=False)
 
 
 def fetch_tokenizer(arguments: FetchTokenizer, inputs: Inputs, outputs: Outputs, context: Context) -> None:

@@ -17,7 +17,7 @@ from typing import BinaryIO, Final, Protocol
 from structdsl.plan.addresses import path_of
 from structdsl_runtime.files import resolve
 from structdsl_runtime.globs import match
-from structdsl_runtime.operation import Fault
+from structdsl_runtime.operation import Context, Fault
 from structdsl_runtime.room import FULL
 from structdsl_runtime.sources import stamp, written
 
@@ -196,6 +196,24 @@ def check_listed(found: Iterable[Readable], listed: Mapping[str, str] | None) ->
     gone = next((name for name in listed if name not in there), None)
     if gone is not None:
         raise unreadable(gone, "it was there when the run began, and is no more", CHANGED)
+
+
+@contextmanager
+def as_listed(context: Context, shown: str) -> Iterator[None]:
+    """What is read within is what the run listed of the sources of the step, and still is when all of it is read.
+
+    Raises Fault E0515 that names the file, or `shown` for what changed meanwhile.
+    """
+
+    def found() -> dict[str, list[Source]]:
+        return {pattern: below(pattern, context.root) for pattern in context.listed}
+
+    before = found()
+    for pattern, files in before.items():
+        check_listed(files, context.listing(pattern))
+    yield
+    if found() != before:
+        raise unreadable(shown, "it changed while it was read", CHANGED)
 
 
 def nothing_matches(
