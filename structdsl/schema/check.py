@@ -127,6 +127,10 @@ ROW_EXPECTATIONS = {
 RowExpectation = Unique | NotNull | OneOfValues | Between | Matches | Holds | In
 TABLE_EXPECTATIONS = {"count": Count, "distinct": Distinct, "mean": Mean, "quantile": Quantile, "share": Share}
 TableExpectation = Count | Distinct | Mean | Quantile | Share
+A_QUERY = "a query whose rows are the mistakes is a `check: sql`: `violations = {}`"
+OF_ROWS = ("write `holds({})`: a condition over the columns of a row", A_QUERY)
+OF_TABLES = ("a condition over the columns of a row is `holds({})`, in a `check: rows`", A_QUERY)
+"""What to write in place of SQL that stands alone: a condition, a query."""
 
 
 class Tolerance:
@@ -153,7 +157,7 @@ class Rows(Check):
     """Every row of a table is as it should be."""
 
     over: Annotated[str, TABLE] = Field(description="The table.")
-    expect: Annotated[tuple[RowExpectation, ...], OneOrMany(CallOf(ROW_EXPECTATIONS))] = Field(
+    expect: Annotated[tuple[RowExpectation, ...], OneOrMany(CallOf(ROW_EXPECTATIONS, OF_ROWS))] = Field(
         description="What must hold of its rows."
     )
     at_most: Annotated[int | Decimal, Tolerance()] = Field(
@@ -175,6 +179,6 @@ class Distribution(Check):
     """The table as a whole is as it should be."""
 
     over: Annotated[str, TABLE] = Field(description="The table.")
-    expect: Annotated[tuple[TableExpectation, ...], OneOrMany(CallOf(TABLE_EXPECTATIONS))] = Field(
+    expect: Annotated[tuple[TableExpectation, ...], OneOrMany(CallOf(TABLE_EXPECTATIONS, OF_TABLES))] = Field(
         description="What must hold of it."
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from structdsl.diagnostics import Edit, did_you_mean, nearest, nearest_address, readdressing, respelling
 from structdsl.schema.reader import ERROR, Reader, Type, choice_word, kind_of
-from structdsl.schema.scalars import Choice
+from structdsl.schema.scalars import Choice, Predicate, as_sql
 from structdsl.schema.tables import INNER_TABLES, OTHER_KINDS, PROMISED_TABLES, RECORDS
 from structdsl.schema.texts import bare
 from structdsl.syntax.tree import (
@@ -263,7 +264,8 @@ class OneOf:
                     known = tuple(name for call in calls for name in call.schemas)
                     return dataclasses.replace(type_, calls=known).read(value, at)
                 return type_.read(value, at)
-        return at.mismatch(self, value)
+        asked = as_sql(value) if any(isinstance(type_, Predicate) for _, type_ in self.fits) else None
+        return at.mismatch(self, value, () if asked is None else (f"write `{asked}`",))
 
     def describe(self) -> str:
         return " or ".join(type_.describe() for _, type_ in self.fits)
@@ -279,13 +281,14 @@ class CallOf:
     """A call of a closed set; its value is the schema of the call, filled. A bare name is a call without arguments."""
 
     schemas: dict[str, Any]  # name -> pydantic model
+    of_sql: tuple[str, str] | None = None  # the helps for a condition and for a query where a call belongs; `{}` is it
 
     def read(self, value: Expression, at: Reader) -> Any:
         bare = isinstance(value, Reference) and len(value.parts) == 1
         if isinstance(value, Reference) and bare:
             value = Call(Name(value.parts[0], value.span), (), value.span)
         if not isinstance(value, Call):
-            return at.mismatch(self, value)
+            return at.mismatch(self, value, self._instead(value))
         name = value.name.text
         if name not in self.schemas:
             near = nearest(name, self.schemas)
@@ -301,5 +304,15 @@ class CallOf:
             return ERROR
         return at.read_call(value, self.schemas, at)
 
+    def _instead(self, value: Expression) -> tuple[str, ...]:
+        asked = as_sql(value)
+        if asked is None or self.of_sql is None:
+            return ()
+        condition, query = self.of_sql
+        return ((query if _QUERY.match(asked) else condition).format(asked),)
+
     def describe(self) -> str:
         return " or ".join(f"`{name}(…)`" for name in self.schemas)
+
+
+_QUERY = re.compile(r'sql "\s*(SELECT|FROM|WITH)\b', re.IGNORECASE)

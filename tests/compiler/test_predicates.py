@@ -274,3 +274,41 @@ def test_names_of_types_are_aliases() -> None:
         for alias, name in CAST_NAMES.items():
             left, right = connection.sql(f"SELECT NULL::{alias}, NULL::{name}").types
             assert left == right, alias
+
+
+ROWS = "check c: rows {{ over = corpus.web, expect = {} }}"
+TABLE = "check c: distribution {{ over = corpus.web, expect = {} }}"
+
+
+@pytest.mark.parametrize(
+    ("block", "written", "says"),
+    [
+        (ROWS, 'sql "n_chars > 5"', 'write `holds(sql "n_chars > 5")`: a condition over the columns of a row'),
+        (ROWS, '"n_chars > 5"', 'write `holds(sql "n_chars > 5")`: a condition over the columns of a row'),
+        (
+            ROWS,
+            '[unique(doc_id), sql "title = \'a\\"\'"]',
+            'write `holds(sql "title …")`: a condition over the columns',
+        ),
+        (
+            ROWS,
+            f"sql \"lower(title) <> '{'x' * 60}'\"",
+            'write `holds(sql "…")`: a condition over the columns of a row',
+        ),
+        (ROWS, 'sql "FROM ${corpus.web}"', '`check: sql`: `violations = sql "FROM ${corpus.web}"`'),
+        (ROWS, 'sql """SELECT 1\nFROM ${corpus.web}"""', '`check: sql`: `violations = sql "SELECT …"`'),
+        (ROWS, 'holds("n_chars > 5")', 'write `sql "n_chars > 5"`'),
+        (ROWS, "5", None),
+        (TABLE, 'sql "n_chars > 5"', '`holds(sql "n_chars > 5")`, in a `check: rows`'),
+        (TABLE, 'sql "SELECT 1"', '`check: sql`: `violations = sql "SELECT 1"`'),
+        (
+            'corpus c {{ source = files("a/*"), role = domain, keep = {} }}',
+            '"n_chars > 5"',
+            'write `sql "n_chars > 5"`',
+        ),
+    ],
+)
+def test_sql_where_a_check_expects_a_call(block: str, written: str, says: str | None) -> None:
+    (diagnostic,) = reported(block.format(written))
+    assert diagnostic.code == "E0301"
+    assert says in diagnostic.helps[0] if says is not None else not diagnostic.helps
