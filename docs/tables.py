@@ -19,7 +19,11 @@ TABLES: tuple[tuple[str, str, Iterable[Column]], ...] = (
         (Column(name="doc_id", type="VARCHAR"), *SIGNALS),
     ),
     ("corpus.<c>_matches", "What `decontaminate` found of an exam, and where.", promised.MATCHES),
-    ("corpus.<c>_offsets", "Which bytes of a text are which of its file, as far as is known.", promised.OFFSETS),
+    (
+        "corpus.<c>_offsets",
+        "Which bytes of a text are which of its file, as far as is known: not of HTML, PDF, Parquet, Arrow, databases.",
+        promised.OFFSETS,
+    ),
     ("taxonomy.<t>", "A row a node.", promised.TAXONOMY),
     (
         "taxonomy.<t>_links",
@@ -38,7 +42,10 @@ TABLES: tuple[tuple[str, str, Iterable[Column]], ...] = (
     ("stage.<s>_packed", "The rows that it trains on.", promised.PACKED),
     (
         "stage.<s>_lineage",
-        "Every stretch of these rows: its sample, chunk and document, its bytes in `text` and in the file.",
+        (
+            "Every stretch of these rows: its sample, chunk and document, its bytes in `text` and in the file. Where no"
+            " bytes of the file are the text, `file_start` and `file_end` are NULL; `source` names file and row."
+        ),
         promised.LINEAGE,
     ),
     ("stage.<s>_log", "A row an optimizer step.", promised.LOG),

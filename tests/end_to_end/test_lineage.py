@@ -7,6 +7,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from structdsl_runtime.text import tokens
@@ -20,11 +22,19 @@ model tiny {
 }
 corpus book  { source = files("book/*.md"), role = domain, chunk = paragraphs(max = 96 tokens) }
 corpus told  { source = files("told.jsonl"), role = domain, redact = email, chunk = paragraphs(max = 96 tokens) }
-corpus asked { source = files("asked.jsonl"), role = instruction }
+corpus asked { source = files("asked.*"), role = instruction }
 mixture m { budget = 3k tokens, max_epochs = 9, weights = { corpus.book: 60%, corpus.told: 20%, corpus.asked: rest } }
 stage learn: cpt { from = model.tiny, data = mixture.m, length = 64, batch = 256 tokens }
 stage answer: sft { from = stage.learn, data = corpus.asked, length = 64, batch = 256 tokens }
 """
+
+BOOK = {
+    "one": ("\n", "", "utf-8"),
+    "two": ("\r\n", "\ufeff", "utf-8"),
+    "three": ("\r\n", "\ufeff", "utf-16-le"),
+    "four": ("\r\n", "", "latin-1"),
+}
+"""Ends of lines, mark and encoding of each file."""
 
 BACK = """
 SELECT * FROM stage.learn_lineage
@@ -36,12 +46,15 @@ WHERE source = '{source}' AND file_start <= {byte} AND {byte} < file_end ORDER B
 def made(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     path: Path = tmp_path_factory.mktemp("lineage")
     (path / "book").mkdir()
-    for name, end, mark in (("one", "\n", ""), ("two", "\r\n", "\ufeff")):
-        parts = [f"## Part {n} of {name}\n\nNumber {n} é stands before number {n + 1}. 魚 {n}\n" for n in range(20)]
+    for name, (end, mark, encoding) in BOOK.items():
+        fish = "ü" if encoding == "latin-1" else "魚"
+        parts = [f"## Part {n} of {name}\n\nNumber {n} é stands before number {n + 1}. {fish} {n}\n" for n in range(20)]
         text = "\n".join([f"# {name}\n", *parts])
-        (path / "book" / f"{name}.md").write_bytes((mark + text.replace("\n", end)).encode())
+        (path / "book" / f"{name}.md").write_bytes((mark + text.replace("\n", end)).encode(encoding))
     lines(path / "told.jsonl", [{"text": f"Told {n} “é” by me@b{n}.example.\n", "n": n} for n in range(9)])
     lines(path / "asked.jsonl", [{"question": f"What is {n}?", "answer": f"Number {n}."} for n in range(20)])
+    asked = [{"question": f"What is {n}?", "answer": f"Number {n}."} for n in range(20, 24)]
+    pq.write_table(pa.Table.from_pylist(asked), path / "asked.parquet")
     folder = Folder(path)
     folder.spec.write_text(SPEC, encoding="utf-8")
     folder.shell("run", "--select", "stage.learn.lineage", "--select", "stage.answer.lineage")
@@ -76,10 +89,14 @@ def test_every_stretch_is_the_bytes_of_its_file(made: Folder, tokenizer: tokens.
         origin: dict[str, Any] = parts[0]
         sources.add(origin["source"].partition("#")[0])
         if origin["corpus"] == "book":
-            data = bytes_of(made, origin)
-            assert tokenizer.decode(ids) == data.decode().replace("\r\n", "\n") + "<|endoftext|>"
-            assert len(data) - data.count(b"\r") == origin["end_byte"] - origin["start_byte"]
+            text = bytes_of(made, origin).decode(BOOK[origin["doc_id"].removesuffix(".md")][2]).replace("\r\n", "\n")
+            assert tokenizer.decode(ids) == text + "<|endoftext|>"
+            assert len(text.encode()) == origin["end_byte"] - origin["start_byte"]
             assert (made.path / origin["source"]).name == origin["doc_id"]
+        elif origin["source"].startswith("asked.parquet#R"):
+            number = 19 + int(origin["source"].partition("#R")[2])
+            assert tokenizer.decode(ids) == f"What is {number}?\nNumber {number}.<|endoftext|>"
+            assert (origin["file_start"], origin["file_end"]) == (None, None)
         else:
             number = int(origin["source"].partition("#L")[2]) - 1
             record = json.loads(bytes_of(made, origin))
@@ -89,13 +106,13 @@ def test_every_stretch_is_the_bytes_of_its_file(made: Folder, tokenizer: tokens.
             else:
                 assert record["n"] == number
                 assert tokenizer.decode(ids).startswith(f"Told {number} “é” by ")
-    assert sources == {"book/one.md", "book/two.md", "told.jsonl", "asked.jsonl"}
+    assert sources == {*(f"book/{name}.md" for name in BOOK), "told.jsonl", "asked.jsonl", "asked.parquet"}
 
 
-@pytest.mark.parametrize("name", ["one", "two"])
+@pytest.mark.parametrize("name", BOOK)
 def test_the_way_back(made: Folder, tokenizer: tokens.Tokenizer, name: str) -> None:
     text = (made.path / "book" / f"{name}.md").read_bytes()
-    byte = text.index("Number 7 é".encode())
+    byte = text.index("Number 7 é".encode(BOOK[name][2]))
     found = made.rows(BACK.format(source=f"book/{name}.md", byte=byte))
     assert found
     ids = {row["row"]: row["input_ids"] for row in made.rows("SELECT row, input_ids FROM stage.learn_packed")}
@@ -107,7 +124,11 @@ def test_the_way_back(made: Folder, tokenizer: tokens.Tokenizer, name: str) -> N
 
 def test_rows_of_a_file_of_questions(made: Folder) -> None:
     found = made.rows("SELECT source, start_byte, kind, file_start, file_end FROM stage.answer_lineage")
+    columnar = [row for row in found if row["source"].startswith("asked.parquet")]
+    found = [row for row in found if row not in columnar]
     assert sorted(row["source"] for row in found) == sorted(f"asked.jsonl#L{n}" for n in range(1, 21))
     assert {(row["start_byte"], row["kind"]) for row in found} == {(None, "question")}
+    places = sorted((row["source"], row["file_start"], row["file_end"]) for row in columnar)
+    assert places == [(f"asked.parquet#R{n}", None, None) for n in range(1, 5)]
     for row in found:
         assert json.loads(bytes_of(made, row))["question"] == f"What is {int(row['source'].partition('#L')[2]) - 1}?"

@@ -39,7 +39,7 @@ def file_row(portion: Portion, most: int) -> Row:
         return Row("", 1, None, reason="broken", evidence=str(error))
     if not str(record["text"]).strip():
         return Row("", 1, None, reason="empty", evidence=f"{len(data)} bytes, none of them text")
-    own = portion.format.name not in {"html", "pdf"} and "encoding" not in record
+    own = portion.format.name not in {"html", "pdf"}
     encoding = record.get("encoding")
     return Row("", 1, record, data=data if own else None, encoding=str(encoding) if encoding else None)
 

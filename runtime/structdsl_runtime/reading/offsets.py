@@ -4,12 +4,16 @@ A file of UTF-8 and its text differ by a byte order mark, by `\r\n` for `\n`, an
 stretch says from which byte of the text, and from which byte of the file, how many bytes are the same; what lies
 between two stretches of the one was made of what lies between them in the other, or left out. Stretches come in order,
 the first starts with the text and the last ends with it, be they empty.
+
+In other encodings few bytes are the same, or none. An empty stretch is then a place that is known in both: there is one
+at the start of each line and at every 64th character of it.
 """
 
 from __future__ import annotations
 
+import codecs
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,10 +22,19 @@ from typing import Final
 
 from structdsl_runtime.text.normalise import BYTE_ORDER_MARK
 
+_PIECE: Final = re.compile(r"[^\n]{1,64}\n?|\n")
+_BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]")
+
 Stretch = tuple[int, int, int]
 """Byte of the text, byte of the file, how many bytes."""
 
 _MARK: Final = BYTE_ORDER_MARK.encode()
+_MARKS: Final = (
+    (codecs.BOM_UTF32_LE, "utf-32", "le"),
+    (codecs.BOM_UTF32_BE, "utf-32", "be"),
+    (codecs.BOM_UTF16_LE, "utf-16", "le"),
+    (codecs.BOM_UTF16_BE, "utf-16", "be"),
+)
 _NARROW: Final = b" \t\x0b\x0c"
 _WIDE: Final = re.compile(rb"\xc2\xa0|\xe1\x9a\x80|\xe2\x80[\x80-\x8a\xaf]|\xe2\x81\x9f|\xe3\x80\x80")
 """The spaces of Unicode in UTF-8."""
@@ -35,6 +48,62 @@ def stretches(data: bytes, text: str) -> list[Stretch]:
     ends = _ends(before, start) if b"\r\n" in before else [(0, start, len(before))]
     after = text.encode()
     return ends if after == plain else list(_through(_same(plain, after), ends))
+
+
+def stretches_in(encoding: str, data: bytes, text: str) -> list[Stretch]:
+    """The stretches of a text that was made of bytes in another encoding; none where that would not yield them again.
+
+    Raises UnicodeDecodeError for bytes that are not in it.
+    """
+    before = data.decode(encoding)
+    known = list(_joined(_known(encoding, data, before)))
+    if known[-1][1] + known[-1][2] != len(data):
+        return []
+    found = stretches(before.encode(), text)
+    made, end = list(_through(found, known)), len(text.encode())
+    if not made or made[0][0]:  # it starts within what is between two places: at the one before
+        _, start, _ = found[0]
+        byte, file, count = known[bisect_right(known, start, key=lambda each: each[0]) - 1]
+        made.insert(0, (0, file + min(start - byte, count), 0))
+    if made[-1][0] + made[-1][2] < end:
+        _, start, count = found[-1]
+        byte, file, _ = known[bisect_left(known, start + count, key=lambda each: each[0] + each[2])]
+        made.append((end, file + max(start + count - byte, 0), 0))
+    return made
+
+
+def _known(encoding: str, data: bytes, text: str) -> Iterator[Stretch]:
+    """Where the pieces of a text stand in the bytes that it was decoded from, up to one that would be other bytes."""
+    codec, place = _without_mark(encoding, data)
+    narrow = _is_over_ascii(codec)
+    start = 0
+    for piece in _PIECE.findall(text):
+        own, theirs = piece.encode(), _encoded(piece, codec)
+        if theirs is None or not data.startswith(theirs, place):
+            break
+        beyond = _BEYOND_ASCII.search(piece)
+        yield start, place, 0 if not narrow else len(piece) if beyond is None else beyond.start()
+        start, place = start + len(own), place + len(theirs)
+    yield start, place, 0
+
+
+def _without_mark(encoding: str, data: bytes) -> tuple[str, int]:
+    """The encoding of what follows a byte order mark, and where that begins."""
+    return next(
+        ((f"{name}-{end}", len(m)) for m, name, end in _MARKS if name == encoding and data.startswith(m)), (encoding, 0)
+    )
+
+
+def _is_over_ascii(codec: str) -> bool:
+    """Whether what is ASCII is the same in an encoding."""
+    return _encoded(bytes(range(128)).decode(), codec) == bytes(range(128))
+
+
+def _encoded(text: str, codec: str) -> bytes | None:
+    try:
+        return text.encode(codec)
+    except UnicodeEncodeError:
+        return None
 
 
 def _ends(data: bytes, start: int) -> list[Stretch]:
@@ -122,30 +191,36 @@ def _whole(data: bytes) -> bytes:
     return data.decode("utf-8", "ignore").encode()
 
 
-def _through(found: Iterator[Stretch], ends: Sequence[Stretch]) -> Iterator[Stretch]:
-    """Stretches of a text in another, through those of the other in the file; neighbours are one, and none is empty
-    beside another.
-    """
-    starts = [start for start, _, _ in ends]
-    held: Stretch | None = None
+def _through(found: Iterable[Stretch], known: Sequence[Stretch]) -> Iterator[Stretch]:
+    """Stretches of a text in another, through those of the other in the file."""
+    return _joined(_meeting(found, known))
+
+
+def _meeting(found: Iterable[Stretch], known: Sequence[Stretch]) -> Iterator[Stretch]:
+    starts = [start for start, _, _ in known]
     for text, other, length in found:
-        place = max(bisect_right(starts, other) - 1, 0)
-        while True:
-            start, file, count = ends[place]
+        for at in range(max(bisect_right(starts, other) - 1, 0), len(known)):
+            start, file, count = known[at]
             low, high = max(other, start), min(other + length, start + count)
-            new = (text + low - other, file + low - start, high - low)
-            if held is not None and held[0] + held[2] != new[0]:
-                yield held
-                held = new
-            elif held is None or not held[2]:
-                held = new
-            elif held[1] + held[2] == new[1]:
-                held = (held[0], held[1], held[2] + new[2])
-            elif new[2]:
-                yield held
-                held = new
-            place += 1
-            if high == other + length or place == len(ends):
+            if low <= high:
+                yield text + low - other, file + low - start, high - low
+            if start + count >= other + length:
                 break
+
+
+def _joined(found: Iterable[Stretch]) -> Iterator[Stretch]:
+    """Neighbours are one, and none is empty beside another."""
+    held: Stretch | None = None
+    for new in found:
+        if held is not None and held[0] + held[2] != new[0]:
+            yield held
+            held = new
+        elif held is None or not held[2]:
+            held = new
+        elif held[1] + held[2] == new[1]:
+            held = (held[0], held[1], held[2] + new[2])
+        elif new[2]:
+            yield held
+            held = new
     if held is not None:
         yield held

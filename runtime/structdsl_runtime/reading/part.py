@@ -18,7 +18,7 @@ from structdsl_runtime.operation import TableWriter
 from structdsl_runtime.reading.cleaning import Cleaner
 from structdsl_runtime.reading.files import file_row, name_of, title_of
 from structdsl_runtime.reading.found import Found, duplicate_fault
-from structdsl_runtime.reading.offsets import stretches
+from structdsl_runtime.reading.offsets import stretches, stretches_in
 from structdsl_runtime.reading.plain import PlainText
 from structdsl_runtime.reading.portions import Portion
 from structdsl_runtime.reading.rows import Row, rows_of
@@ -223,7 +223,9 @@ class Sink:
             return
         self._note([doc_id], [row])
         if row.data is not None:
-            self.places += [(doc_id, *stretch) for stretch in stretches(row.data, values["text"])]
+            text = values["text"]
+            found = stretches_in(row.encoding, row.data, text) if row.encoding else stretches(row.data, text)
+            self.places += [(doc_id, *stretch) for stretch in found]
         columns = self.columns
         if not columns:
             columns.update((name, []) for name in ("doc_id", "n_chars", "source", *values))

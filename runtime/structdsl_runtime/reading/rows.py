@@ -45,7 +45,7 @@ class Row:
     titled: Callable[[str], str | None] | None = None  # how its text gives it a title, where it has none
     name: str = ""  # that is its title where its text gives none
     redacted: dict[str, int] | None = None  # kind -> how often
-    data: bytes | None = None  # of a file that is UTF-8 and one text
+    data: bytes | None = None  # of a file that is one text, in its encoding
     length: int = 0  # bytes that its line has, about; 0 where it has none
     at: int | None = None  # the byte at which its line starts, of a file that is UTF-8
 

@@ -56,7 +56,7 @@ class ReadFiles(Reading):
     partition: ClassVar[Partition] = Files()
 
     op: Literal["read_files"] = "read_files"
-    version: Literal[8] = 8
+    version: Literal[9] = 9
     pattern: str  # POSIX glob, relative to the folder of the spec unless absolute
 
 
@@ -66,7 +66,7 @@ class ReadObjects(Reading):
     partition: ClassVar[Partition] = Files()
 
     op: Literal["read_objects"] = "read_objects"
-    version: Literal[6] = 6
+    version: Literal[7] = 7
     pattern: str  # "s3://bucket/folder/*.md"
 
 

@@ -2,6 +2,7 @@ r"""Where a text stands in its file: every stretch is the same bytes in both, an
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 from structdsl.plan import Normalisation, ReadFiles
 from structdsl_runtime.operations.read_files import read_files
 from structdsl_runtime.reading.normalising import normaliser
-from structdsl_runtime.reading.offsets import stretches
+from structdsl_runtime.reading.offsets import stretches, stretches_in
 from structdsl_runtime.reading.portions import portions
 from structdsl_runtime.text.normalise import BYTE_ORDER_MARK, normalise
 from tests.runtime.data.workshop import Workshop
@@ -52,6 +53,59 @@ def test_a_stretch_is_the_same_in_both(pieces: list[str], mark: str, put: str, w
     assert len({start for start, _, _ in found}) == len({start + count for start, _, count in found}) == len(found)
     if not what:
         assert sum(count for _, _, count in found) == len(after)
+
+
+ENCODINGS = {
+    "latin-1": "éaß",
+    "cp1251": "дожa",
+    "utf-16": "é魚a🐟",
+    "utf-16-be": "é魚a🐟",
+    "utf-32": "é🐟",
+    "gb18030": "é魚a🐟",
+    "shift_jis": "魚aア",
+    "cp500": "éaß",  # in which what is ASCII is other bytes
+}
+
+
+@settings(max_examples=300)
+@given(
+    st.sampled_from([*ENCODINGS]),
+    st.lists(st.tuples(st.sampled_from(["\r\n", "\n", "\r", " ", "b@", "ad"]), st.integers(0, 90)), max_size=9),
+    CHANGE,
+    st.sampled_from(["", "@", "ad", "b |a", r"\A.", r"(?s)\A.{9}", r"\n.*", r"\s+\n", r"(?m)^.*a.*\n", r".\Z"]),
+)
+def test_a_place_in_another_encoding_is_one_in_both(
+    encoding: str, pieces: list[tuple[str, int]], put: str, what: str
+) -> None:
+    letters = ENCODINGS[encoding]
+    before = "".join((letters * 90)[:many] + piece for piece, many in pieces)
+    data, text = before.encode(encoding), re.sub(what, put, normalise(before)) if what else normalise(before)
+    after, found = text.encode(), stretches_in(codecs.lookup(encoding).name, data, text)
+    codec = f"{encoding}-{sys.byteorder[0]}e" if encoding in {"utf-16", "utf-32"} else encoding
+    assert found[0][0] == 0
+    assert found[-1][0] + found[-1][2] == len(after)
+    assert len({start for start, _, _ in found}) == len({start + count for start, _, count in found}) == len(found)
+    start = file = 0
+    for at, place, count in found:
+        assert (at >= start, place >= file) == (True, True)
+        assert at in (0, len(after)) or after[at : at + 1].decode("utf-8", "replace") != "\ufffd" or after[at] >= 0xC0
+        assert after[at : at + count] == data[place : place + count].replace(b"\r", b"\n")
+        start, file = at + count, place + count
+    if what:
+        return
+    ends = [*found[1:], (len(after), len(data), 0)]
+    for (at, place, count), (end, file, _) in zip(found, ends, strict=True):  # which may begin behind a `\r`
+        assert normalise(data[place + count : file].decode(codec)).removesuffix("\n") == after[
+            at + count : end
+        ].decode().removesuffix("\n")
+        assert end - at - count <= 64 * 4
+
+
+def test_what_cannot_be_written_again_has_no_place() -> None:
+    data = "ア魚".encode("shift_jis") + b"\x81\x5f"
+    assert stretches_in("shift_jis", data, data.decode("shift_jis")) != []
+    twice = bytes.fromhex("879c")  # NEC's ∪, which is written as another
+    assert stretches_in("cp932", twice, twice.decode("cp932")) == []
 
 
 def test_what_is_redacted_is_between_two_stretches() -> None:
@@ -112,8 +166,18 @@ def test_which_files_have_a_place(run: Workshop) -> None:
     text = "ä\r\nbc and some more words, ö and ü, to be guessed from"
     assert located(run, "a.md", b"\xef\xbb\xbf" + text.encode()) == [("a.md", 0, 3, 2), ("a.md", 2, 6, len(text))]
     assert located(run, "b.txt", b"plain") == [("b.txt", 0, 0, 5)]
-    assert located(run, "c.txt", text.encode("utf-16")) == []
-    assert located(run, "d.txt", text.encode("latin-1")) == []
+    size = len(text) - 1  # characters of the text, of which three have two bytes
+    wide = text.encode("utf-16-le")
+    assert located(run, "c.txt", b"\xff\xfe" + wide) == [
+        ("c.txt", 0, 2, 0),
+        ("c.txt", 3, 8, 0),
+        ("c.txt", size + 3, 2 + len(wide), 0),
+    ]
+    assert located(run, "d.txt", text.encode("latin-1")) == [
+        ("d.txt", 0, 0, 0),
+        ("d.txt", 3, 3, 24),
+        ("d.txt", size + 3, len(text), 0),
+    ]
     assert located(run, "e.md.gz", gzip.compress(b"\xef\xbb\xbfplain")) == [("e.md.gz", 0, 3, 5)]
     assert located(run, "f.html", b"<p>plain</p>") == []
     pq.write_table(pa.table({"text": ["plain"]}), run.root / "g.parquet")
