@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from structdsl_runtime.reading.portions import Portion
-from structdsl_runtime.reading.streams import Bounded, Recoded, lines, opened
+from structdsl_runtime.reading.streams import Bounded, in_utf8, lines, opened
 from structdsl_runtime.reading.values import jsonable
-from structdsl_runtime.text import encodings, records
+from structdsl_runtime.text import records
 from structdsl_runtime.text.conversations import UnfitError
 from structdsl_runtime.text.normalise import UndecodableError, decode
 from structdsl_runtime.text.sources import unreadable
@@ -46,8 +46,8 @@ class Row:
     name: str = ""  # that is its title where its text gives none
     redacted: dict[str, int] | None = None  # kind -> how often
     data: bytes | None = None  # of a file that is one text, in its encoding
-    length: int = 0  # bytes that its line has, about; 0 where it has none
-    at: int | None = None  # the byte at which its line starts, of a file that is UTF-8
+    length: int = 0  # bytes that its line has, where it starts at a known one; else about
+    at: int | None = None  # the byte of the file at which its line starts, if that is known
 
 
 def rows_of(portion: Portion, most: int) -> Iterator[Row]:
@@ -66,19 +66,21 @@ def rows_of(portion: Portion, most: int) -> Iterator[Row]:
 
 
 def _json_lines(portion: Portion, most: int) -> Iterator[Row]:
-    file, encoding = _utf8(portion)
-    with file:
+    text = in_utf8(portion)
+    encoding = text.encoding
+    with text.file as file:
         if portion.start:
             file.seek(portion.start)
-        at = portion.start
+        at = portion.start or text.start
         for number, line in enumerate(lines(file, most), portion.first):
-            length = line if isinstance(line, int) else len(line)
+            length = line if isinstance(line, int) else text.size(line)
             row = too_long(number, line, most) if isinstance(line, int) else _object(line, number)
             if row is not None:
-                row.length = length
-                if encoding is None:
-                    row.at = at
+                row.at, row.length = at, length
                 yield row if encoding is None else _told(row, encoding)
+            if at is None or (encoding is not None and isinstance(line, int)):  # whose length is that of its UTF-8
+                at = None
+                continue
             at += length
             if at == portion.end:
                 return
@@ -116,22 +118,22 @@ def _csv(portion: Portion, delimiter: str, most: int) -> Iterator[Row]:
     line follows them, for then that line begins a row whatever was meant. Otherwise, or where a line has a carriage
     return within it, which may have been meant for its end, nobody knows where rows begin. Raises Fault E0515 there.
     """
-    file, encoding = _utf8(portion)
+    text = in_utf8(portion)
     shown = portion.source.shown
-    marks, unclear, end, nul = 0, False, 0, -1
+    marks, unclear, end, nul = 0, False, text.start or 0, -1
 
     def marked() -> Iterator[str]:
         nonlocal marks, unclear, end, nul
-        for length, line in _decoded(file, shown, most):
+        for data, line in _decoded(text.file, shown, most):
             if nul < 0 and "\0" in line:
-                nul = end + len(line.partition("\0")[0].encode())
-            end += length
+                nul = end + text.size(data.partition(b"\0")[0])
+            end += text.size(data)
             marks += line.count('"')
             unclear = unclear or "\r" in line.removesuffix("\n").removesuffix("\r")
             yield line
         unclear = True
 
-    with file:
+    with text.file:
         csv.field_size_limit(most)
         reader = csv.reader(marked(), delimiter=delimiter, strict=True)
         names: list[str] | None = None
@@ -154,10 +156,8 @@ def _csv(portion: Portion, delimiter: str, most: int) -> Iterator[Row]:
                 row = _fields(names, fields, number)
                 if nul >= 0:
                     row = Row("L", number, None, reason="undecodable", evidence=f"byte 0x00 at offset {nul - at}")
-                row.length = end - at
-                if encoding is None:
-                    row.at = at
-                yield row if encoding is None else _told(row, encoding)
+                row.at, row.length = at if text.start is not None else None, end - at
+                yield row if text.encoding is None else _told(row, text.encoding)
 
 
 def _told(row: Row, encoding: str) -> Row:
@@ -182,49 +182,15 @@ def _fields(names: Sequence[str], fields: Sequence[str], number: int) -> Row:
     return Row("L", number, record, plain=True)
 
 
-def _decoded(file: BinaryIO, shown: str, most: int) -> Iterator[tuple[int, str]]:
-    """The bytes that each line has, and its text."""
+def _decoded(file: BinaryIO, shown: str, most: int) -> Iterator[tuple[bytes, str]]:
+    """The lines, and their texts."""
     for number, line in enumerate(lines(file, most), 1):
         if isinstance(line, int):
             raise unreadable(shown, f"line {number} has {line} bytes, and {most} are the most")
         try:
-            yield len(line), decode(line) if number == 1 else line.decode("utf-8")
+            yield line, decode(line) if number == 1 else line.decode("utf-8")
         except UndecodableError as error:
             raise unreadable(shown, f"the first line is no text: {error}") from None
-
-
-def _utf8(portion: Portion) -> tuple[BinaryIO, str | None]:
-    """The file as UTF-8, and the encoding that it was in if that is another one.
-
-    JSON is UTF-8 unless a mark says otherwise, and a line of it that is not is left out; CSV is what it seems to be.
-    A row of either that has a NUL in it is left out.
-    """
-    file = opened(portion.source, portion.format)
-    with file:
-        head = file.read(4)
-        encoding = encodings.marked(head)
-        if encoding is None and portion.format.name != "json lines":
-            encoding = _seen_encoding(head, file, portion.source.shown)
-    file = opened(portion.source, portion.format)
-    return (file, None) if encoding is None else (Recoded.buffered(file, encoding), encoding)
-
-
-def _seen_encoding(head: bytes, file: BinaryIO, shown: str) -> str | None:
-    decoder = encodings.incremental("utf-8")
-    before, held = b"", head + file.read(encodings.SAMPLE)
-    try:
-        while held:
-            decoder.decode(held)
-            if b"\0" in held and (found := encodings.wide(before + held)) is not None:
-                return found
-            before, held = held, file.read(encodings.SAMPLE)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError as error:
-        found = encodings.guessed(before + held)
-        if found is None:
-            raise unreadable(shown, f"it is not in UTF-8: byte 0x{error.object[error.start]:02x}") from None
-        return found
-    return None
 
 
 def _parquet(portion: Portion) -> Iterator[Row]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import BinaryIO, Final, cast
 
 import pyarrow as pa
 
 from structdsl_runtime.reading.formats import Format
-from structdsl_runtime.text.encodings import incremental
-from structdsl_runtime.text.sources import BUFFER, Readable
+from structdsl_runtime.reading.portions import Portion
+from structdsl_runtime.text import encodings
+from structdsl_runtime.text.sources import BUFFER, Readable, unreadable
 
 MOST_BYTES: Final = 64 << 20
 """Of one document: what is longer is left out, so that memory is bounded by what is sane and not by what is there."""
@@ -60,7 +62,7 @@ class Recoded(io.RawIOBase):
 
     def __init__(self, file: BinaryIO, encoding: str) -> None:
         self._file = file
-        self._decoder = incremental(encoding)
+        self._decoder = encodings.incremental(encoding)
         self._held = b""
 
     @classmethod
@@ -84,3 +86,52 @@ class Recoded(io.RawIOBase):
     def close(self) -> None:
         self._file.close()
         super().close()
+
+
+@dataclass(frozen=True, slots=True)
+class Utf8:
+    """A file as UTF-8, whatever it is in."""
+
+    file: BinaryIO
+    encoding: str | None = None  # that it is in, where that is another one
+    start: int | None = 0  # the byte of the file at which its text starts; none where places in it are not known
+    size: Callable[[bytes], int] = len  # how many bytes of the file a stretch of the text is, else those of the text
+
+
+def in_utf8(portion: Portion) -> Utf8:
+    """The file as UTF-8.
+
+    JSON is UTF-8 unless a mark says otherwise, and a line of it that is not is left out; CSV is what it seems to be.
+    A row of either that has a NUL in it is left out.
+    """
+    file = opened(portion.source, portion.format)
+    with file:
+        head = file.read(4)
+        encoding = encodings.marked(head)
+        if encoding is None and portion.format.name != "json lines":
+            encoding = _seen_encoding(head, file, portion.source.shown)
+    file = opened(portion.source, portion.format)
+    if encoding is None:
+        return Utf8(file)
+    size, recoded = encodings.size_in(encoding), Recoded.buffered(file, encoding)
+    if size is None:
+        return Utf8(recoded, encoding, None)
+    return Utf8(recoded, encoding, encodings.mark_of(encoding, head), lambda data: size(data.decode()))
+
+
+def _seen_encoding(head: bytes, file: BinaryIO, shown: str) -> str | None:
+    decoder = encodings.incremental("utf-8")
+    before, held = b"", head + file.read(encodings.SAMPLE)
+    try:
+        while held:
+            decoder.decode(held)
+            if b"\0" in held and (found := encodings.wide(before + held)) is not None:
+                return found
+            before, held = held, file.read(encodings.SAMPLE)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        found = encodings.guessed(before + held)
+        if found is None:
+            raise unreadable(shown, f"it is not in UTF-8: byte 0x{error.object[error.start]:02x}") from None
+        return found
+    return None

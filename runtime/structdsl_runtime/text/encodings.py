@@ -12,6 +12,7 @@ import codecs
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 from structdsl_runtime.text.letters import of_one_byte
@@ -52,6 +53,21 @@ _NO_TEXT: Final = frozenset({"Cc", "Cn", "Co"})  # categories of characters
 def marked(head: bytes) -> str | None:
     """The encoding, other than UTF-8, that the first bytes of a file say it has."""
     return next((name for mark, name in _MARKS if head.startswith(mark)), None)
+
+
+def mark_of(encoding: str, head: bytes) -> int:
+    """Bytes of the mark that a file in this encoding opens with."""
+    return next((len(mark) for mark, name in _MARKS if name == encoding and head.startswith(mark)), 0)
+
+
+def size_in(encoding: str) -> Callable[[str], int] | None:
+    """How many bytes a text has in an encoding, where its characters alone say so; none where some have two forms."""
+    name = codecs.lookup(encoding).name
+    if name.startswith("utf-16"):
+        return lambda text: len(text.encode("utf-16-le"))
+    if name.startswith("utf-32"):
+        return lambda text: 4 * len(text)
+    return len if len(bytes(range(256)).decode(name, "replace")) == 256 else None  # one byte each
 
 
 def incremental(encoding: str) -> codecs.IncrementalDecoder:

@@ -56,7 +56,7 @@ class ReadFiles(Reading):
     partition: ClassVar[Partition] = Files()
 
     op: Literal["read_files"] = "read_files"
-    version: Literal[9] = 9
+    version: Literal[10] = 10
     pattern: str  # POSIX glob, relative to the folder of the spec unless absolute
 
 
@@ -66,7 +66,7 @@ class ReadObjects(Reading):
     partition: ClassVar[Partition] = Files()
 
     op: Literal["read_objects"] = "read_objects"
-    version: Literal[7] = 7
+    version: Literal[8] = 8
     pattern: str  # "s3://bucket/folder/*.md"
 
 
@@ -99,7 +99,7 @@ class ReadTable(Reading):
     partition: ClassVar[Partition] = Files()
 
     op: Literal["read_table"] = "read_table"
-    version: Literal[5] = 5
+    version: Literal[6] = 6
     uri: str
 
     @property

@@ -1,6 +1,6 @@
 -- checks.thin_specialties · table of step check.thin_specialties
 -- The rows that fail.
--- medical.adapt:210 · recipe c3a784be6330
+-- medical.adapt:210 · recipe 4901a595159b
 SELECT
   specialty,
   COUNT(*) AS n

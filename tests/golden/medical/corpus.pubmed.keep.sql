@@ -1,6 +1,6 @@
 -- corpus.pubmed_verdicts · table of step corpus.pubmed.keep
 -- Documents that fail a condition of `keep`, with the first that they fail; a condition that is NULL is unknown.
--- medical.adapt:41 · recipe 61a11662abed
+-- medical.adapt:41 · recipe 27efee40892f
 WITH judged AS (
   SELECT
     doc_id,

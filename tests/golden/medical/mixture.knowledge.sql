@@ -3,7 +3,7 @@
 -- Each corpus gives rows until its quota is met: whole rows, a fresh permutation each epoch, the last one a
 -- prefix. A row of more than twice the quota fits nowhere and is passed over, so that it does not end the draw.
 -- Then its rows are spread evenly over the stream, so that every stretch of it has the shares of the whole.
--- medical.adapt:98 · recipe b9d23db8bfad
+-- medical.adapt:98 · recipe 74f8c20e1345
 -- before it runs, this must return no row (E0505):
 -- WITH quotas AS (
 --   SELECT

@@ -1,6 +1,6 @@
 -- taxonomy.medicine_dosing_found · table of step taxonomy.medicine.dosing.find
 -- Chunks in which the pattern is found often enough.
--- medical.adapt:71 · recipe f46ba937b22f
+-- medical.adapt:71 · recipe e22d459a200f
 WITH matched AS (
   SELECT
     chunk_id,

@@ -1,6 +1,6 @@
 -- corpus.general_verdicts · table of step corpus.general.keep
 -- Documents that fail a condition of `keep`, with the first that they fail; a condition that is NULL is unknown.
--- quickstart.adapt:14 · recipe 4fcb650227c2
+-- quickstart.adapt:14 · recipe 370a38badd84
 WITH judged AS (
   SELECT
     doc_id,

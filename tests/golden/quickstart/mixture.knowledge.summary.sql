@@ -1,7 +1,7 @@
 -- mixture.knowledge_summary · table of step mixture.knowledge.summary
 -- What each corpus was to give, what it gave, and what bound it: `max_epochs` where it gave all that it may,
 -- `rows` where whole rows missed the target by more than 1%, else `budget`.
--- quickstart.adapt:33 · recipe c5d0b42bce5c
+-- quickstart.adapt:33 · recipe 212b16863960
 WITH quotas AS (
   SELECT
     UNNEST(['general', 'general_questions', 'questions', 'textbook']) AS corpus,

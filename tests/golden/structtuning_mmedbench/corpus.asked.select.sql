@@ -1,7 +1,7 @@
 -- corpus.asked_read · table of step corpus.asked.select
 -- The training questions as they are asked: the options below the question, the letters behind the rationale.
 -- The rows of the query as documents.
--- structtuning_mmedbench.adapt:51 · recipe 80fa3e92e184
+-- structtuning_mmedbench.adapt:51 · recipe 8d3df0a40057
 SELECT
   CAST("doc_id" AS TEXT) AS doc_id,
   'asked' AS corpus,

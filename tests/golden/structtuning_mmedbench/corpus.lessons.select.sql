@@ -1,7 +1,7 @@
 -- corpus.lessons_read · table of step corpus.lessons.select
 -- What SSFT reads.
 -- The rows of the query as documents.
--- structtuning_mmedbench.adapt:87 · recipe 88191572555e
+-- structtuning_mmedbench.adapt:87 · recipe d102f53eb93a
 SELECT
   CAST("doc_id" AS TEXT) AS doc_id,
   'lessons' AS corpus,

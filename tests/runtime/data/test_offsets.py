@@ -24,6 +24,7 @@ from structdsl_runtime.reading.normalising import normaliser
 from structdsl_runtime.reading.offsets import stretches, stretches_in
 from structdsl_runtime.reading.portions import portions
 from structdsl_runtime.text.normalise import BYTE_ORDER_MARK, normalise
+from tests.runtime.data.test_reading import read
 from tests.runtime.data.workshop import Workshop
 
 PIECE = st.sampled_from(["\r\n", "\n", "\r", "é", "魚", "a", "b ", "x@y", "ad", "\r\n\r\n", " \t\n", "\u3000", "c\nd"])
@@ -162,6 +163,12 @@ def located(run: Workshop, name: str, data: bytes, **more: Any) -> list[tuple[An
     return [tuple(row.values()) for row in run(read_files, arguments)["offsets"].to_pylist()]
 
 
+def wide_codec(data: bytes) -> str:
+    """What the mark says of data in UTF-16 or UTF-32."""
+    width = "utf-32" if data[:4] in {codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE} else "utf-16"
+    return f"{width}-{sys.byteorder[0]}e"
+
+
 def test_which_files_have_a_place(run: Workshop) -> None:
     text = "ä\r\nbc and some more words, ö and ü, to be guessed from"
     assert located(run, "a.md", b"\xef\xbb\xbf" + text.encode()) == [("a.md", 0, 3, 2), ("a.md", 2, 6, len(text))]
@@ -195,7 +202,12 @@ def test_lines_in_whatever_portions(run: Workshop, monkeypatch: pytest.MonkeyPat
         assert text is None
         assert json.loads(data[start : start + count].decode("utf-8-sig"))["id"] == doc_id
     assert located(run, "a.jsonl.gz", gzip.compress(data)) == whole
-    assert located(run, "b.jsonl", data.decode().encode("utf-16")) == []
+    wide = data.decode("utf-8-sig").encode("utf-16")
+    found = located(run, "b.jsonl", wide)
+    assert [row[0] for row in found] == [row[0] for row in whole]
+    for doc_id, text, start, count in found:
+        assert text is None
+        assert json.loads(wide[start : start + count].decode(wide_codec(wide)))["id"] == doc_id
     cut = partial(portions, size=300)
     module = sys.modules[read_files.__module__]
     monkeypatch.setattr(module, "portions_of", lambda arguments, root: cut(arguments.pattern, root))
@@ -215,4 +227,36 @@ def test_rows_of_csv_with_all_that_is_in_quotation_marks(run: Workshop) -> None:
         assert text_byte is None
         assert list(csv.reader(io.StringIO(data[start : start + count].decode(), newline=""))) == [[doc_id, text]]
     assert located(run, "a.csv.gz", gzip.compress(data)) == found
-    assert located(run, "b.csv", data.decode().encode("utf-16")) == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32", "cp1252", "koi8-r", "gb18030", "shift_jis"])
+def test_rows_in_another_encoding(run: Workshop, encoding: str) -> None:
+    words = {"koi8-r": "съешь ещё этих булок", "gb18030": "這是一個簡單的例子", "shift_jis": "これは簡単な例です"}
+    word = words.get(encoding, "déjà vu à la crème brûlée")
+    texts = [f"{word} {n}, " + "a\n" * (n % 3) for n in range(40)]
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\r\n").writerows([("id", "text"), *((f"d{n}", t) for n, t in enumerate(texts))])
+    data = (file.getvalue() + "no row\r\n").encode(encoding)
+    found = located(run, "a.csv", data)
+    assert [row[0] for row in found] == ([] if encoding in {"gb18030", "shift_jis"} else [f"d{n}" for n in range(40)])
+    codec = wide_codec(data) if encoding in {"utf-16", "utf-32"} else encoding
+    for (doc_id, text_byte, start, count), text in zip(found, texts, strict=False):
+        assert text_byte is None
+        (row,) = csv.reader(io.StringIO(data[start : start + count].decode(codec), newline=""))
+        assert row == [doc_id, text]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_what_stands_behind_a_line_that_is_too_long(run: Workshop, encoding: str) -> None:
+    rows = ['{"id": "a", "text": "é"}', f'{{"text": "{"é" * 60}"}}', '{"id": "b", "text": "é"}']
+    data = "\n".join(rows).encode(encoding)
+    (run.root / "a.jsonl").write_bytes(data)
+    (first, second), (fault,), _ = read(portions("a.jsonl", run.root), most=50)
+    assert (first["doc_id"], second["doc_id"], fault["reason"]) == ("a", "b", "too long")
+    ((_, start, count),) = first["span"]
+    codec = encoding if encoding == "utf-8" else wide_codec(data)
+    assert data[start : start + count].decode(codec) == rows[0] + "\n"
+    if encoding == "utf-16":  # its length is not known in the file
+        assert second["span"] is None
+    else:
+        assert second["span"] == [(None, data.index(b'{"id": "b"'), len(rows[2].encode()))]
