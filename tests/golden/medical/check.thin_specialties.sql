@@ -1,6 +1,6 @@
 -- checks.thin_specialties · table of step check.thin_specialties
 -- The rows that fail.
--- medical.adapt:210 · recipe 4901a595159b
+-- medical.adapt:210 · recipe 813fae5e2d70
 SELECT
   specialty,
   COUNT(*) AS n

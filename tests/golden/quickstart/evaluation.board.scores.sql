@@ -1,6 +1,6 @@
 -- evaluation.board_scores · table of step evaluation.board.scores
 -- One row a model, task and metric, with an interval at 95%.
--- quickstart.adapt:53 · recipe e987792b843f
+-- quickstart.adapt:53 · recipe f84bc8eb29b1
 SELECT
   *
 FROM (

@@ -1,6 +1,6 @@
 -- taxonomy.guide_links · table of step taxonomy.guide.links
 -- Every chunk on exactly one node: the first rule that answers, else the root of its tree.
--- quickstart.adapt:24 · recipe faa8fae8a997
+-- quickstart.adapt:24 · recipe 5227b2a80b17
 WITH roots AS (
   SELECT
     corpus,

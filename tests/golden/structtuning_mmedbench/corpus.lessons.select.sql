@@ -1,7 +1,7 @@
 -- corpus.lessons_read · table of step corpus.lessons.select
 -- What SSFT reads.
 -- The rows of the query as documents.
--- structtuning_mmedbench.adapt:87 · recipe d102f53eb93a
+-- structtuning_mmedbench.adapt:87 · recipe 11869e61baa5
 SELECT
   CAST("doc_id" AS TEXT) AS doc_id,
   'lessons' AS corpus,
