@@ -117,21 +117,21 @@ def _longest_first(
     """Pieces of equal size go together: a row that is found for one takes as many of them as it has room for."""
     order = np.argsort(-sizes, kind="stable")
     values, counts = np.unique(-sizes, return_counts=True)
-    rows, opened = np.empty(len(sizes), np.int64), 0
+    row_of: list[int] = []  # of each piece, the longest first
     opener: list[int] = []  # the piece that opened each row
-    done = 0
     for size, count in zip((-values).tolist(), counts.tolist(), strict=True):
-        last = done + count
-        while done < last:
+        left = count
+        while left:
             found = find(size)
             if found is None:
-                found, opened = (opened, length), opened + 1
-                opener.append(done)
+                found = len(opener), length
+                opener.append(len(row_of))
             row, room = found
-            taken = min(last - done, room // size)
-            rows[order[done : done + taken]] = row
+            taken = min(left, room // size)
+            row_of.extend([row] * taken)
             keep(row, room - taken * size)
-            done += taken
-    renamed = np.empty(opened, np.int64)
-    renamed[np.argsort(order[np.array(opener, np.int64)], kind="stable")] = np.arange(opened)
-    return renamed[rows]
+            left -= taken
+    renamed, rows = np.empty(len(opener), np.int64), np.empty(len(sizes), np.int64)
+    renamed[np.argsort(order[np.array(opener, np.int64)], kind="stable")] = np.arange(len(opener))
+    rows[order] = renamed[np.array(row_of, np.int64)]
+    return rows
