@@ -35,7 +35,7 @@ _PASSED = ["position", "sample_id", "epoch", "kind", "corpus", "doc_id", "chunk_
 @uncollected()
 def render_scpt(arguments: RenderScpt, inputs: Inputs, outputs: Outputs, context: Context) -> None:
     """Samples in training order; raises Fault E0710 where a chunk and the bare path to it exceed `length`."""
-    maps = Maps(read_forest(inputs, "trees"))
+    maps = Maps(read_forest(inputs, "trees"), arguments.length)
     tokenizer = tokens.load_fast(inputs, "rows", ("text",), "sample_id", context, also=_examples(maps))
     total, done = inputs.count("rows"), 0
     columns = ", ".join((*_PASSED, "text", "heading"))
@@ -80,7 +80,7 @@ def _recalled(node_id: str, maps: Maps) -> Way:
     row = maps.forest.row[node_id]
     map_ = maps.whole(row)
     if map_ is None:
-        return next(recall(maps.forest.node(row)))
+        return next(recall(maps.forest.node(row), maps.most))
     return tree_prompt(sample_id_of(node_id), maps.titles[row], maps.titles[row]), map_
 
 
@@ -107,7 +107,7 @@ def _fitted(
         kind, sample_id, node_id = of(number)
         row, (_, response) = maps.forest.row[node_id], ways[number]
         if kind == "recall":
-            return islice(recall(maps.forest.node(row)), 1, None)
+            return islice(recall(maps.forest.node(row), maps.most), 1, None)
         return ((_prompt(sample_id, row, map_, maps), response) for map_ in islice(maps.of(row), 1, None))
 
     def fault(number: int, prompt: int, response: int) -> Fault:

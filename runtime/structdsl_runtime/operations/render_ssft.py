@@ -52,7 +52,7 @@ def _maps(inputs: Inputs, nodes: dict[str, Node], room: int, tokenizer: tokens.T
     """The map-recall question of each tree that a question belongs to."""
     rows = inputs.rows("rows", columns="node_id", order="position")
     roots = list(dict.fromkeys(nodes[row["node_id"]].root for row in rows if row["node_id"] is not None))
-    ways = [outline_question(root) for root in roots]
+    ways = [outline_question(root, room) for root in roots]
     fitted = fit(
         [next(each) for each in ways],
         ways.__getitem__,

@@ -11,13 +11,16 @@ A *view* is the tree that is drawn: nodes chosen from the taxonomy, the target a
 that are left out. A small tree is shown whole; of a book, the chapter of the target with its sections, and under the
 section of the target its subsections. A view can be narrowed, siblings farthest from the target first, down to the path
 alone; the target and its ancestors are never cut.
+
+A view of more lines than a sample may have tokens is never made, for a line takes one at least: a chapter, or a corpus
+that is one tree, may have a hundred thousand children.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -34,6 +37,7 @@ GLYPHS: Final = (BRANCH, LAST, CONTINUED)
 ELLIPSIS: Final = "…"
 
 WINDOWS: Final = (64, 32, 16, 8, 4, 2, 1, 0)  # siblings kept on each side of the path, tried in turn
+_NARROW: Final = 2 * WINDOWS[0] + 1  # lines that are not too many to be tried, whatever a sample may have
 REMEMBERED: Final = 1 << 14  # nodes of large trees whose maps are remembered
 LONGEST: Final = 1 << 13  # characters of a map that is remembered: not all of a chapter of thousands of sections
 
@@ -55,9 +59,18 @@ def small(root: Node) -> bool:
     return root.size <= SMALL_TREE
 
 
-def views(target: Node) -> Iterator[View]:
+def is_tried(lines: int, most: int) -> bool:
+    """Whether a view of so many lines may fit into a sample that has at `most` so many tokens."""
+    return lines <= max(most, _NARROW)
+
+
+def views(target: Node, most: int) -> Iterator[View]:
     """What may be shown around a node where its tree is not shown whole, the widest first and the bare path last."""
-    for window in (None, *WINDOWS):
+    line, chapter = target.line, target.chapter
+    groups = (1 if child is chapter else len(parent.children) for parent, child in pairwise(line))
+    if is_tried(1 + sum(groups) + len(target.children), most):
+        yield around(target)
+    for window in WINDOWS:
         yield around(target, window)
     yield path_only([target])
 
@@ -68,8 +81,10 @@ class Maps:
     A small tree is drawn once, line by line, for all of its nodes; what is widest around another node is remembered.
     """
 
-    def __init__(self, forest: Forest) -> None:
+    def __init__(self, forest: Forest, most: int) -> None:
+        """For samples of at `most` so many tokens."""
         self.forest = forest
+        self.most = most
         self.titles = [clean(title) for title in forest.columns["title"].to_pylist()]
         self._lines = _lines_of_all(forest, self.titles)
         self._root, self._size = forest.root.tolist(), forest.size.tolist()
@@ -79,7 +94,7 @@ class Maps:
         """The maps of a node, the widest first."""
         yield self.widest(row)
         node = self.forest.node(row)
-        yield from (draw(view, node) for view in islice(views(node), 0 if small(node.root) else 1, None))
+        yield from (draw(view, node) for view in islice(views(node, self.most), 0 if small(node.root) else 1, None))
 
     def widest(self, row: int) -> str:
         root = self._root[row]
@@ -91,7 +106,7 @@ class Maps:
         found = self._around.get(row)
         if found is None:
             node = self.forest.node(row)
-            found = draw(around(node), node)
+            found = draw(next(views(node, self.most)), node)
             self._around = self._around if len(self._around) < REMEMBERED else {}
             if len(found) <= LONGEST:
                 self._around[row] = found
@@ -112,34 +127,36 @@ def whole(node: Node, levels: int | None = None) -> View:
 
 def around(target: Node, window: int | None = None) -> View:
     """The path to the target, the siblings of each of its nodes below the book, and what is right below the target."""
-    line = target.line
-    view = View(target, _window([View(child) for child in target.children], None, window))
+    line, chapter = target.line, target.chapter
+    view = View(target, _window(target.children, None, window))
     for parent, child in zip(line[-2::-1], line[:0:-1], strict=True):
-        if child is target.chapter:
-            view = View(parent, (view,))
-            continue
-        group = [view if node is child else View(node) for node in parent.children]
-        view = View(parent, _window(group, group.index(view), window))
+        view = View(parent, (view,) if child is chapter else _window(parent.children, view, window))
     return view
 
 
 def siblings(target: Node, window: int | None = None) -> View:
     """The parent of the target and its children, nothing below them: the contents page of a book or a chapter."""
-    parent = target.parent or target
-    group = [View(node) for node in parent.children]
-    here = next((number for number, view in enumerate(group) if view.node is target), None)
-    return View(parent, _window(group, here, window))
+    if target.parent is None:
+        return View(target, _window(target.children, None, window))
+    return View(target.parent, _window(target.parent.children, View(target), window))
 
 
 def first_children(node: Node, window: int) -> View:
     """A node, its first children, and an ellipsis for the others."""
-    return View(node, _window([View(child) for child in node.children], None, window))
+    return View(node, _window(node.children, None, window))
 
 
 def path_only(targets: Sequence[Node]) -> View:
     """The sub-tree of just the paths to some nodes of one tree."""
-    kept = {node for target in targets for node in target.line}
-    return _kept(targets[0].root, kept)
+    below: dict[Node, set[Node]] = {}
+    for target in targets:
+        for parent, child in pairwise(target.line):
+            below.setdefault(parent, set()).add(child)
+
+    def kept(node: Node) -> View:
+        return View(node, tuple(map(kept, sorted(below.get(node, ()), key=lambda child: child.place))))
+
+    return kept(targets[0].root)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -151,19 +168,21 @@ def clean(title: str) -> str:
     return line
 
 
-def _kept(node: Node, kept: Iterable[Node]) -> View:
-    return View(node, tuple(_kept(child, kept) for child in node.children if child in kept))
-
-
-def _window(group: list[View], here: int | None, window: int | None) -> tuple[View, ...]:
-    """The views within `window` of the one at `here` (of the first, where there is none), ellipses for the rest."""
-    if window is None:
-        return tuple(group)
-    first = 0 if here is None else max(0, here - window)
-    last = window if here is None else here + window + 1
+def _window(nodes: Sequence[Node], at: View | None, window: int | None) -> tuple[View, ...]:
+    """Siblings, one of them as the view that there is of it; those within `window` of that (of the first where there is
+    none), ellipses for the rest.
+    """
+    here = at.node.place if at is not None and at.node is not None else None
+    first, last = 0, len(nodes)
+    if window is not None:
+        first = 0 if here is None else max(0, here - window)
+        last = min(last, window if here is None else here + window + 1)
+    group = list(map(View, nodes[first:last]))
+    if at is not None and here is not None:
+        group[here - first] = at
     rest = View(None)
-    before, after = (rest,) if first > 0 else (), (rest,) if last < len(group) else ()
-    return (*before, *group[first:last], *after)
+    before, after = (rest,) if first > 0 else (), (rest,) if last < len(nodes) else ()
+    return (*before, *group, *after)
 
 
 def _lines(view: View, target: Node | None) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from structdsl_runtime.operation import Fault
@@ -18,6 +19,7 @@ from structdsl_runtime.structure.mindmap import (
     clean,
     draw,
     first_children,
+    is_tried,
     siblings,
     small,
     whole,
@@ -54,22 +56,22 @@ class Recall:
         }
 
 
-def recall(node: Node) -> Iterator[Way]:
-    """The ways to recall a node."""
+def recall(node: Node, most: int) -> Iterator[Way]:
+    """The ways to recall a node in a sample of at `most` so many tokens."""
     root = node.root
     sample_id = sample_id_of(node.node_id)
     field, aspect = clean((node.parent or root).title), clean(node.title)  # the field is what the page is of
     if small(root):
-        return _ways([tree_prompt(sample_id, field, aspect)], _depths(root))
+        return _ways([tree_prompt(sample_id, field, aspect)], _depths(root, most))
     if node is node.chapter:
         ask = _ask("recall_chapter" if node is not root else "recall_tree", sample_id, field, aspect)
-        responses = _depths(node)
+        responses = _depths(node, most)
     else:
         ask = _ask("recall_section", sample_id, field, aspect)
-        responses = _opened(node)
+        responses = _opened(node, most)
     prompts = (
         recall_prompt(ask, None if node is root else draw(page, node), field=field, sample_id=sample_id)
-        for page in _pages(node)
+        for page in _pages(node, most)
     )
     return _ways(prompts, responses)
 
@@ -79,10 +81,10 @@ def tree_prompt(sample_id: str, field: str, aspect: str) -> str:
     return recall_prompt(_ask("recall_tree", sample_id, field, aspect), None, field=field, sample_id=sample_id)
 
 
-def outline_question(root: Node) -> Iterator[Way]:
+def outline_question(root: Node, most: int) -> Iterator[Way]:
     """The ways to ask for the structure of a whole tree, in the form in which every question is asked."""
     question = _ask("questions", sample_id_of(root.node_id), clean(root.title), "")
-    return _ways([question_prompt(question)], _depths(root))
+    return _ways([question_prompt(question)], _depths(root, most))
 
 
 def too_long(node: Node, room: int, prompt: int, response: int) -> Fault:
@@ -104,26 +106,28 @@ def _ask(kind: str, sample_id: str, field: str, aspect: str) -> str:
     return stable.pick(options, kind, sample_id).format(field=field, aspect=aspect)
 
 
-def _pages(node: Node) -> Iterator[View]:
-    yield siblings(node)
+def _pages(node: Node, most: int) -> Iterator[View]:
+    if is_tried(1 + len((node.parent or node).children), most):
+        yield siblings(node)
     for window in WINDOWS:
         yield siblings(node, window)
 
 
-def _depths(node: Node) -> Iterator[View]:
+def _depths(node: Node, most: int) -> Iterator[View]:
     """The map of a node, whole, then with its deepest level left out, and so on; at last with its first children."""
-    for levels in range(max(1, node.height), 0, -1):
-        yield whole(node, levels)
+    lines = list(accumulate(node.levels))
+    for levels in range(max(1, len(lines) - 1), 0, -1):
+        if is_tried(lines[min(levels, len(lines) - 1)], most):
+            yield whole(node, levels)
     for window in WINDOWS:
         if 0 < window < len(node.children):
             yield first_children(node, window)
 
 
-def _opened(section: Node) -> Iterator[View]:
+def _opened(section: Node, most: int) -> Iterator[View]:
     """The chapter with this section opened, whole, then less and less deep, then with fewer siblings."""
-    for window in (None, *WINDOWS):
-        page = siblings(section, window)
-        for opened in _depths(section):
+    for page in _pages(section, most):
+        for opened in _depths(section, most):
             below = tuple(opened if view.node is section else view for view in page.below)
             yield View(page.node, below)
 

@@ -27,8 +27,10 @@ class Node:
     children: list[Node] = field(default_factory=list, repr=False)
     root: Node = field(init=False, repr=False)
     size: int = field(init=False, default=0, repr=False)  # of a root: nodes of its tree
+    place: int = field(init=False, repr=False)  # among its siblings, to which it is added next
 
     def __post_init__(self) -> None:
+        self.place = 0 if self.parent is None else len(self.parent.children)
         self.root = self if self.parent is None else self.parent.root
         self.root.size += 1
 
@@ -51,9 +53,13 @@ class Node:
         return line[1] if len(line) > 1 else None
 
     @property
-    def height(self) -> int:
-        """Levels of nodes below."""
-        return max((1 + child.height for child in self.children), default=0)
+    def levels(self) -> list[int]:
+        """How many nodes there are at each level from this one down."""
+        counts, level = [1], self.children
+        while level:
+            counts.append(len(level))
+            level = [child for node in level for child in node.children]
+        return counts
 
     def walk(self) -> Iterator[Node]:
         """The node and all below it, in pre-order."""

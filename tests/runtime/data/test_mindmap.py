@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from structdsl.plan import SMALL_TREE
 from structdsl_runtime.structure.forest import Forest, forest_of
 from structdsl_runtime.structure.mindmap import Maps, around, draw, path_only, siblings, small, views, whole
+from structdsl_runtime.structure.recall import recall
 from structdsl_runtime.structure.tree import Node
 
 
@@ -31,7 +32,7 @@ def forest(nodes: Sequence[Node]) -> Forest:
 
 def maps_of(node: Node) -> list[str]:
     trees = forest(list(node.root.walk()))
-    return list(Maps(trees).of(trees.row[node.node_id]))
+    return list(Maps(trees, 10_000).of(trees.row[node.node_id]))
 
 
 def tree(outline: str, depth: int = 0) -> dict[str, Node]:
@@ -152,11 +153,11 @@ def trees(draw: st.DrawFn) -> list[Node]:
 
 @given(trees())
 def test_maps_are_the_drawings_of_the_views(nodes: list[Node]) -> None:
-    maps = Maps(forest(nodes))
+    maps = Maps(forest(nodes), 10_000)
     for target in (*nodes, *nodes):
         shown = [whole(target.root)] if target.root.size <= SMALL_TREE else []
         row = maps.forest.row[target.node_id]
-        assert list(maps.of(row)) == [draw(view, target) for view in (*shown, *views(target))]
+        assert list(maps.of(row)) == [draw(view, target) for view in (*shown, *views(target, 10_000))]
         if target is target.root:
             assert maps.whole(row) == (draw(shown[0]) if shown else None)
 
@@ -169,6 +170,19 @@ def test_a_forest_in_columns_is_the_forest(nodes: list[Node]) -> None:
     rows = [columns.row[node.node_id] for node in walked]
     assert rows == list(range(len(nodes)))
     assert columns.above.tolist() == [-1 if node.parent is None else walked.index(node.parent) for node in walked]
+
+
+def test_what_has_more_lines_than_a_sample_has_tokens_is_not_drawn() -> None:
+    nodes = book(chapters=300, sections=1, parts=300)
+    for target in (nodes["Book"], nodes["C7"], nodes["S70"], nodes["P7099"]):
+        ways = {
+            most: [draw(view, target) for view in views(target, most)]
+            + [text for way in recall(target, most) for text in way if target is not target.root]
+            for most in (200, 100_000)
+        }
+        assert all(text.count("\n") < 300 for text in ways[200])
+        assert any(text.count("\n") >= 300 for text in ways[100_000])
+        assert set(ways[200]) == {text for text in ways[100_000] if text.count("\n") < 299}
 
 
 def test_the_paths_to_some_nodes() -> None:
