@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
@@ -19,6 +19,8 @@ from structdsl_runtime.files import link, walk
 from structdsl_runtime.relations import identifier, literal
 from structdsl_runtime.store import Produced
 from structdsl_runtime.writer import ROWS, ParquetTable
+
+_FEWER: Final = 4  # times fewer rows at once where memory did not suffice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,9 +110,10 @@ class StepOutputs:
         try:
             self._files[name] = [self._copy(name, sql)]
         except duckdb.OutOfMemoryException:
-            if by is None:
+            bounds = self._bounds(sql, by) if by is not None else None
+            if bounds is None:
                 raise
-            self._files[name] = self._copy_in_ranges(name, sql, by)
+            self._files[name] = self._copy_in_ranges(name, sql, *bounds)
 
     def _copy(self, name: str, sql: str, number: int = 0) -> Path:
         path = self._folder / f"{name}{f'-{number:04}' if number else ''}.parquet"
@@ -118,22 +121,25 @@ class StepOutputs:
         self._engine.carry_out(f"COPY (\n{sql}\n) TO {literal(str(path))} ({options})")
         return path
 
-    def _copy_in_ranges(self, name: str, sql: str, by: str) -> list[Path]:
-        """The rows range by range of a column, into a file each: fewer at a time, until memory suffices for them."""
+    def _bounds(self, sql: str, by: str) -> tuple[str, int, int] | None:
+        """The quoted name of a column, its least value and its greatest; none where there are no rows."""
         column = identifier(by)
         with self._engine.cursor() as cursor:
             ((first, last),) = cursor.execute(f"SELECT min({column}), max({column}) FROM (\n{sql}\n)").fetchall()  # noqa: S608
+        return None if first is None else (column, first, last)
+
+    def _copy_in_ranges(self, name: str, sql: str, column: str, first: int, last: int) -> list[Path]:
+        """The rows range by range of a column, into a file each: fewer at a time, until memory suffices for them."""
         files: list[Path] = []
-        size = last - first + 1
+        size = max(1, (last - first + 1) // _FEWER)
         while first <= last:
-            size = max(1, size)
             some = f"SELECT * FROM (\n{sql}\n) WHERE {column} >= {first} AND {column} < {first + size}"  # noqa: S608
             try:
                 files.append(self._copy(name, some, len(files)))
             except duckdb.OutOfMemoryException:
                 if size == 1:
                     raise
-                size //= 4
+                size = max(1, size // _FEWER)
             else:
                 first += size
         return files

@@ -14,9 +14,9 @@ from sqlglot import exp
 
 from structdsl import sql
 from structdsl.lineage import asked_in, root_model
+from structdsl.lower.inputs import model_reference, template_of
 from structdsl.lower.model import seed_of, tokenizer_of
 from structdsl.lower.planner import Planner
-from structdsl.lower.samples import model_reference, template_of
 from structdsl.lower.settings import cluster_of, launcher
 from structdsl.passes.places import task_span
 from structdsl.plan import ClosedBook, Divergence, LmEval, MultipleChoice, Operation, Output, Perplexity, Recall

@@ -6,10 +6,11 @@ from typing import Any
 
 from structdsl.lineage import data_of, mixed_corpora, origin, structure_of
 from structdsl.lower import settings
+from structdsl.lower.inputs import model_reference
 from structdsl.lower.model import seed_of
 from structdsl.lower.planner import Planner, folder
 from structdsl.lower.provenance import lower_lineage
-from structdsl.lower.samples import lower_samples, model_reference
+from structdsl.lower.samples import lower_samples
 from structdsl.plan import CacheTeacher, Dpo, GraphEdge, GraphNode, MergeModels, Output, Train
 from structdsl.plan.operations import Cache, Distill
 from structdsl.promised import CHECKPOINTS, LOG, LOSS, TEACHER, columns

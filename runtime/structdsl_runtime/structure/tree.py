@@ -6,7 +6,6 @@ are sections. Where the root is itself a heading, the tree is one chapter.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from structdsl_runtime.operation import Inputs
@@ -60,19 +59,6 @@ class Node:
             counts.append(len(level))
             level = [child for node in level for child in node.children]
         return counts
-
-    def walk(self) -> Iterator[Node]:
-        """The node and all below it, in pre-order."""
-        stack = [self]
-        while stack:
-            node = stack.pop()
-            yield node
-            stack.extend(reversed(node.children))
-
-
-def chapters(root: Node) -> list[Node]:
-    """The chapters of a tree: the children of a book, or the root that is a chapter itself."""
-    return [root] if root.depth > 0 else root.children
 
 
 def read_nodes(inputs: Inputs, name: str) -> dict[str, Node]:

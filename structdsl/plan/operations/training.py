@@ -18,7 +18,7 @@ class Template(Arguments):
 
 
 SMALL_TREE: Final = 24
-"""Nodes up to which a tree is shown whole, and recalled whole."""
+"""Nodes up to which a tree is shown whole, and recalled whole. Another number is another version of what draws maps."""
 
 
 class RenderScpt(Arguments):

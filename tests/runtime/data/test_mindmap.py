@@ -17,6 +17,11 @@ from structdsl_runtime.structure.recall import recall
 from structdsl_runtime.structure.tree import Node
 
 
+def walk(node: Node) -> list[Node]:
+    """The node and all below it, in pre-order."""
+    return [node, *(below for child in node.children for below in walk(child))]
+
+
 def table_of(nodes: Sequence[Node]) -> pa.Table:
     columns = {name: [getattr(node, name) for node in nodes] for name in ("node_id", "title", "depth")}
     above = [node.parent and node.parent.node_id for node in nodes]
@@ -31,7 +36,7 @@ def forest(nodes: Sequence[Node]) -> Forest:
 
 
 def maps_of(node: Node) -> list[str]:
-    trees = forest(list(node.root.walk()))
+    trees = forest(walk(node.root))
     return list(Maps(trees, 10_000).of(trees.row[node.node_id]))
 
 
@@ -165,7 +170,7 @@ def test_maps_are_the_drawings_of_the_views(nodes: list[Node]) -> None:
 @given(trees())
 def test_a_forest_in_columns_is_the_forest(nodes: list[Node]) -> None:
     columns = forest(nodes)
-    walked = [node for root in nodes if root.parent is None for node in root.walk()]
+    walked = [node for root in nodes if root.parent is None for node in walk(root)]
     assert columns.columns["node_id"].to_pylist() == [node.node_id for node in walked]
     rows = [columns.row[node.node_id] for node in walked]
     assert rows == list(range(len(nodes)))

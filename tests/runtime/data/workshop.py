@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from structdsl import promised, sql
 from structdsl.lower.languages import LANGUAGES
-from structdsl.lower.samples import PLACES, SCPT_ROWS
+from structdsl.lower.structured import PLACES, SCPT_ROWS
 from structdsl.plan import SMALL_TREE, BuildOutline, Column
 from structdsl.promised import PROMISED
 from structdsl.signals import SIGNALS
