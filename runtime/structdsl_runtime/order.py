@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from structdsl.plan import Plan, Step
+from structdsl.plan import Plan, Step, View
 
 LONG = frozenset({"cache_teacher", "closed_book", "dpo", "perplexity", "train"})  # hours, where others take minutes
 
 
 def selected(plan: Plan, only: Collection[str] | None) -> tuple[Step, ...]:
-    """The steps with these addresses and all they are made from, in the order of the plan."""
+    """The steps with these addresses and all they are made from, in the order of the plan.
+
+    Views over nothing else come along: they cost nothing, and say what became of the rows and which lie where.
+    """
     if only is None:
         return plan.steps
     unknown = set(only) - {step.address for step in plan.steps}
@@ -20,6 +23,9 @@ def selected(plan: Plan, only: Collection[str] | None) -> tuple[Step, ...]:
     for step in reversed(plan.steps):
         if step.address in wanted:
             wanted.update(step.upstream)
+    for step in plan.steps:  # in the order of the plan a view follows what it reads
+        if isinstance(step.operation, View) and step.upstream and wanted.issuperset(step.upstream):
+            wanted.add(step.address)
     return tuple(step for step in plan.steps if step.address in wanted)
 
 

@@ -80,7 +80,7 @@ def test_changed_sources_by_name(root: Path, full: Path) -> None:
 def test_changed_input_after_a_partial_run(root: Path, full: Path) -> None:
     run(plan(keep=KEEP.replace("6", "2")), root=root, store=full, operations=OPERATIONS, only=["corpus.x.keep"])
     changes = told(plan(keep=KEEP.replace("6", "2")), root, full)
-    assert changes["corpus.x"] == ("run", "input corpus.x.keep changed")
+    assert changes["corpus.x.stats"] == ("run", "input corpus.x changed")
 
 
 def test_lost_files(root: Path, full: Path) -> None:
