@@ -38,6 +38,9 @@ MADE_BY = {
 _EXPLAIN = re.compile(r"\s*EXPLAIN(\s+ANALYZE)?\b", re.IGNORECASE)
 
 
+_LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)
+
+
 class QueryError(Exception):
     """A query that could not be answered; the message is DuckDB's."""
 
@@ -98,10 +101,8 @@ def _absent(store: Path, sql: str, run: str | None) -> str:
     state = _state(store, run)
     plan = _plan(store, state)
     made = {step.address for step in state.steps if step.key is not None}
-    begun = {step.address for step in state.steps if step.status in ("running", "failed")}
     waiting = [
-        f"`{output.table}` is made by step {step.address}, which run {state.run_id} ({state.status}) has not "
-        + ("finished" if step.address in begun else "reached")
+        f"`{output.table}` is made by step {step.address}, {_why_not(store, state, step.address)}"
         for step in plan.steps
         for output in step.outputs.values()
         if step.address not in made and output.table and re.search(rf"\b{re.escape(output.table)}\b", sql)
@@ -114,6 +115,19 @@ def _absent(store: Path, sql: str, run: str | None) -> str:
         if corpus in tables and table not in tables
     ]
     return "".join(f"\n{line}" for line in (*waiting, *unmade))
+
+
+def _why_not(store: Path, state: RunState, address: str) -> str:
+    """Why a run has no result of a step, as a clause that follows the name of the step."""
+    standing = next((step.status for step in state.steps if step.address == address), None)
+    if standing is not None:
+        word = "finished" if standing in ("running", "failed") else "reached"
+        return f"which run {state.run_id} ({state.status}) has not {word}"
+    for other in reversed(run_ids(store / "runs")):
+        known = read_state(store / "runs" / other / "state.json")
+        if known is not None and any(step.address == address and step.key is not None for step in known.steps):
+            return f"which run {state.run_id} did not select; `--run {other}` has it"
+    return f"which run {state.run_id} did not select; `structdsl run --select {address}` makes it"
 
 
 def _state(store: Path, run: str | None) -> RunState:
@@ -179,7 +193,10 @@ def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
         _check(connection, text[prefix.end() :])
     elif kind in (duckdb.StatementType.SELECT, duckdb.StatementType.MULTI):
         with connection.cursor() as cursor:  # a WITH that writes is refused below the top of a statement
-            cursor.execute(f"EXPLAIN FROM (\n{text}\n)")
+            try:
+                cursor.execute(f"EXPLAIN FROM (\n{text}\n)")
+            except duckdb.Error as error:
+                raise type(error)(_LINE.sub(lambda found: f"LINE {int(found[1]) - 1}:", str(error))) from error
     else:
         raise QueryError("only queries that read: SELECT, FROM, SHOW, DESCRIBE, SUMMARIZE, EXPLAIN")
 

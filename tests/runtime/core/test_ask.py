@@ -241,3 +241,20 @@ def test_a_run_of_another_version_is_said_to_be_one(full: Path) -> None:
     recorded.write_text(recorded.read_text("utf-8").replace('"version":1', '"version":7'), encoding="utf-8")
     with pytest.raises(QueryError, match="recorded by another version of structdsl"):
         query(full, "FROM corpus.x")
+
+
+def test_a_table_that_the_run_was_not_asked_for(root: Path, store: Path) -> None:
+    run(plan(), root=root, store=store, operations=OPERATIONS, only=["corpus.x.keep"])
+    with pytest.raises(QueryError, match=r"did not select; `structdsl run --select corpus.x.count` makes it"):
+        query(store, "FROM corpus.x_counts")
+    whole = run(plan(), root=root, store=store, operations=OPERATIONS)
+    run(plan(), root=root, store=store, operations=OPERATIONS, only=["corpus.x.keep"])
+    with pytest.raises(QueryError, match=rf"did not select; `--run {whole.run_id}` has it"):
+        query(store, "FROM corpus.x_counts")
+
+
+@pytest.mark.parametrize("before", ["", "EXPLAIN "])
+def test_a_mistake_is_in_the_line_where_it_was_typed(root: Path, store: Path, before: str) -> None:
+    run(plan(), root=root, store=store, operations=OPERATIONS)
+    with pytest.raises(QueryError, match=r"(?m)^LINE 2: FROM corpus.y$"):
+        query(store, f"{before}SELECT *\nFROM corpus.y")
