@@ -141,7 +141,7 @@ def _row(schema: type[Schema], field: str) -> Row:
 def in_words(type_: Type) -> str:
     """What a type reads: as messages say it, and for lists and maps also of what."""
     if isinstance(type_, ListOf):
-        return f"a list of {in_words(type_.item)}"
+        return "a list of " + re.sub(r"^a (\w+)", r"\1s", in_words(type_.item))
     if isinstance(type_, MapOf):
         key, value = in_words(type_.key) if type_.key else "names", in_words(type_.value)
         return f"a map from {key} to {f'({value})' if ' or ' in value else value}"

@@ -14,6 +14,7 @@ from structdsl.syntax.tree import Expression, Keyword, Negation, Quantity, Span,
 MOST_REPEATED = 60  # characters of a text that a help says again
 MOST = 2**63 - 1  # what a BIGINT holds
 PERCENT = 100
+_USUAL = {"epochs": "3", "steps": "500"}  # numbers to show with a unit, where 20k would be odd
 
 
 def _whole(amount: Amount, value: Quantity, at: Reader, minimum: int) -> Any:
@@ -59,7 +60,7 @@ class Count:
         return respelling(Span(value.span.end - len(value.unit), value.span.end), value.unit, near)
 
     def describe(self) -> str:
-        return f"a count of {self.unit}, such as `20k {self.unit}`"
+        return f"a count of {self.unit}, such as `{_USUAL.get(self.unit, '20k')} {self.unit}`"
 
 
 @dataclass(frozen=True, slots=True)
