@@ -34,8 +34,9 @@ def fix_command(
     if not diff:
         for fixed in repaired.fixed:
             click.echo(fixed)
+    wrong = any(diagnostic.severity is Severity.ERROR for diagnostic in repaired.left)
     if not repaired.fixed:
-        click.echo(f"{place.spec}: nothing to fix", err=diff)
+        click.echo(f"{place.spec}: nothing {'that a message knows a repair for' if wrong else 'to fix'}", err=diff)
     report(list(repaired.left), request.style)
-    if any(diagnostic.severity is Severity.ERROR for diagnostic in repaired.left):
+    if wrong:
         raise click.exceptions.Exit(EXIT_SPEC)

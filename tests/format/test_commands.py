@@ -103,6 +103,12 @@ class TestFix:
         done = call("fix")
         assert (done.stdout, done.exit_code) == ("a.adapt: nothing to fix\n", 0)
 
+    def test_errors_without_a_repair(self, folder: Path) -> None:
+        (folder / "a.adapt").write_text('language 1\ncorpus a { source = files("*.md") }\n')
+        done = call("fix")
+        assert (done.stdout, done.exit_code) == ("a.adapt: nothing that a message knows a repair for\n", 1)
+        assert "needs `role`" in done.stderr
+
     def test_files_elsewhere_stay_as_they_are(self, folder: Path) -> None:
         (folder / "own").mkdir()
         other = 'language 1\ncorpus base { source: files("*.md"), role = domain }\n'
