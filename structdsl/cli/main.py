@@ -52,18 +52,28 @@ class Commands(click.Group):
         return command
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+CODES = """\b
+Exit codes:
+    0  ok
+    1  the spec has errors
+    2  usage
+    3  changes (--exit-code) or a stale lock
+    4  a step failed
+    5  a check or a test failed
+   70  a bug of structdsl
+  120  no room for the output
+  130  interrupted"""
+
+
+@click.group(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=CODES
+)
 @click.version_option(structdsl.__version__, prog_name="structdsl")
 def cli() -> None:
-    r"""Adapt language models to a domain, from a spec in one file.
+    """Adapt language models to a domain, from a spec in one file.
 
     A spec names corpora, their structure, a mixture, training stages and an evaluation. `compile` checks it,
     `run` executes it, and every table on the way is open to `query`.
-
-    \b
-    Exit codes: 0 ok, 1 the spec has errors, 2 usage, 3 changes (--exit-code)
-    or a stale lock, 4 a step failed, 5 a check or a test failed, 70 a bug of
-    structdsl, 120 no room for the output, 130 interrupted.
     """
 
 
