@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from structdsl.plan import Plan, Step, View
-from structdsl_runtime.keys import decisive, digests, guards, identify, listing
+from structdsl.plan import Plan, ReadObjects, Step, View
+from structdsl_runtime.keys import OF_FILES, Identity, decisive, digests, guards, identify, listing
 from structdsl_runtime.lock import check
 from structdsl_runtime.sources import Listing, Sources, digest
 from structdsl_runtime.store import Manifest, Store
@@ -76,6 +76,9 @@ def _now(step: Step, known: dict[str, str], store: Store, sources: Sources) -> S
     if manifest is not None:
         return StepPreview(address=step.address, action="reuse", reasons=(), manifest=manifest)
     last = store.latest(step)
+    absent = _absent(step, identity)
+    if absent:
+        return _run(step, absent, last)
     saved = [
         f"goes on from its checkpoint at step {state.step}"
         for _, state in states(folder(store, step.address, identity.key))[-1:]
@@ -89,6 +92,12 @@ def _now(step: Step, known: dict[str, str], store: Store, sources: Sources) -> S
             reasons.append(f"input {consumed.ref.rpartition(':')[0]} changed")
     reasons += [f"input {name} is gone" for name in last.inputs if name not in identity.inputs]
     return _run(step, (*(dict.fromkeys(reasons) or ("its result is no longer whole",)), *saved), last)
+
+
+def _absent(step: Step, identity: Identity) -> tuple[str, ...]:
+    """Patterns of a step that name no file, for which it will fail."""
+    of_files = isinstance(step.operation, OF_FILES) and not isinstance(step.operation, ReadObjects)
+    return tuple(f"no file matches {pattern}" for pattern, found in identity.listings.items() if of_files and not found)
 
 
 def _run(step: Step, reasons: tuple[str, ...], last: Manifest | None) -> StepPreview:

@@ -77,6 +77,12 @@ def test_changed_sources_by_name(root: Path, full: Path) -> None:
     assert reasons == ("run", "source files changed: +3 ~1 -1 (x.txt, y.txt, z.txt, …)")
 
 
+def test_a_pattern_that_names_no_file(root: Path, full: Path) -> None:
+    wanted = plan(pattern="none/*.txt")
+    assert told(wanted, root, full)["corpus.x.read"] == ("run", "no file matches none/*.txt")
+    assert told(wanted, root, root / "new")["corpus.x.read"] == ("run", "no file matches none/*.txt")
+
+
 def test_changed_input_after_a_partial_run(root: Path, full: Path) -> None:
     run(plan(keep=KEEP.replace("6", "2")), root=root, store=full, operations=OPERATIONS, only=["corpus.x.keep"])
     changes = told(plan(keep=KEEP.replace("6", "2")), root, full)
