@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import glob
 import os
-import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +18,7 @@ from structdsl_runtime.globs import match
 from structdsl_runtime.operation import Context, Fault
 from structdsl_runtime.room import FULL
 from structdsl_runtime.sources import stamp, written
+from structdsl_runtime.text import unmatched
 
 BUFFER: Final = 1 << 20
 """Bytes of a file that are read together, however few are asked for: lines of text are mostly a few thousand."""
@@ -73,9 +72,8 @@ def find(pattern: str, root: Path) -> list[Source]:
         raise a_folder(pattern)
     base, files = match(pattern, root)
     if not files:
-        raise nothing_matches(
-            pattern, str(_absolute(base)), _near(pattern, base), _meant(pattern, root), _folder(pattern, root)
-        )
+        there = str(_absolute(base)) + ("" if base.is_dir() else ", which is not there")
+        raise nothing_matches(pattern, there, unmatched.helps(pattern, root), unmatched.held(pattern, base))
     for path in files:
         name = path.relative_to(base)
         if written(name) != name.as_posix():
@@ -130,8 +128,6 @@ def readable(shown: str) -> Iterator[None]:
         )
         raise unreadable(shown, reason) from None
 
-
-_BRACES: Final = re.compile(r"\{[^{}]*,[^{}]*\}")
 
 MOST_NAMED: Final = 10  # files of a source that cannot be read
 
@@ -216,59 +212,17 @@ def as_listed(context: Context, shown: str) -> Iterator[None]:
         raise unreadable(shown, "it changed while it was read", CHANGED)
 
 
-def nothing_matches(
-    pattern: str, base: str, near: str | None = None, meant: str | None = None, folder: str | None = None
-) -> Fault:
-    """Fault E0513 for a pattern; `base` is where it was looked for, `near` a name there that may be meant.
-
-    `meant` is a pattern for what is there under the very letters of this one, `folder` one that matches it.
-    """
-    helps = [f"did you mean `{near}`?"] if near is not None else []
-    if meant is not None:
-        helps.append(f"`[…]` is one letter out of several: for brackets that are in a name, write `{meant}`")
-    if folder is not None:
-        helps.append(f"`{folder}` is a folder: `{pattern.rstrip('/')}/**` names all that such folders hold")
-    elif meant is None and glob.has_magic(pattern):
-        helps.append("`**` matches any number of folders; names that start with a dot are skipped")
-    if _BRACES.search(pattern):
-        helps.append("braces are no wildcard: `*.[mM][dD]` has each letter out of two; other kinds are a corpus each")
-    return Fault("E0513", f"no file matches `{pattern}`", notes=(f"looked in {base}",), helps=tuple(helps))
+def nothing_matches(pattern: str, base: str, helps: tuple[str, ...] | None = None, held: str | None = None) -> Fault:
+    """Fault E0513 for a pattern; `base` is where it was looked for, `held` what is there instead."""
+    helps = unmatched.helps(pattern) if helps is None else helps
+    notes = (f"looked in {base}", *(() if held is None else (held,)))
+    return Fault("E0513", f"no file matches `{pattern}`", notes=notes, helps=helps)
 
 
 def below(pattern: str, root: Path) -> list[Source]:
     """All files that a pattern matches, or that lie below the folder that it names, whatever they are called."""
     base, files = match(pattern, root)
     return [replace(_source(path, root, base), name=written(path.relative_to(base))) for path in files]
-
-
-def _near(pattern: str, folder: Path) -> str | None:
-    """A path like one without wildcards that leads nowhere, which does lead somewhere."""
-    if glob.has_magic(pattern) or not folder.is_dir():
-        return None
-    start, slash, name = pattern.rpartition("/")
-    there = {other.casefold(): other for other in sorted(os.listdir(folder))}  # noqa: PTH208 - a name may be no text
-    close = difflib.get_close_matches(name.casefold(), there, 1)
-    return f"{start}{slash}{written(Path(there[close[0]]))}" if close else None
-
-
-def _meant(pattern: str, root: Path) -> str | None:
-    """The pattern with `[[]` in place of brackets in names that are there; none where there is no such name."""
-    parts = resolve(pattern, Path()).parts
-    for end in range(len(parts), 0, -1):
-        there = root.joinpath(*parts[:end])
-        if "[" in str(Path(*parts[:end])) and there.exists():
-            escaped = Path(*(part.replace("[", "[[]") for part in parts[:end]), *parts[end:]).as_posix()
-            return escaped if match(escaped, root)[1] else None
-    return None
-
-
-def _folder(pattern: str, root: Path) -> str | None:
-    """A folder that a pattern with wildcards matches."""
-    if not glob.has_magic(pattern):
-        return None
-    found = glob.iglob(str(resolve(pattern, Path(glob.escape(str(root))))))  # noqa: PTH207 - pathlib's skips no dots
-    place = next(filter(os.path.isdir, found), None)
-    return written(Path(place)).removeprefix(f"{root.as_posix()}/") if place is not None else None
 
 
 def _lower(reason: str) -> str:

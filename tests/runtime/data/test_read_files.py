@@ -189,12 +189,35 @@ def test_a_missing_file(run: Workshop) -> None:
 
 
 @pytest.mark.parametrize(
+    ("pattern", "notes"),
+    [
+        ("notes/*.md", ["notes", "files there: 12 .txt, 1 .csv, 1 without an end"]),
+        ("notes/**/*.md", ["notes", "files there: 12 .txt, 2 .csv, 1 without an end"]),
+        ("notes/b.md", ["notes"]),
+        ("other/*.md", ["other, which is not there"]),
+        ("empty/*.md", ["empty"]),
+    ],
+)
+def test_what_is_there_in_place_of_what_is_missing(run: Workshop, pattern: str, notes: list[str]) -> None:
+    run.files(**{f"notes__{number}_txt": "a" for number in range(12)})
+    run.files(notes__a_csv="a", notes__LICENSE="a", **{"notes__.a_md": "a"}, notes__deep__a_csv="a")
+    (run.root / "empty").mkdir()
+    where, *others = notes
+    assert fault(run, pattern).notes == (f"looked in {run.root / where}", *others)
+
+
+@pytest.mark.parametrize(
     ("pattern", "helps"),
     [
         ("notes/A.md", ["did you mean `notes/a.md`?"]),
         ("./notes/b.md", ["did you mean `./notes/a.md`?"]),
         ("notes/other.txt", []),
-        ("none/a.md", []),
+        ("note/a.md", ["did you mean `notes/a.md`?"]),
+        ("note/*.md", ["did you mean `notes/*.md`?"]),
+        ("note/*.txt", []),
+        ("notes/*.txt", ["`**` matches"]),
+        ("else/a.md", []),
+        ("*.md", ["`**/*.md` matches 1 file in folders below"]),
         ("notes/*.{md,MD}", ["`**` matches", "braces are no wildcard"]),
         ("notes/a.{md,MD}", ["did you mean", "braces are no wildcard"]),
         ("notes/{a}*.md", ["`**` matches"]),
