@@ -198,13 +198,15 @@ def _something_stays(corpus: Declaration, dropped: Sequence[str], planner: Plann
     """A corpus that has lost all its documents stops the run."""
     columns = ("step", "reason", "evidence")
     lost: list[exp.Query | sql.Part] = [exp.select(*columns).from_(sql.table(table)) for table in dropped]
-    if f"{corpus.address}_heldout" in planner.owners:
-        held = sql.table(f"{corpus.address}_heldout")
-        lost.append(exp.select("'holdout' AS step", "NULL AS reason", "NULL AS evidence").from_(held))
+    tables, heldout = list(dropped), f"{corpus.address}_heldout"
+    if heldout in planner.owners:
+        tables.append(heldout)
+        lost.append(exp.select("'holdout' AS step", "NULL AS reason", "NULL AS evidence").from_(sql.table(heldout)))
     none = sql.part("nothing_dropped", {})
     relations: dict[str, sql.Relation] = {"lost": sql.union(lost or [none]), "kept": corpus.address}
     text = sql.fill("nothing_stays", relations, corpus=corpus.address)
-    helps = ("ask for less where most are lost, or leave the corpus out",)
+    shown = (f"what left is in {', '.join(f'`{table}`' for table in tables)}",) if tables else ()
+    helps = (*shown, "ask for less where most are lost, or leave the corpus out")
     return Guard(code="E0516", sql=text, helps=helps, place=planner.place(corpus.block.head))
 
 

@@ -73,19 +73,21 @@ def test_nothing_that_is_held_out_is_told_of(data: Folder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "taken"),
+    ("more", "taken", "table"),
     [
-        ('keep = sql "n_chars > 9999"', "2 taken by keep: n_chars > 9999"),
-        ("dedup = exact(against = [corpus.same])", "2 taken by dedup: exact"),
-        ("holdout = 99%", "2 taken by holdout"),
+        ('keep = sql "n_chars > 9999"', "2 taken by keep: n_chars > 9999", "verdicts"),
+        ("dedup = exact(against = [corpus.same])", "2 taken by dedup: exact", "duplicates"),
+        ("holdout = 99%", "2 taken by holdout", "heldout"),
     ],
 )
-def test_a_corpus_of_which_nothing_is_left(data: Folder, more: str, taken: str) -> None:
+def test_a_corpus_of_which_nothing_is_left(data: Folder, more: str, taken: str, table: str) -> None:
     same = 'corpus same { source = files("data/book/*.md"), role = domain }'
     data.spec.write_text(BASE.replace("role = domain", f"role = domain, {more}", 1) + same, encoding="utf-8")
     message = data.shell("run", code=4).stderr
     assert "E0516: nothing is left of `corpus.notes`; rows that were read: 2" in message
     assert taken in message
+    assert f"what left is in `corpus.notes_faults`, `corpus.notes_{table}`" in message
+    assert data.shell("query", f"SELECT count(*) AS n FROM corpus.notes_{table}", "--format", "csv").stdout == "n\n2\n"
 
 
 def test_where_documents_went_is_told(data: Folder) -> None:
