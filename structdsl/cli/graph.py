@@ -10,6 +10,8 @@ from structdsl.cli.common import Request, compile_spec, find_spec, shown, spec_o
 from structdsl.cli.sweep import single
 from structdsl.counts import counted
 
+PICTURES = frozenset({".dot", ".gif", ".jpeg", ".jpg", ".pdf", ".png", ".webp"})  # ends of names that promise another
+
 
 @click.command("graph")
 @spec_options
@@ -40,6 +42,9 @@ def graph_command(  # one parameter an option
     place = find_spec(request)
     unit, plan = compile_spec(place, single(request, "graph"))
     diagram = training_diagram(plan) if training else block_diagram(plan, shares(unit))
+    if format_ is None and out is not None and out.suffix in PICTURES:
+        message = f"`{shown(out)}` would be a picture of another format; name an .svg file, or one of Mermaid, .mmd"
+        raise click.UsageError(message)
     if format_ is None:
         format_ = "svg" if out is not None and out.suffix == ".svg" else "mermaid"
     text = {"mermaid": mermaid, "svg": svg}[format_](diagram)
