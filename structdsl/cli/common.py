@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -191,6 +191,18 @@ def build(unit: Unit, plan: Plan, folder: Path) -> list[Path]:
         raise click.UsageError(message) from None
     except OSError as error:
         raise unwritable(folder, error) from None
+
+
+def unknown(what: str, name: str, known: Sequence[str], more: Sequence[str] = ()) -> click.UsageError:
+    """What to raise for a name on the command line that nothing has: `book` may be meant for `corpus.book`.
+
+    `more` may be meant as well, and are too many to list.
+    """
+    from structdsl.diagnostics import nearest  # noqa: PLC0415
+
+    near = [each for each in known if each.partition(".")[2] == name] or nearest(name, [*known, *more])
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known) or 'none'}"
+    return click.UsageError(f"no {what} {name}; {hint}")
 
 
 def shown(path: Path) -> Path:

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from structdsl.cli.common import EXIT_STEP, Place, Request, compile_spec, failure, find_spec, shown, spec_options
+from structdsl.cli.common import (
+    EXIT_STEP,
+    Place,
+    Request,
+    compile_spec,
+    failure,
+    find_spec,
+    shown,
+    spec_options,
+    unknown,
+)
 from structdsl.cli.sweep import single
 
 if TYPE_CHECKING:
@@ -57,14 +67,9 @@ def export_command(request: Request, address: str, out: Path | None, adapter: bo
 
 def _step(address: str, unit: Unit, plan: Plan) -> Step:
     """The step that makes the weights of a stage."""
-    from structdsl.diagnostics import nearest  # noqa: PLC0415
-
     stages = [stage.address for stage in unit.of_kind("stage")]
     if address not in stages:
-        near = nearest(address, stages)
-        hint = f"; did you mean {' or '.join(near)}?" if near else f"; there are {', '.join(stages) or 'none'}"
-        message = f"no stage {address}{hint}"
-        raise click.UsageError(message)
+        raise unknown("stage", address, stages)
     return next(step for step in plan.steps if step.address in {f"{address}.train", f"{address}.merge", f"{address}"})
 
 

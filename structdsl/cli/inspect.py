@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from structdsl.cli.common import Request, compile_spec, find_spec, format_option, spec_options
+from structdsl.cli.common import Request, compile_spec, find_spec, format_option, spec_options, unknown
 from structdsl.cli.sweep import single
 
 if TYPE_CHECKING:
@@ -48,16 +48,11 @@ def inspect_command(request: Request, address: str | None, format_: str) -> None
 
 def _known(address: str, unit: Unit) -> str:
     """The address of a block, as it was given or as an import is written."""
-    from structdsl.diagnostics import nearest  # noqa: PLC0415
-
     parts = address.split(".")
     imported = f"{parts[1]}.{parts[0]}_{parts[2]}" if len(parts) == 3 else address
     if imported in unit.blocks:
         return imported
-    near = nearest(address, list(unit.blocks))
-    hint = f"; did you mean {' or '.join(near)}?" if near else f"; there are {', '.join(unit.blocks)}"
-    message = f"no block {address}{hint}"
-    raise click.UsageError(message)
+    raise unknown("block", address, list(unit.blocks))
 
 
 def _entries(section: Section) -> dict[str, Any]:

@@ -45,11 +45,20 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the same everywhere
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - the same
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
+            _check(cmd_name, ctx)
             return None
         command: click.Command = getattr(import_module(f"structdsl.cli.{cmd_name}"), f"{cmd_name}_command")
         return command
+
+
+def _check(name: str, ctx: click.Context) -> None:
+    """Refuse a misspelt command; any other that is unknown is left to click."""
+    from structdsl.diagnostics import nearest  # noqa: PLC0415
+
+    if near := nearest(name, COMMANDS):
+        raise click.UsageError(f"no such command '{name}'; did you mean {' or '.join(near)}?", ctx)
 
 
 CODES = """\b

@@ -22,6 +22,7 @@ from structdsl.cli.common import (
     failure,
     find_spec,
     spec_options,
+    unknown,
 )
 from structdsl.cli.lock import require_lock
 from structdsl.cli.outline import block_of
@@ -231,17 +232,13 @@ def _addresses(plan: Plan, select: tuple[str, ...]) -> list[str] | None:
     """Steps that were selected: by their own address, or all steps of a block."""
     if not select:
         return None
-    from structdsl.diagnostics import nearest  # noqa: PLC0415
-
     known = [step.address for step in plan.steps]
     chosen = []
     for name in select:
         found = [address for address in known if address == name or address.startswith(f"{name}.")]
         if not found:
-            near = nearest(name, known)
-            hint = f"; did you mean {' or '.join(near)}?" if near else ""
-            message = f"no step or block {name}{hint}"
-            raise click.UsageError(message)
+            blocks = list(dict.fromkeys(block_of(address) for address in known))
+            raise unknown("step or block", name, blocks, [each for each in known if each not in blocks])
         chosen += found
     return chosen
 
