@@ -8,15 +8,34 @@ from pathlib import Path
 import click
 
 from structdsl.cli.common import failure, format_option
-from structdsl.cli.table import FORMATS
+from structdsl.cli.outline import paragraph, strong
+from structdsl.cli.table import FORMATS, Rows
+from structdsl.schema.tables import OTHER_KINDS, PROMISED_TABLES, RECORDS
+
+KINDS = ("corpus", "taxonomy", "mixture", "stage", "teacher", "evaluation", "checks", "llm", "meta")
+"""Schemas in the order in which a run fills them."""
 
 TABLES = """
-SELECT schema_name || '.' || table_name AS "table", string_agg(column_name, ', ' ORDER BY column_index) AS columns
-FROM duckdb_columns()
-WHERE NOT internal
-GROUP BY ALL
-ORDER BY "table"
+WITH blocks AS (
+  SELECT DISTINCT array_to_string(string_split(address, '.')[:2], '.') AS block FROM meta.steps
+)
+SELECT
+  views.schema_name || '.' || view_name AS "table",
+  views.comment AS meaning,
+  string_agg(column_name, ', ' ORDER BY column_index) AS columns,
+  views.schema_name IN {others} OR EXISTS (
+    FROM blocks
+    WHERE block = "table" OR (
+      starts_with("table", block || '_')
+      AND list_contains({promised}, views.schema_name || substr("table", length(block) + 1))
+    )
+  ) AS promised
+FROM duckdb_views() AS views JOIN duckdb_columns() AS columns ON table_oid = view_oid
+WHERE NOT views.internal
+GROUP BY views.schema_name, view_name, meaning
+ORDER BY list_position({kinds}, views.schema_name), "table"
 """
+"""Every table of a run, and whether the language promises it."""
 
 
 @click.command("query")
@@ -40,15 +59,37 @@ def query_command(sql: str | None, name: str | None, run: str | None, format_: s
     if limit is None and format_ == "table" and sql is not None:
         limit = 100
     try:
-        answer = query(store, TABLES if sql is None else sql, run=run, limit=limit)
+        answer = query(store, _tables() if sql is None else sql, run=run, limit=limit)
     except QueryError as error:
         first, *others = [line for line in str(error).splitlines() if line.strip()]
         notes = ("\n".join(others),) if others else ()
         helps = ("`structdsl query` lists the tables",) if first.startswith("Catalog Error") else ()
         raise failure([Diagnostic(code="E0807", message=first, notes=notes, helps=helps)], "full") from None
+    if sql is None and format_ == "table":
+        click.echo("\n".join(_listed(answer.rows)))
+        return
     click.echo(FORMATS[format_](answer.columns, answer.rows))
     if answer.more:
         click.echo("… more rows; --limit shows them, --format csv shows all", err=True)
+
+
+def _tables() -> str:
+    """The query for what there is to ask."""
+    promised = [f"{kind}_{suffix}" for kind, suffixes in PROMISED_TABLES.items() for suffix in suffixes]
+    return TABLES.format(promised=promised, kinds=list(KINDS), others=(*RECORDS, *OTHER_KINDS))
+
+
+def _listed(rows: Rows) -> list[str]:
+    """The tables as a person looks for them: first what the language promises, each with its columns."""
+    lines = []
+    for table, meaning, columns, promised in rows:
+        if promised:
+            said = meaning.splitlines()[-1].partition(". ")[0].removesuffix(".") if meaning else ""
+            first, *others = paragraph(f"{table}: {said}" if said else table, then="  ")
+            lines += [first.replace(table, strong(table), 1), *others, *paragraph(columns, first="    ", then="    ")]
+    if inner := [table for table, _, _, promised in rows if not promised]:
+        lines += ["", *paragraph(f"made on the way, free to change: {', '.join(inner)}", then="  ")]
+    return lines
 
 
 def _store(name: str | None) -> Path:

@@ -219,7 +219,7 @@ def _chunk(corpus: Declaration, documents: str, table: str, tokenizer: str | Non
         at=corpus.span_of("chunk"),
         inputs={"documents": planner.owners[documents]} | ({"tokenizer": tokenizer} if tokenizer else {}),
         outputs={
-            "chunks": Output(table=table, columns=CHUNKS, doc="The documents, cut at headings and paragraphs."),
+            "chunks": Output(table=table, columns=CHUNKS, doc="The documents, cut for training."),
             "headings": Output(table=f"{name}_headings", columns=HEADINGS, doc="Every heading, with or without text."),
         },
     )

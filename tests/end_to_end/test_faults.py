@@ -154,3 +154,16 @@ def test_a_query_of_nothing_lists_the_tables(finished: Folder) -> None:
     columns = {row["table"]: row["columns"].split(", ") for row in listed}
     assert {"corpus.book", "taxonomy.guide", "stage.learn_samples", "meta.steps"} <= columns.keys()
     assert columns["corpus.book"][:2] == ["doc_id", "corpus"]
+    promised = {row["table"] for row in listed if row["promised"]}
+    inner = {"corpus.book_read", "taxonomy.guide_outline", "mixture.knowledge_pool", "stage.learn_layout"}
+    assert promised.isdisjoint(inner)
+    assert inner <= columns.keys()
+    assert {"corpus.book", "corpus.book_dropped", "evaluation.board_scores", "meta.runs"} <= promised
+
+
+def test_the_list_of_tables_is_for_people(finished: Folder) -> None:
+    *lines, last = finished.shell("query").stdout.split("\n\n")
+    assert max(map(len, lines[0].splitlines())) <= 100
+    assert "corpus.book: The documents that stayed\n    doc_id, corpus, role, text, " in lines[0]
+    assert lines[0].index("corpus.") < lines[0].index("taxonomy.guide") < lines[0].index("meta.runs")
+    assert last.startswith("made on the way, free to change: corpus.book_")
