@@ -134,7 +134,7 @@ EMBEDDINGS = columns("doc_id VARCHAR, embedding FLOAT[]")
 SIMILAR = columns("doc_id VARCHAR, other VARCHAR, corpus VARCHAR, similarity DOUBLE")
 LINES = columns("doc_id VARCHAR, lines UBIGINT[]")
 REPEATED = columns("line UBIGINT, documents BIGINT")
-CUT_LINES = columns("doc_id VARCHAR, line BIGINT, text VARCHAR")
+CUT_LINES = columns("doc_id VARCHAR, line BIGINT, text VARCHAR, start_byte BIGINT, end_byte BIGINT")
 COUNTS = columns("doc_id VARCHAR, n_tokens BIGINT")
 HEADINGS = columns(
     "heading_id VARCHAR, doc_id VARCHAR, corpus VARCHAR, parent_id VARCHAR, level INTEGER, title VARCHAR,"

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from structdsl import sql
 from structdsl.lower.planner import Planner
+from structdsl.lower.read import offsets_as_read
 from structdsl.lower.staying import columns_of_staying, place, staying
 from structdsl.plan import CountTokens, DedupLines, Hashed, NumberLines, Output, Rows
-from structdsl.promised import COUNTS, CUT_LINES, DROPPED, LINES, REPEATED
+from structdsl.promised import COUNTS, CUT_LINES, DROPPED, LINES, OFFSETS, REPEATED
 from structdsl.schema.cleaning import Lines
 from structdsl.syntax.tree import Span
 from structdsl.unit import Declaration
@@ -60,6 +61,7 @@ def cut_lines(
             "emptied": Output(table=f"{emptied}_all", columns=DROPPED, doc="Documents of which nothing is left."),
         },
     )
+    _relocate(corpus, suffix, at, planner)
     planner.select(
         f"{name}.emptied{suffix}",
         sql.fill("emptied", {"emptied": staying(f"{emptied}_all", made.gone)}),
@@ -73,6 +75,28 @@ def cut_lines(
     made.dropped.append(emptied)
     made.documents, made.counts = documents, f"{name}_recounts{suffix}"
     _recount(f"{name}.recount{suffix}", made, at, tokenizer, planner)
+
+
+def _relocate(corpus: Declaration, suffix: str, at: Span, planner: Planner) -> None:
+    """Where the texts stand in their files, now that lines are gone from them; every entry of `dedup` moves them on."""
+    name, template = corpus.address, "offsets_without"
+    numbers = [number for number, each in enumerate(corpus.values.dedup, start=1) if isinstance(each, Lines)]
+    place_ = numbers.index(int(suffix.removeprefix("_") or 1))
+    before = offsets_as_read(corpus) if place_ == 0 else f"{name}_offsets_{numbers[place_ - 1]}"
+    last = place_ == len(numbers) - 1
+    if before not in planner.owners:  # of what no file is known
+        return
+    cut = f"{name}_cut_lines{suffix}"
+    planner.select(
+        f"{name}.offsets" if last else f"{name}.offsets{suffix}",
+        sql.fill(template, {"offsets": before, "cut": cut}),
+        f"{name}_offsets" if last else f"{name}_offsets{suffix}",
+        OFFSETS,
+        at=at,
+        reads=(before, cut),
+        purpose=sql.purpose(template),
+        view=True,
+    )
 
 
 def _number(documents: str, table: str, address: str, at: Span, planner: Planner) -> None:

@@ -17,9 +17,15 @@ from structdsl.plan import (
 )
 from structdsl.promised import DROPPED, OFFSETS, REDACTIONS, promised_columns
 from structdsl.schema.cleaning import REDACTIONS as REDACTIONS_BY_NAME
-from structdsl.schema.cleaning import Boilerplate, Redaction, Unicode, Whitespace
+from structdsl.schema.cleaning import Boilerplate, Lines, Redaction, Unicode, Whitespace
 from structdsl.schema.corpus import Files, HfDataset
 from structdsl.unit import Declaration
+
+
+def offsets_as_read(corpus: Declaration) -> str:
+    """Where reading says which bytes of a text are which of its file; lines that are cut later move them."""
+    cut = any(isinstance(method, Lines) for method in corpus.values.dedup)
+    return f"{corpus.address}_read_offsets" if cut else f"{corpus.address}_offsets"
 
 
 def documents_columns(corpus: Declaration, planner: Planner) -> tuple[Column, ...]:
@@ -53,7 +59,9 @@ def read_corpus(corpus: Declaration, planner: Planner) -> None:
     }
     offsets = {
         "offsets": Output(
-            table=f"{name}_offsets", columns=OFFSETS, doc="Where the texts stand in their files, as far as is known."
+            table=offsets_as_read(corpus),
+            columns=OFFSETS,
+            doc="Where the texts stand in their files, as far as is known.",
         )
     }
     made = unidentified_table(corpus, planner)

@@ -22,7 +22,7 @@ RECORDS = ("llm", "meta")
 """Schemas of what runs write beside the work: `meta.steps` and the like, which no block may read."""
 
 INNER_TABLES: Mapping[str, tuple[str, ...]] = {
-    "corpus": ("read", "faults", "counts", "verdicts", "headings", "kept", "cut", "screened"),
+    "corpus": ("read", "faults", "counts", "verdicts", "headings", "kept", "cut", "screened", "read_offsets"),
     "taxonomy": ("nodes", "trees", "named", "outlined"),
     "mixture": ("pool", "quotas", "drawn", "scores"),
     "stage": ("rows", "rendered", "tokens", "layout", "difficulty", "chosen"),

@@ -22,8 +22,15 @@ model tiny {
 }
 corpus book  { source = files("book/*.md"), role = domain, chunk = paragraphs(max = 96 tokens) }
 corpus told  { source = files("told.jsonl"), role = domain, redact = email, chunk = paragraphs(max = 96 tokens) }
+corpus site  {
+  source = files("site/*.md"), role = domain, redact = email, dedup = [lines(at_least = 9), lines(at_least = 6)]
+  chunk  = sections(max = 96 tokens)
+}
 corpus asked { source = files("asked.*"), role = instruction }
-mixture m { budget = 3k tokens, max_epochs = 9, weights = { corpus.book: 60%, corpus.told: 20%, corpus.asked: rest } }
+mixture m {
+  budget  = 3k tokens, max_epochs = 9
+  weights = { corpus.book: 50%, corpus.told: 20%, corpus.site: 15%, corpus.asked: rest }
+}
 stage learn: cpt { from = model.tiny, data = mixture.m, length = 64, batch = 256 tokens }
 stage answer: sft { from = stage.learn, data = corpus.asked, length = 64, batch = 256 tokens }
 """
@@ -55,6 +62,19 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     lines(path / "asked.jsonl", [{"question": f"What is {n}?", "answer": f"Number {n}."} for n in range(20)])
     asked = [{"question": f"What is {n}?", "answer": f"Number {n}."} for n in range(20, 24)]
     pq.write_table(pa.Table.from_pylist(asked), path / "asked.parquet")
+    (path / "site").mkdir()
+    for n in range(9):
+        foot = "" if n < 3 else "Imprint | Terms"
+        parts = [
+            f"# Page {n}",
+            "",
+            "Home | Contact",
+            f"Body é {n} ends here.",
+            "## Rest",
+            f"Mail {n}: {n}@b.example.",
+            foot,
+        ]
+        (path / "site" / f"{n}.md").write_text("\r\n".join(parts), encoding="utf-8", newline="")
     folder = Folder(path)
     folder.spec.write_text(SPEC, encoding="utf-8")
     folder.shell("run", "--select", "stage.learn.lineage", "--select", "stage.answer.lineage")
@@ -97,7 +117,7 @@ def test_every_stretch_is_the_bytes_of_its_file(made: Folder, tokenizer: tokens.
             number = 19 + int(origin["source"].partition("#R")[2])
             assert tokenizer.decode(ids) == f"What is {number}?\nNumber {number}.<|endoftext|>"
             assert (origin["file_start"], origin["file_end"]) == (None, None)
-        else:
+        elif origin["corpus"] != "site":
             number = int(origin["source"].partition("#L")[2]) - 1
             record = json.loads(bytes_of(made, origin))
             if origin["corpus"] == "asked":
@@ -106,7 +126,23 @@ def test_every_stretch_is_the_bytes_of_its_file(made: Folder, tokenizer: tokens.
             else:
                 assert record["n"] == number
                 assert tokenizer.decode(ids).startswith(f"Told {number} “é” by ")
-    assert sources == {*(f"book/{name}.md" for name in BOOK), "told.jsonl", "asked.jsonl", "asked.parquet"}
+    assert sources >= {*(f"book/{name}.md" for name in BOOK), "told.jsonl", "asked.jsonl", "asked.parquet", "site/0.md"}
+
+
+def test_lines_that_were_cut_move_nothing(made: Folder) -> None:
+    found = made.rows(
+        "SELECT DISTINCT source, file_start, file_end, c.position, c.text FROM stage.learn_lineage"
+        " JOIN corpus.site_chunks AS c USING (chunk_id)"
+    )
+    assert {row["position"] for row in found} == {0, 1}
+    for row in found:
+        n, data = row["source"][5:6], bytes_of(made, row).decode()
+        if row["position"]:
+            assert row["text"].rstrip() == f"## Rest\nMail {n}: [email]."
+            assert data.rstrip() == f"## Rest\r\nMail {n}: {n}@b.example."
+        else:
+            assert row["text"] == f"# Page {n}\n\nBody é {n} ends here.\n"
+            assert data == f"# Page {n}\r\n\r\nHome | Contact\r\nBody é {n} ends here.\r\n"
 
 
 @pytest.mark.parametrize("name", BOOK)

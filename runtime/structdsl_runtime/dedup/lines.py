@@ -59,11 +59,18 @@ def lines(texts: Texts) -> Lines:
     )
 
 
-def cut(found: Lines, gone: Mask) -> Texts:
-    """The texts without these lines; with the last line of a text goes the newline before it."""
+def leaving(found: Lines, gone: Mask) -> tuple[Numbers, Numbers]:
+    """What goes with each of these lines, none of it twice: the last of a text takes the newline before it along."""
     begin, end = found.begin[gone], found.end[gone]
     at_end = (end == found.ends[found.text[gone] + 1]) & (begin > found.ends[found.text[gone]])
     begin = begin - (at_end & (found.data[end - 1] != _NEWLINE))
+    begin[1:] = np.maximum(begin[1:], end[:-1])
+    return begin, end
+
+
+def cut(found: Lines, gone: Mask) -> Texts:
+    """The texts without these lines; with the last line of a text goes the newline before it."""
+    begin, end = leaving(found, gone)
     change = np.zeros(len(found.data) + 1, np.int32)
     np.add.at(change, begin, 1)
     np.add.at(change, end, -1)

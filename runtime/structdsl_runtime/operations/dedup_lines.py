@@ -9,7 +9,7 @@ import pyarrow as pa
 from pyarrow import compute
 
 from structdsl.plan import DedupLines, NumberLines
-from structdsl_runtime.dedup.lines import cut, lines
+from structdsl_runtime.dedup.lines import cut, leaving, lines
 from structdsl_runtime.operation import Context, Inputs, Outputs, TableWriter
 from structdsl_runtime.progress import counted
 from structdsl_runtime.text.hashed import Hashes
@@ -40,8 +40,9 @@ def number_lines(arguments: NumberLines, inputs: Inputs, outputs: Outputs, conte
 
 
 def dedup_lines(arguments: DedupLines, inputs: Inputs, outputs: Outputs, context: Context) -> None:
-    """Write `documents`, `cut` (each line with its number in the text, from 1) and `emptied`.
+    """Write `documents`, `cut` and `emptied`.
 
+    A line that is cut is written with its number in the text, from 1, and with the bytes of the text that left with it.
     A document of which nothing is left stays among `documents`, without text, and is one of `emptied`.
     """
     del arguments
@@ -65,7 +66,8 @@ def _without(block: Any, repeated: Hashes, gone: TableWriter, emptied: TableWrit
         return block
     first_line = np.searchsorted(found.text, found.text[leaves])
     number = np.flatnonzero(leaves) - first_line + 1
-    texts = block["text"]
+    texts, begin_of_text = block["text"], found.ends[found.text[leaves]]
+    begin, end = leaving(found, leaves)
     raw = pa.array([found.data[b:e].tobytes() for b, e in zip(found.begin[leaves], found.end[leaves], strict=True)])
     gone.write(
         pa.table(
@@ -73,6 +75,8 @@ def _without(block: Any, repeated: Hashes, gone: TableWriter, emptied: TableWrit
                 "doc_id": block["doc_id"].take(pa.array(found.text[leaves])),
                 "line": pa.array(number),
                 "text": pc.utf8_trim_whitespace(raw.cast(pa.string())),
+                "start_byte": pa.array(begin - begin_of_text),
+                "end_byte": pa.array(end - begin_of_text),
             }
         )
     )

@@ -207,12 +207,15 @@ class NumberLines(Arguments):
 
 
 class DedupLines(Arguments):
-    """Documents without the lines of a list, and what was cut out of them."""
+    """Documents without the lines of a list, and what was cut out of them.
+
+    Since version 3 it is said which bytes of the text left with each line.
+    """
 
     partition: ClassVar[Partition] = Rows(input="documents")
 
     op: Literal["dedup_lines"] = "dedup_lines"
-    version: Literal[2] = 2
+    version: Literal[3] = 3
 
 
 class Decontaminate(Arguments):

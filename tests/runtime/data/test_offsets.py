@@ -12,13 +12,17 @@ import sys
 from functools import partial
 from typing import Any
 
+import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from structdsl import sql
 from structdsl.plan import Normalisation, ReadFiles
+from structdsl_runtime.dedup.lines import cut, leaving, lines
 from structdsl_runtime.operations.read_files import read_files
 from structdsl_runtime.reading.normalising import normaliser
 from structdsl_runtime.reading.offsets import stretches, stretches_in
@@ -107,6 +111,44 @@ def test_what_cannot_be_written_again_has_no_place() -> None:
     assert stretches_in("shift_jis", data, data.decode("shift_jis")) != []
     twice = bytes.fromhex("879c")  # NEC's ∪, which is written as another
     assert stretches_in("cp932", twice, twice.decode("cp932")) == []
+
+
+@settings(max_examples=200)
+@given(
+    pieces=st.lists(PIECE, max_size=24), put=CHANGE, what=st.sampled_from(["", "@", "ad", "a", "b |a"]), gone=st.data()
+)
+def test_it_is_the_same_where_lines_are_cut(pieces: list[str], put: str, what: str, gone: st.DataObject) -> None:
+    data = "".join(pieces).encode()
+    text = re.sub(what, put, normalise(data.decode())) if what else normalise(data.decode())
+    found = lines(pa.array([text]))
+    some = gone.draw(st.lists(st.booleans(), min_size=len(found.begin), max_size=len(found.begin)))
+    begin, end = leaving(found, np.array(some, np.bool_))
+    after: bytes = cut(found, np.array(some, np.bool_)).to_pylist()[0].encode()
+    with duckdb.connect() as connection:
+        connection.execute("CREATE SCHEMA c")
+        for name, fields, rows in (
+            ("offsets", "text_byte, file_byte, n_bytes", stretches(data, text)),
+            ("cut", "start_byte, end_byte", zip(begin.tolist(), end.tolist(), strict=True)),
+        ):
+            columns = ", ".join(f"{field} BIGINT" for field in fields.split(", "))
+            connection.execute(f"CREATE TABLE c.{name} (doc_id VARCHAR, {columns})")
+            for row in rows:
+                connection.execute(f"INSERT INTO c.{name} VALUES ('a', {', '.join(map(str, row))})")
+        moved = connection.execute(
+            sql.fill("offsets_without", {"offsets": "c.offsets", "cut": "c.cut"}) + " ORDER BY 2, 4"
+        ).fetchall()
+    at = (-1, -1)
+    for _, start, place, count in moved:
+        assert start >= at[0]
+        assert place >= at[1]
+        assert after[start : start + count] == data[place : place + count].replace(b"\r", b"\n")
+        at = start + count, place + count
+    assert (
+        len({start for _, start, _, _ in moved}) == len({start + count for _, start, _, count in moved}) == len(moved)
+    )
+    assert (moved[0][1], moved[-1][1] + moved[-1][3]) == (0, len(after))
+    if not what:
+        assert sum(count for *_, count in moved) == len(after)
 
 
 def test_what_is_redacted_is_between_two_stretches() -> None:

@@ -54,7 +54,10 @@ def test_what_is_cut(run: Workshop, texts: list[str], left: list[str] | None) ->
 def test_what_is_cut_is_written_down_and_who_is_emptied_leaves(run: Workshop) -> None:
     texts = {"a": f"x\n{MENU}\n", "b": f"\n{MENU}\n", "c": ""}
     tables = made(run, "lines(at_least = 2)", texts)
-    assert tables["_cut_lines"] == [{"doc_id": "a", "line": 2, "text": MENU}, {"doc_id": "b", "line": 2, "text": MENU}]
+    assert tables["_cut_lines"] == [
+        {"doc_id": "a", "line": 2, "text": MENU, "start_byte": 2, "end_byte": 17},
+        {"doc_id": "b", "line": 2, "text": MENU, "start_byte": 1, "end_byte": 16},
+    ]
     assert [(row["doc_id"], row["step"], row["reason"]) for row in tables["_emptied"]] == [("b", "dedup", "lines")]
     assert {row["doc_id"]: row["n_chars"] for row in tables["_lines"]} == {"a": 2, "b": 1, "c": 0}
 
