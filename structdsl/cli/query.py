@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import click
 
 from structdsl.cli.common import failure, format_option
 from structdsl.cli.outline import paragraph, strong
-from structdsl.cli.table import FORMATS, Rows
+from structdsl.cli.table import FORMATS, Rows, show
 from structdsl.schema.tables import OTHER_KINDS, PROMISED_TABLES, RECORDS
 
 KINDS = ("corpus", "taxonomy", "mixture", "stage", "teacher", "evaluation", "checks", "llm", "meta")
@@ -68,7 +69,10 @@ def query_command(sql: str | None, name: str | None, run: str | None, format_: s
     if sql is None and format_ == "table":
         click.echo("\n".join(_listed(answer.rows)))
         return
-    click.echo(FORMATS[format_](answer.columns, answer.rows))
+    if format_ == "table" and sys.stdout.isatty():
+        click.echo(show(answer.columns, answer.rows, shutil.get_terminal_size().columns))
+    else:
+        click.echo(FORMATS[format_](answer.columns, answer.rows))
     if answer.more:
         click.echo("… more rows; --limit shows them, --format csv shows all", err=True)
 

@@ -9,18 +9,35 @@ import json
 import math
 import unicodedata
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 Rows = Sequence[Sequence[Any]]
 
-WIDEST = 60
+WIDEST = 60  # of a cell, whatever room there is
+NARROWEST = 8  # of a cell that is cut
 
 
-def show(columns: Sequence[str], rows: Rows) -> str:
-    """A table with a rule under its head; numbers to the right, long cells cut with `…`."""
+def show(columns: Sequence[str], rows: Rows, room: int | None = None) -> str:
+    """A table with a rule under its head; numbers to the right, long cells cut with `…`.
+
+    `room` is how many columns of a terminal there are. Texts are cut further to make a table fit, the longest first;
+    where that would leave next to nothing of them, each row becomes lines of its own.
+    """
     cells = [[_cell(value) for value in row] for row in rows]
     widths = [max([_width(name), *(_width(row[i]) for row in cells)]) for i, name in enumerate(columns)]
     right = [_numbers([row[i] for row in rows]) for i in range(len(columns))]
+    if room is not None:
+        names = map(_width, columns)
+        least = [
+            width if to_right else min(width, max(NARROWEST, name))
+            for width, to_right, name in zip(widths, right, names, strict=True)
+        ]
+        free = room - 2 * (len(columns) - 1)
+        if sum(least) > free and cells:
+            return _records(columns, rows, room)
+        widths = _fitted(widths, least, free)
+        cells = [[_clipped(value, width) for value, width in zip(row, widths, strict=True)] for row in cells]
 
     def line(values: Sequence[str]) -> str:
         padded = (
@@ -30,6 +47,30 @@ def show(columns: Sequence[str], rows: Rows) -> str:
         return "  ".join(padded).rstrip()
 
     return "\n".join([line(columns), "  ".join("─" * width for width in widths), *map(line, cells)])
+
+
+def _records(columns: Sequence[str], rows: Rows, room: int) -> str:
+    """A line for each value, under a rule for each row."""
+    width = max(map(_width, columns))
+    lines = []
+    for number, row in enumerate(rows, 1):
+        lines.append(f"── {number} ".ljust(width + 2, "─"))
+        for name, value in zip(columns, row, strict=True):
+            lines.append(
+                f"{name}{' ' * (width - _width(name))}  {_cell(value, max(NARROWEST, room - width - 2))}".rstrip()
+            )
+    return "\n".join(lines)
+
+
+def _fitted(widths: Sequence[int], least: Sequence[int], room: int) -> list[int]:
+    """Widths that add up to `room`, the widest made narrower first, and none narrower than its least."""
+    fitted = list(widths)
+    while sum(fitted) > room and (free := [at for at in range(len(fitted)) if fitted[at] > least[at]]):
+        widest = max(fitted[at] for at in free)
+        for at in free:
+            if fitted[at] == widest and sum(fitted) > room:
+                fitted[at] -= 1
+    return fitted
 
 
 def as_csv(columns: Sequence[str], rows: Rows) -> str:
@@ -85,15 +126,25 @@ def _plain(value: object) -> object:
     return json.dumps(_plain_json(value), ensure_ascii=False, default=str)
 
 
-def _cell(value: object) -> str:
-    if value is None:
-        return "∅"
-    text = f"{value:.6g}" if isinstance(value, float) else str(_plain(value))
-    text = text.replace("\n", "⏎")
-    if _width(text) <= WIDEST:
+def _cell(value: object, room: int = WIDEST) -> str:
+    match value:
+        case None:
+            text = "∅"
+        case float():
+            text = f"{value:.6g}"
+        case datetime():
+            text = value.isoformat(sep=" ", timespec="seconds")
+        case _:
+            text = str(_plain(value))
+    return _clipped(text.replace("\n", "⏎"), room)
+
+
+def _clipped(text: str, room: int) -> str:
+    """As much of a text as there is room for, with `…` where that is not all."""
+    if _width(text) <= room:
         return text
-    while _width(text) >= WIDEST:
-        text = text[: len(text) - max(1, (_width(text) - WIDEST) // 2)]
+    while _width(text) >= room:
+        text = text[: len(text) - max(1, (_width(text) - room) // 2)]
     return text + "…"
 
 

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from structdsl.cli.main import cli
-from structdsl.cli.table import as_csv, as_json
+from structdsl.cli.table import as_csv, as_json, show
 from structdsl.compile import compile_text
 from structdsl.emit import write_build
 from structdsl_runtime import executor
@@ -88,6 +88,27 @@ def test_json_loses_no_column_and_holds_no_nan() -> None:
         {"a": 2, "a_2": 3.5, "a_1": None},
     ]
     assert as_csv(("a",), [([math.nan],)]) == "a\n[null]"
+
+
+WIDE = (("id", "n", "text"), [("a" * 20, 1, "b" * 90), ("c", 22, None)])
+
+
+@pytest.mark.parametrize(
+    ("room", "lines"),
+    [
+        (
+            None,
+            ["id                     n  text", "─" * 20 + "  ──  " + "─" * 60, "a" * 20 + "   1  " + "b" * 59 + "…"],
+        ),
+        (40, ["id                  n  text", "─" * 17 + "  ──  " + "─" * 17, "a" * 16 + "…   1  " + "b" * 16 + "…"]),
+        (22, ["id         n  text", "────────  ──  ────────", "aaaaaaa…   1  bbbbbbb…", "c         22  ∅"]),
+        (21, ["── 1 ─", "id    aaaaaaaaaaaaaa…", "n     1", "text  bbbbbbbbbbbbbb…", "── 2 ─", "id    c"]),
+    ],
+)
+def test_a_table_fits_a_terminal(room: int | None, lines: list[str]) -> None:
+    shown = show(*WIDE, room).splitlines()
+    assert shown[: len(lines)] == lines
+    assert room is None or max(map(len, shown)) <= room
 
 
 def test_a_spec_deleted_meanwhile_is_still_quoted(fresh: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
