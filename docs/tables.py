@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from docs.columns import meaning
 from structdsl import promised
 from structdsl.plan import Column
 from structdsl.signals import SIGNALS
@@ -60,6 +61,13 @@ TABLES: tuple[tuple[str, str, Iterable[Column]], ...] = (
     ("evaluation.<e>_scores", "The scores, with their intervals.", promised.SCORES),
 )
 
+RECORDS: Mapping[str, str] = {
+    "llm.calls": "A row a call of a language model by a rule or a writer of the spec.",
+    "meta.runs": "A row a run of this spec.",
+    "meta.steps": "The steps of one run: the latest, or the one that `--run` names.",
+    "meta.lineage": "Which step reads from which, in every run.",
+}
+
 OPENING = """\
 Everything lands in a table that `structdsl query` reads, also while a run is going on. These names and columns are part
 of the language; a version may add columns, and takes none away."""
@@ -74,31 +82,27 @@ def tables() -> str:
         _roles(),
         "## `corpus.<c>_heldout`\n\nThe documents that `holdout` takes away; its columns are those of `corpus.<c>`.",
     ]
-    for name, meaning, columns in TABLES:
-        parts.append(f"## `{name}`\n\n{meaning}\n\n{_columns(columns)}")
+    for name, about, columns in TABLES:
+        parts.append(f"## `{name}`\n\n{about}\n\n{_columns(name, columns)}")
     parts.append("## `checks.<name>`\n\nThe rows that fail a `check`, with the columns of what it looks at.")
     for name, columns in promised.RECORDS.items():
-        parts.append(f"## `{name}`\n\n{_columns(columns)}")
+        parts.append(f"## `{name}`\n\n{RECORDS[name]}\n\n{_columns(name, columns)}")
     return "\n\n".join(parts) + "\n"
 
 
 def _roles() -> str:
     """Columns that all roles have, and what each has besides."""
+    rows = ["| column | type | of the roles | |", "| --- | --- | --- | --- |"]
     roles = promised.PROMISED
-    shared = [name for name in next(iter(roles.values())) if all(name in columns for columns in roles.values())]
-    rows = ["| role | columns |", "| --- | --- |", f"| all | {', '.join(f'`{name}`' for name in shared)} |"]
-    for role, columns in roles.items():
-        own = [f"`{name}`" for name in columns if name not in shared]
-        if own:
-            rows.append(f"| {role} | {', '.join(own)} |")
+    columns = {name: type_ for each in roles.values() for name, type_ in each.items()}
+    for name, type_ in columns.items():
+        having = [role for role, each in roles.items() if name in each]
+        told = "all" if len(having) == len(roles) else ", ".join(having)
+        rows.append(f"| `{name}` | {type_} | {told} | {meaning('corpus.<c>', name)} |")
     return "\n".join(rows)
 
 
-def _columns(columns: Iterable[Column]) -> str:
-    """A row a column, with what it means where it says so."""
-    columns = tuple(columns)
-    if any(column.doc for column in columns):
-        rows = [f"| `{column.name}` | {column.type} | {column.doc} |" for column in columns]
-        return "\n".join(["| column | type | |", "| --- | --- | --- |", *rows])
-    rows = [f"| `{column.name}` | {column.type} |" for column in columns]
-    return "\n".join(["| column | type |", "| --- | --- |", *rows])
+def _columns(table: str, columns: Iterable[Column]) -> str:
+    """A row a column, with what it means."""
+    rows = [f"| `{column.name}` | {column.type} | {column.doc or meaning(table, column.name)} |" for column in columns]
+    return "\n".join(["| column | type | |", "| --- | --- | --- |", *rows])
