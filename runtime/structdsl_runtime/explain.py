@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from structdsl.plan import Plan, ReadObjects, Step, View
-from structdsl_runtime.keys import OF_FILES, Identity, decisive, digests, guards, identify, listing
+from structdsl.plan import Plan, Step, View
+from structdsl.plan.addresses import is_remote
+from structdsl_runtime.keys import Identity, decisive, digests, guards, identify, listing
 from structdsl_runtime.lock import check
 from structdsl_runtime.sources import Listing, Sources, digest
 from structdsl_runtime.store import Manifest, Store
@@ -76,7 +77,7 @@ def _now(step: Step, known: dict[str, str], store: Store, sources: Sources) -> S
     if manifest is not None:
         return StepPreview(address=step.address, action="reuse", reasons=(), manifest=manifest)
     last = store.latest(step)
-    absent = _absent(step, identity)
+    absent = _absent(identity)
     if absent:
         return _run(step, absent, last)
     saved = [
@@ -94,10 +95,12 @@ def _now(step: Step, known: dict[str, str], store: Store, sources: Sources) -> S
     return _run(step, (*(dict.fromkeys(reasons) or ("its result is no longer whole",)), *saved), last)
 
 
-def _absent(step: Step, identity: Identity) -> tuple[str, ...]:
-    """Patterns of a step that name no file, for which it will fail."""
-    of_files = isinstance(step.operation, OF_FILES) and not isinstance(step.operation, ReadObjects)
-    return tuple(f"no file matches {pattern}" for pattern, found in identity.listings.items() if of_files and not found)
+def _absent(identity: Identity) -> tuple[str, ...]:
+    """That no pattern of a step names a file, for which it will fail; what stores hold is not known here."""
+    if not identity.listings or any(map(is_remote, identity.listings)) or any(identity.listings.values()):
+        return ()
+    first, *others = identity.listings
+    return (f"no file matches {first}{', …' if others else ''}",)
 
 
 def _run(step: Step, reasons: tuple[str, ...], last: Manifest | None) -> StepPreview:
