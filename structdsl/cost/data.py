@@ -15,6 +15,7 @@ from structdsl.plan import Dpo, GraphNode, LayOut, Pack, RenderSsft, Step, Train
 from structdsl.plan.batch import realised
 
 EARLIER = "as many as in an earlier run"
+PROPORTION = "as many rows for its tokens as in an earlier run"
 
 
 def packed_rows(node: GraphNode, steps: Mapping[str, Step], facts: Facts) -> Figure:
@@ -28,11 +29,21 @@ def packed_rows(node: GraphNode, steps: Mapping[str, Step], facts: Facts) -> Fig
     assert isinstance(layout, LayOut)
     length = pack.operation.length
     tokens = source_tokens(node, steps, facts)
+    before = _tokens_before(node, facts)
+    if size is not None and before and tokens.value is not None:
+        return about(math.ceil(size.rows * tokens.value / before), PROPORTION)
     if tokens.value is not None and layout.method != "none":
         return about(math.ceil(tokens.value / length), tokens.why)
     if size is not None:
         return about(size.rows, EARLIER)
     return tokens if tokens.value is None else unknown(f"the rows of {node.stage}: known after {pack.address}")
+
+
+def _tokens_before(node: GraphNode, facts: Facts) -> int | None:
+    """Tokens of the mixture that an earlier run of a stage read; prompts, maps and recall came on top of them."""
+    feed = facts.feeds.get(node.stage)
+    size = facts.sizes.get(feed.source) if feed is not None and feed.source.startswith("mixture.") else None
+    return size.tokens if size is not None else None
 
 
 def source_tokens(node: GraphNode, steps: Mapping[str, Step], facts: Facts) -> Figure:

@@ -209,6 +209,14 @@ SIZES: dict[str, tuple[dict[str, Size], float, str]] = {
     "a budget": ({}, 2048, "about"),
     "packed for this plan": ({"stage.learn_packed": Size(rows=2100)}, 2100, "exact"),
     "packed for another": ({"stage.learn_packed": Size(rows=2100, current=False)}, 2048, "about"),
+    "packed for half as many tokens": (
+        {
+            "stage.learn_packed": Size(rows=2100, current=False),
+            "mixture.knowledge": Size(rows=9, tokens=4 * 2**20, current=False),
+        },
+        4200,
+        "about",
+    ),
 }
 
 
