@@ -149,12 +149,24 @@ def clipped(text: str, width: int) -> str:
 
 def between(name: str, before: str | None, after: str | None) -> str:
     """`budget: 700k tokens → 800k tokens`; of long values the part that differs, with some of what is around it."""
-    old, new = ("none" if value is None else " ".join(value.split()) for value in (before, after))
+    old, new = ("none" if value is None else _on_one_line(value) for value in (before, after))
     room = (WIDTH - 4 - len(name) - len(":  → ")) // 2
     same = next((at for at, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), 0)
     start = max(0, same - CONTEXT) if max(len(old), len(new)) > room else 0
     shown = [clipped(("…" if start else "") + value[start:], room) for value in (old, new)]
     return f"{name}: {shown[0]} → {shown[1]}"
+
+
+def _on_one_line(value: str) -> str:
+    """A value of several lines as one could write it in one: entries of a map or a list between commas."""
+    lines = [" ".join(line.split()) for line in value.splitlines()]
+    if not value.startswith(("{", "[")):
+        return " ".join(filter(None, lines))
+    opened, *entries = lines
+    text = opened
+    for line in entries:
+        text += (" " if text.endswith(("{", "[", ",")) or line.startswith(("}", "]")) else ", ") + line
+    return text
 
 
 def paragraph(text: str, *, first: str = "", then: str = "") -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from structdsl.cli.main import cli
+from structdsl.cli.outline import between
 
 LIBRARY = 'language 1\ncorpus web { source = files("web/*.md"), role = replay, keep = sql "n_chars > 10" }\n'
 SPEC = """\
@@ -77,6 +78,18 @@ def test_the_working_tree(spec: Path) -> None:
     assert diff("-p", "budget=1M", "--exit-code", str(spec)).stdout.count("~") == 0
     spec.unlink()
     assert diff("HEAD", str(spec), "--exit-code").stdout.count("retired") > 1
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        ("{\n  a: 1%\n  b: {\n    c: 2\n    d: 3\n  }\n}", "x: none → { a: 1%, b: { c: 2, d: 3 } }"),
+        ("[\n  a,\n  b\n]", "x: none → [ a, b ]"),
+        ('sql """\n  SELECT  1\n  FROM t\n"""', 'x: none → sql """ SELECT 1 FROM t """'),
+    ],
+)
+def test_a_value_of_several_lines(value: str, line: str) -> None:
+    assert between("x", None, value) == line
 
 
 def test_a_spec_that_came_with_a_revision(spec: Path) -> None:
