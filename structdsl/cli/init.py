@@ -12,10 +12,13 @@ if TYPE_CHECKING:
 
 NOTHING = """\
 no text in `{folder}`: put documents there first, then ask again
-  notes/*.md        Markdown; its headings become a taxonomy
+  notes/*.md        Markdown, HTML, .rst or .adoc; its headings become a taxonomy
   notes/*.txt       plain text
-  questions.jsonl   a row each: {{"question": "…", "answer": "…"}}
+  questions.jsonl   a row each: {{"question": "…", "answer": "…"}}; .csv as well, and .gz behind either
   texts.jsonl       a row each: {{"text": "…"}}"""
+OTHERS = """\
+no first spec can be made here for {others}, though a spec reads that too; write one that begins with
+  corpus documents {{ source = files("{first}"), role = domain }}"""
 
 
 @click.command("init", short_help="Write a first spec for the documents of a folder.")
@@ -37,8 +40,10 @@ def init_command(folder: Path) -> None:
         text = starter(name, found)
         with spec.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
-    except NothingFound:
-        raise click.UsageError(NOTHING.format(folder=folder)) from None
+    except NothingFound as nothing:
+        others = nothing.others
+        told = OTHERS.format(others=", ".join(others), first=others[0]) if others else NOTHING.format(folder=folder)
+        raise click.UsageError(told) from None
     except OSError as error:
         message = f"`{error.filename or spec}`: {(error.strerror or str(error)).lower()}"
         raise click.UsageError(message) from None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import glob
+import gzip
 import hashlib
+import io
 import json
 import os
 import re
@@ -12,8 +15,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-TEXT = (".md", ".markdown", ".txt")
-ROWS = (".jsonl", ".ndjson")
+HEADINGS = {  # of what level one is, by how a text is marked up
+    ".md": r"^(#{1,3}) ",
+    ".markdown": r"^(#{1,3}) ",
+    ".adoc": r"^(={1,3}) ",
+    ".asciidoc": r"^(={1,3}) ",
+    ".html": r"<h([1-3])\b",
+    ".htm": r"<h([1-3])\b",
+    ".rst": r"^(?:=+|-+|~+)$",
+    ".txt": r"$^",
+}
+TEXT = tuple(HEADINGS)
+ROWS = (".jsonl", ".ndjson", ".csv", ".tsv", ".jsonl.gz", ".ndjson.gz", ".csv.gz", ".tsv.gz")
+OTHERS = (".parquet", ".arrow", ".feather", ".pdf", ".jsonl.zst", ".ndjson.zst", ".csv.zst", ".tsv.zst")
+"""What a spec reads as well, and nobody looks into here: that takes libraries which the compiler does without."""
+SAID = re.compile(r"<(p|h[1-6]|li|td|pre)\b[^>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
 SKIPPED = frozenset({"build", "dist", "node_modules", "venv", "__pycache__"})  # and names that start with a dot
 
 ASKED = (
@@ -29,11 +45,16 @@ BODIES = ("text", "content", "body")
 MOST_BYTES = 8_000_000  # of a corpus; what is more is left out by `limit`
 FEWEST_QUESTIONS = 8  # in an exam
 FEWEST_TEXTS = 3  # that a probe takes of rows
+MOSTLY = 0.9  # of the rows have what they are taken for
 PROBE_SHARE = 0.15  # of the text, at the most
 
 
 class NothingFound(ValueError):  # noqa: N818 - a state of affairs
-    """There is no text in the folder that a spec could be written for."""
+    """There is no text in the folder that a spec could be written for; `others` are patterns of what else is there."""
+
+    def __init__(self, others: tuple[str, ...]) -> None:
+        super().__init__(*others)
+        self.others = others
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,7 +67,7 @@ class Group:
 
     @property
     def suffix(self) -> str:
-        return self.files[0].suffix.lower()
+        return _ending(self.files[0]).lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +112,7 @@ def look(folder: Path) -> Found:
     rest = [group for group in groups if questions is None or group is not questions.group]
     text = next((t for group in rest if (t := _text(folder, group)) is not None), None)
     if text is None and questions is None:
-        raise NothingFound(folder)
+        raise NothingFound(tuple(group.pattern for group in groups if group.suffix in OTHERS))
     used = {group.pattern for group in (text and text.group, questions and questions.group) if group}
     return Found(text=text, questions=questions, others=tuple(g for g in groups if g.pattern not in used))
 
@@ -102,7 +123,7 @@ def _groups(folder: Path) -> list[Group]:
     for path in _files(folder):
         top = path.parts[0] if len(path.parts) > 1 else ""
         if "${" not in top:
-            deep.setdefault((top, path.suffix), []).append(path)
+            deep.setdefault((top, _ending(path)), []).append(path)
     groups = []
     for (top, suffix), files in deep.items():
         nested = any(len(path.parts) > 2 for path in files)
@@ -119,21 +140,27 @@ def _files(folder: Path) -> Iterator[Path]:
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in SKIPPED)
         for name in sorted(names):
             path = Path(at, name)
-            if not name.startswith(".") and path.suffix.lower() in TEXT + ROWS and path.is_file():
+            if not name.startswith(".") and _ending(path).lower() in TEXT + ROWS + OTHERS and path.is_file():
                 yield path.relative_to(folder)
+
+
+def _ending(path: Path) -> str:
+    """What says how a file is read: `.md`, `.jsonl.gz`."""
+    packed = path.suffix.lower() in (".gz", ".zst")
+    return "".join(path.suffixes[-2:]) if packed else path.suffix
 
 
 def _questions(folder: Path, group: Group) -> Questions | None:
     """The group as questions and answers, if its rows are."""
     if group.suffix not in ROWS:
         return None
-    rows = list(_rows(folder, group))
-    names = next((names for names in ASKED if rows and all(_are_text(row, names) for row in rows[:50])), None)
+    rows, whole = _rows(folder, group)
+    names = next((names for names in ASKED if _are_text(rows, names)), None)
     if names is None:
         return None
     examined = sum(in_exam(str(row.get(names[0], ""))) for row in rows)
     enough = FEWEST_QUESTIONS <= examined <= len(rows) - FEWEST_QUESTIONS
-    limit = len(rows) if group.size > MOST_BYTES else None
+    limit = None if whole else len(rows)
     return Questions(group=group, names=names, limit=limit, examined=examined if enough else 0)
 
 
@@ -147,40 +174,60 @@ def unseen(text: str) -> bool:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() < "2"
 
 
-def _are_text(row: dict[str, Any], names: Sequence[str]) -> bool:
-    return all(isinstance(row.get(name), str) for name in names)
+def _are_text(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> bool:
+    """Whether nearly all rows have text of these names; a run leaves out the others."""
+    first = rows[:50]
+    having = sum(all(isinstance(row.get(name), str) for name in names) for row in first)
+    return bool(first) and having >= MOSTLY * len(first)
 
 
-def _rows(folder: Path, group: Group) -> Iterator[dict[str, Any]]:
-    """Objects of JSON Lines, up to the bytes that are read at the most; what is none is skipped here as in a run."""
+def _rows(folder: Path, group: Group) -> tuple[list[dict[str, Any]], bool]:
+    """Rows, up to the bytes that are read at the most, and whether these are all; a run skips what is none as well."""
+    rows: list[dict[str, Any]] = []
     read = 0
     for path in group.files:
-        with (folder / path).open("rb") as file:
+        for size, row in _rows_of(folder / path, group.suffix.removesuffix(".gz")):
+            read += size
+            if read > MOST_BYTES:
+                return rows, False
+            if isinstance(row, dict):
+                rows.append(row)
+    return rows, True
+
+
+def _rows_of(path: Path, kind: str) -> Iterator[tuple[int, Any]]:
+    """Each row with its bytes, about; a row that cannot be read is None, and a file that ends too early ends there."""
+    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
+        try:
+            if kind in (".csv", ".tsv"):
+                text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="")
+                for row in csv.DictReader(text, delimiter="\t" if kind == ".tsv" else ","):
+                    yield sum(len(str(value)) for value in row.values()), row
+                return
             for line in file:
-                read += len(line)
-                if read > MOST_BYTES:
-                    return
                 try:
-                    row = json.loads(line)
+                    yield len(line), json.loads(line)
                 except ValueError:
-                    continue
-                if isinstance(row, dict):
-                    yield row
+                    yield len(line), None
+        except (EOFError, csv.Error, gzip.BadGzipFile):
+            return
 
 
 def _text(folder: Path, group: Group) -> Text | None:
     """The group as documents, if there are words in them."""
     if group.suffix in ROWS:
-        rows = list(_rows(folder, group))
-        column = next((name for name in BODIES if rows and all(_are_text(row, [name]) for row in rows[:50])), None)
+        rows, whole = _rows(folder, group)
+        column = next((name for name in BODIES if _are_text(rows, [name])), None)
         if column is None:
             return None
-        texts = [str(row.get(column, "")) for row in rows]
+        texts = [text for row in rows if isinstance(text := row.get(column), str)]
         trained = [text for text in texts if not unseen(text)]
         split = len(texts) - len(trained) >= FEWEST_TEXTS
         words = sum(len(text.split()) for text in (trained if split else texts))
-        limit = len(rows) if group.size > MOST_BYTES else None
+        limit = None if whole else len(rows)
         return Text(group=group, limit=limit, words=words, depth=0, column=column, split=split) if words else None
+    if group.suffix in OTHERS:
+        return None
     counts: dict[Path, int] = {}
     depth, read = 0, 0
     for path in group.files:
@@ -189,9 +236,8 @@ def _text(folder: Path, group: Group) -> Text | None:
         if read > MOST_BYTES and counts:
             break
         text = data.decode("utf-8", errors="replace")
-        counts[path] = len(text.split())
-        if group.suffix != ".txt":
-            depth = max([depth, *(len(marks) for marks in re.findall(r"^(#{1,3}) ", text, re.MULTILINE))])
+        counts[path] = _words(text, group.suffix)
+        depth = max(depth, _depth(text, group.suffix))
     words = sum(counts.values())
     if not words:
         return None
@@ -199,6 +245,21 @@ def _text(folder: Path, group: Group) -> Text | None:
     limit = len(counts) if len(counts) < len(group.files) else None
     words -= counts[probe] if probe else 0
     return Text(group=group, limit=limit, words=words, depth=depth, column="text", probe=probe)
+
+
+def _words(text: str, kind: str) -> int:
+    """Words that are there at the least; of a page those of paragraphs, headings, items and cells."""
+    if kind in (".html", ".htm"):
+        text = re.sub(r"<[^>]*>", " ", " ".join(said for _, said in SAID.findall(text)))
+    return len(text.split())
+
+
+def _depth(text: str, kind: str) -> int:
+    """Levels of headings, three at most; 0 where there are none."""
+    found = set(re.findall(HEADINGS[kind], text, re.MULTILINE | re.IGNORECASE))
+    if kind == ".rst":
+        return len({line[0] for line in found if len(line) > 1})
+    return max((int(mark) if mark.isdigit() else len(mark) for mark in found), default=0)
 
 
 def _probe(counts: dict[Path, int]) -> Path | None:

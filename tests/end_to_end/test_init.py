@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -25,6 +26,14 @@ FOLDERS: dict[str, dict[str, str | list[dict[str, str]]]] = {
     "deep folders with odd names": {f'my [old] notes/{n}/it\'s "{n}".md': NOTE for n in range(3)},
     "text without headings": {"a.txt": "Some words of text.", "b.txt": "And others, which are more of them."},
     "rows of text": {"texts.jsonl": [{"content": f"Row number {n}."} for n in range(40)]},
+    "a row without text": {
+        "texts.jsonl": [{"text": f"Row {n} of text."} for n in range(40)] + [{"text": ""}, {"x": "y"}]
+    },
+    "pages of the web": {
+        f"site/{n}.html": f"<h1>Page {n}</h1><p>Words of page {n}.</p><h2>More</h2>" for n in range(6)
+    },
+    "other marks": {"a.rst": "Title\n=====\n\nText here.\n\nPart\n----\n\nAnd there.\n", "b.rst": "Words.\n"},
+    "a sheet": {"t.csv": "id,text\n" + "".join(f'{n},"Row {n}, of a sheet."\n' for n in range(40))},
     "questions alone": {"asked.jsonl": [{k: v.format(n=n) for k, v in ROW.items()} for n in range(60)]},
     "few questions": {"asked.jsonl": [{k: v.format(n=n) for k, v in ALPACA.items()} for n in range(5)]},
     "pages and questions": {
@@ -62,6 +71,23 @@ def test_it_compiles_without_a_word(name: str, tmp_path: Path) -> None:
     assert format_text(Source(Path("trial.adapt"), text)) == text
 
 
+def test_what_is_found(tmp_path: Path) -> None:
+    depths = {"pages of the web": 2, "other marks": 2, "a sheet": 0, "a row without text": 0, "one page": 2}
+    for name, depth in depths.items():
+        text = look(write(tmp_path / name, FOLDERS[name])).text
+        assert text is not None
+        assert (name, text.depth) == (name, depth)
+        assert text.words > 0
+    packed = tmp_path / "packed"
+    packed.mkdir()
+    (packed / "a.jsonl.gz").write_bytes(gzip.compress(b"".join(b'{"text": "Row %d."}\n' % n for n in range(9))))
+    (packed / "b.parquet").write_bytes(b"PAR1")
+    found = look(packed)
+    assert found.text is not None
+    assert (found.text.group.pattern, found.text.words) == ("*.jsonl.gz", 18)
+    assert [group.pattern for group in found.others] == ["*.parquet"]
+
+
 def test_what_is_measured_is_not_trained_on(tmp_path: Path) -> None:
     text = starter("trial", look(write(tmp_path, FOLDERS["pages and questions"])))
     assert "keep   = sql \"source <> 'notes/" in text
@@ -89,6 +115,8 @@ def test_nothing_is_overwritten_and_nothing_is_made_of_nothing(tmp_path: Path) -
     folder = Folder(tmp_path, identifier(tmp_path.name))
     assert "put documents there first" in folder.shell("init", code=2).stderr
     assert not folder.spec.exists()
+    (tmp_path / "x.parquet").write_bytes(b"PAR1")
+    assert 'files("*.parquet")' in folder.shell("init", code=2).stderr
     write(tmp_path, FOLDERS["one page"])
     said = folder.shell("init").stdout
     assert "structdsl run" in said
