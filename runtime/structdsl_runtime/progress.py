@@ -123,7 +123,8 @@ def line(event: Event) -> str | None:
         case StepFinished(op="view"):
             return None
         case StepFinished():
-            made = _bytes(event.bytes) if event.rows is None else counted(event.rows, "row")
+            noun = "step" if event.op == "train" else "row"  # of its log
+            made = _bytes(event.bytes) if event.rows is None else counted(event.rows, noun)
             return f"✓ {event.address}  {made}  {duration(event.seconds)}"
         case StepFailed():
             return f"✗ {event.address}  {event.error}"

@@ -88,6 +88,7 @@ def test_the_losses_of_few_sources_are_told() -> None:
 def test_wording() -> None:
     assert [duration(seconds) for seconds in (0.04, 59.9, 245, 7800)] == ["0.0 s", "59.9 s", "4 min 05 s", "2 h 10 min"]
     assert line(StepFinished(address="a", op="query", rows=26000, bytes=1, seconds=1)) == "✓ a  26,000 rows  1.0 s"
+    assert line(StepFinished(address="a", op="train", rows=65, bytes=1, seconds=1)) == "✓ a  65 steps  1.0 s"
     assert line(Accounted(corpus="a", kept=1, held_out=0, dropped={})) == "✓ a  1 of 1 row"
     assert line(Accounted(corpus="a", kept=4500, held_out=3, dropped={"keep": 2000, "dedup": 7})) == (
         "✓ a  4,500 of 6,510 rows, 3 held out, 2,007 dropped (2,000 keep, 7 dedup)"
