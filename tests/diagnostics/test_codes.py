@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from structdsl.cli.main import COMMANDS
 from structdsl.compile import compile_text
 from structdsl.diagnostics import CODES, Severity, Sink, page
 from structdsl.diagnostics.codes import PAGES
@@ -30,6 +31,11 @@ def test_every_code_has_a_page_and_every_page_a_use() -> None:
 def test_unknown_codes() -> None:
     with pytest.raises(KeyError):
         page("E9999")
+
+
+def test_pages_name_commands_that_there_are() -> None:
+    named = {word for code in CODES for word in re.findall(r"(?:`|^\$ )structdsl ([a-z]+)", page(code), re.MULTILINE)}
+    assert {"run", "query"} <= named <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("code", CODES)
