@@ -30,6 +30,7 @@ from structdsl_runtime.room import FULL
 from structdsl_runtime.text.sources import CHANGED, below, check_listed, unreadable
 
 BATCH: Final = 512
+MOST_SAID: Final = 300  # characters of what the library says
 SPLIT: Final = "train"
 """What `split` is where the spec does not say."""
 
@@ -81,7 +82,8 @@ def _batches(arguments: ReadDataset, folder: Path | None, context: Context) -> I
         except Fault:
             raise
         except Exception as error:
-            reason = str(error).strip().partition("\n")[0][:300] or type(error).__name__
+            said = " ".join(str(error).split()) or type(error).__name__  # the first line alone may be but a heading
+            reason = said if len(said) <= MOST_SAID else f"{said[:MOST_SAID]}…"
             raise _fault(arguments, folder, reason) from error
         if table is None:
             break

@@ -634,11 +634,13 @@ def test_what_save_to_disk_wrote(run: Workshop) -> None:
         ("d", {"revision": "v1"}, "it is a folder here, which has no `revision`"),
         ("d", {"token": "HF_TOKEN"}, "it is a folder here, which has no `token`"),
         ("d[1]", {}, "`*`, `?` or `[` is in its path"),
+        ("mixed", {}, "because column names don't match"),
         ("e", {}, "/d/train.jsonl`, which is not in it"),
     ],
 )
 def test_a_folder_that_is_no_such_data_set(run: Workshop, id_: str, more: dict[str, str], says: str) -> None:
     run.files(a_md="a", d__train_jsonl='{"text": "one"}\n', **{"d[1]__train_jsonl": '{"text": "one"}\n'})
+    run.files(mixed__a_jsonl='{"text": "one"}\n', mixed__b_jsonl='{"other": "two"}\n')
     run.files(e__README_md='---\nconfigs: [{config_name: x, data_files: "../d/*.jsonl"}]\n---\n')
     code, message, note, *helps = data_set(run, id_, **more)
     assert code == "E0830"
