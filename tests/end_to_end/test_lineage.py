@@ -28,8 +28,8 @@ corpus site  {
 }
 corpus asked { source = files("asked.*"), role = instruction }
 mixture m {
-  budget  = 3k tokens, max_epochs = 9
-  weights = { corpus.book: 50%, corpus.told: 20%, corpus.site: 15%, corpus.asked: rest }
+  budget  = 4k tokens, max_epochs = 9
+  weights = { corpus.book: 55%, corpus.told: 15%, corpus.site: 15%, corpus.asked: rest }
 }
 stage learn: cpt { from = model.tiny, data = mixture.m, length = 64, batch = 256 tokens }
 stage answer: sft { from = stage.learn, data = corpus.asked, length = 64, batch = 256 tokens }
