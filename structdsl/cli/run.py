@@ -157,7 +157,8 @@ def _execute(
     except StoreUnusable as error:
         raise click.UsageError(str(error)) from None
     except StoreInUse as error:
-        raise failure([Diagnostic(code="E0804", message=str(error))], style, EXIT_STEP) from None
+        helps = ("`structdsl query` reads its tables meanwhile",)
+        raise failure([Diagnostic(code="E0804", message=str(error), helps=helps)], style, EXIT_STEP) from None
     except StoreFull as error:
         full = error.fault
         raise failure(
