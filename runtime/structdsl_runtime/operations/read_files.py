@@ -10,6 +10,7 @@ from contextlib import ExitStack
 
 from structdsl.plan import ReadFiles, ReadObjects, ReadTable
 from structdsl_runtime.operation import Context, Inputs, Outputs
+from structdsl_runtime.reading.ahead import cleaned_ahead
 from structdsl_runtime.reading.found import Found, check, recoded, together
 from structdsl_runtime.reading.part import read_portion
 from structdsl_runtime.reading.portions import portions_of
@@ -45,14 +46,14 @@ def read_portions(
     with outputs.table("documents") as documents, outputs.table("faults") as faults, ExitStack() as stack:
         redactions = stack.enter_context(outputs.table("redactions")) if arguments.redact else None
         offsets = stack.enter_context(outputs.table("offsets"))
-        for portion in cut:
+        written = (documents, faults, redactions, offsets)
+        for portion, row in cleaned_ahead(arguments, cut):
             context.progress(files[portion.source.shown], len(files), "files")
             room = arguments.limit - len(taken) if arguments.limit is not None else None
             if room == 0:
                 break
-            written = (documents, faults, redactions, offsets)
             with broken.noted():
-                parts.append(read_portion(arguments, portion, *written, taken=taken, room=room))
+                parts.append(read_portion(arguments, portion, *written, taken=taken, room=room, cleaned=row))
     broken.check()
     whole = together(parts)
     check(arguments, whole, len(files))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import re
+from functools import partial
 from pathlib import PurePath
 from typing import Final
 
@@ -24,6 +25,12 @@ _CHARSET: Final = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-
 
 def file_row(portion: Portion, most: int) -> Row:
     """The one row of a file, with its `text`, and a `title` where the file says one apart from its text."""
+    row = _row(portion, most)
+    row.titled, row.name = partial(_title_of, portion=portion), _name_of(portion)
+    return row
+
+
+def _row(portion: Portion, most: int) -> Row:
     with opened(portion.source, portion.format) as file:
         data = file.read(min(BUFFER, most + 1))  # as much is set aside in memory as is asked for
         if len(data) == BUFFER:
@@ -44,7 +51,7 @@ def file_row(portion: Portion, most: int) -> Row:
     return Row("", 1, record, data=data if own else None, encoding=str(encoding) if encoding else None)
 
 
-def title_of(text: str, portion: Portion) -> str | None:
+def _title_of(text: str, portion: Portion) -> str | None:
     """The title that the text of a file gives it."""
     match portion.format.name:
         case "markdown" | "text" | "html" | "rst" | "asciidoc":
@@ -53,7 +60,7 @@ def title_of(text: str, portion: Portion) -> str | None:
             return None
 
 
-def name_of(portion: Portion) -> str:
+def _name_of(portion: Portion) -> str:
     """What a file is called that has no title."""
     name = PurePath(portion.source.name)
     if portion.format.name == "code":

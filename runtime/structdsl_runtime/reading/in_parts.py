@@ -18,6 +18,7 @@ from structdsl.identity import effective, fingerprint
 from structdsl.plan import Files, ReadFiles, Reading, ReadObjects, ReadTable
 from structdsl_runtime.operation import Fault, Outputs
 from structdsl_runtime.parts import Divided, Work
+from structdsl_runtime.reading.ahead import cleaned_ahead
 from structdsl_runtime.reading.found import (
     DUPLICATE,
     Found,
@@ -74,10 +75,11 @@ def read_part(arguments: Reading, given: Group | Without, outputs: Outputs) -> d
     with outputs.table("documents") as documents, outputs.table("faults") as faults, ExitStack() as stack:
         redactions = stack.enter_context(outputs.table("redactions")) if arguments.redact else None
         offsets = stack.enter_context(outputs.table("offsets"))
-        for mark, portion in given.portions:
-            written = (documents, faults, redactions, offsets)
+        written = (documents, faults, redactions, offsets)
+        marks, portions = zip(*given.portions, strict=True)
+        for mark, (portion, row) in zip(marks, cleaned_ahead(arguments, portions), strict=True):
             with broken.noted():
-                found[mark] = asdict(read_portion(arguments, portion, *written, taken=taken))
+                found[mark] = asdict(read_portion(arguments, portion, *written, taken=taken, cleaned=row))
     unread = [(fault.message, fault.helps) for fault in broken.faults]
     return {"reader": given.reader, "portions": found, "unread": unread}
 

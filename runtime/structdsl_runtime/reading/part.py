@@ -6,7 +6,6 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import groupby
 from typing import Any, Final
 
@@ -16,7 +15,7 @@ from structdsl.plan import Reading
 from structdsl_runtime.machine import memory_limit
 from structdsl_runtime.operation import TableWriter
 from structdsl_runtime.reading.cleaning import Cleaner
-from structdsl_runtime.reading.files import file_row, name_of, title_of
+from structdsl_runtime.reading.files import file_row
 from structdsl_runtime.reading.found import Found, duplicate_fault
 from structdsl_runtime.reading.offsets import stretches, stretches_in
 from structdsl_runtime.reading.plain import PlainText
@@ -33,7 +32,7 @@ BATCH_ROWS: Final = 512
 BATCH_BYTES: Final = 4 << 20
 FEW: Final = 16  # rows that are handled one by one: to do it together costs more
 
-_BROKEN: Final = (pa.ArrowException, UnicodeDecodeError, EOFError, zlib.error)
+BROKEN: Final = (pa.ArrowException, UnicodeDecodeError, EOFError, zlib.error)
 _PLACE: Final = ("doc_id", "text_byte", "file_byte", "n_bytes")
 _TYPES: Final = {
     **dict.fromkeys(("n_chars", "text_byte", "file_byte", "n_bytes"), pa.int64()),
@@ -53,20 +52,21 @@ def read_portion(  # noqa: PLR0913 - a table more or less
     taken: Taken | None = None,
     room: int | None = None,
     most: int = MOST_BYTES,
+    cleaned: Row | None = None,
 ) -> Found:
     """Read a portion into `documents` and `faults`, and say what was found in it; `redactions` where there are any.
 
     `offsets` says where a text stands in its file, for texts of which that is known.
     `taken` are ids that may not be used again, to which those of this portion are added; `room` is how many documents
-    are still wanted; `most` the bytes that one of them may have. Raises Fault E0515 where the file cannot be read, or
-    is another when its end is reached.
+    are still wanted; `most` the bytes that one of them may have; `cleaned` the one row of a file, where it was read
+    ahead. Raises Fault E0515 where the file cannot be read, or is another when its end is reached.
     """
     shown = portion.source.shown
     sink = Sink(arguments, portion.source.name, shown, documents, faults, redactions, offsets, taken, room)
     with readable(shown):
         try:
             if portion.format.whole:
-                _whole(portion, sink, most)
+                _whole(portion, sink, most, cleaned)
             else:
                 sink.take(rows_of(portion, most))
         except MemoryError as error:  # Arrow's is one of its errors as well, and seldom a fault of the file
@@ -74,20 +74,21 @@ def read_portion(  # noqa: PLR0913 - a table more or less
             if asked is None or int(asked[1]) <= memory_limit():
                 raise
             raise unreadable(shown, f"a part of it wants {int(asked[1]):,} bytes of memory") from None
-        except _BROKEN as error:
+        except BROKEN as error:
             raise unreadable(shown, _first_line(error)) from None
     if portion.source.now() != portion.source.stamp:
         raise unreadable(shown, "it changed while it was read", CHANGED)
     return sink.close()
 
 
-def _whole(portion: Portion, sink: Sink, most: int) -> None:
+def _whole(portion: Portion, sink: Sink, most: int, cleaned: Row | None) -> None:
     sink.see("text", "title")
     if records.required(sink.arguments) != ("text",):
         row = Row("", 1, None, reason="missing column", evidence="such a file has only `text` and `title`")
+    elif cleaned is not None:
+        row, sink.cleaner = cleaned, None
     else:
         row = file_row(portion, most)
-        row.titled, row.name = partial(title_of, portion=portion), name_of(portion)
     sink.take([row])
 
 

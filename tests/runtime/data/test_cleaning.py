@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import time
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from structdsl.plan import Normalisation, ReadFiles, Replacement
+from structdsl_runtime.operation import Fault
 from structdsl_runtime.operations.read_files import read_files
 from structdsl_runtime.reading.normalising import normaliser
 from structdsl_runtime.reading.redacting import redactor
@@ -282,3 +284,21 @@ def test_conversations_are_redacted_before_they_are_composed(run: Workshop) -> N
     assert (document["question"], document["text"]) == ("Mail [email]?", "Mail [email]?\nNo.")
     assert document["messages"][0]["content"] == "Mail [email]?"
     assert redactions == [{"doc_id": SECRET, "kind": "email", "n": 1}]  # an id is no text, and stays
+
+
+def test_files_cleaned_together_are_what_they_are_alone(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = f"{'Words of a long text. ' * 20_000}{SECRET}"
+    run.files(
+        a_md=f"# About {SECRET}\n\nText.", b_md=" ", c_txt=f"caf\u00e9 {SECRET}".encode("latin-1"), d_md=large,
+        e_html=f"<title>{SECRET}</title><p>Call +49 30 1234567.", f_jsonl=json.dumps({"text": SECRET}), g_md="x\x00y",
+    )  # fmt: skip
+    together = read(run, "*.*", redact=ALL)
+    alone = [read(run, f"[{names}].*", redact=ALL) for names in ("abc", "d", "e", "fg")]
+    assert together == tuple([row for found in alone for row in found[table]] for table in range(3))
+    assert len(together[2]) == 5
+    monkeypatch.setattr("structdsl_runtime.reading.ahead.BATCH_ROWS", 2)
+    assert read(run, "*.*", redact=ALL) == together
+    run.files(**{"b.md_gz": gzip.compress(f"Mail {SECRET}".encode())[:-9]})
+    with pytest.raises(Fault) as caught:
+        read(run, "*.*", redact=ALL)
+    assert (caught.value.code, "b.md.gz" in str(caught.value)) == ("E0515", True)
