@@ -43,25 +43,49 @@ class Snapshot:
 def is_here(arguments: ReadDataset) -> bool:
     """Whether something of a data set is in a cache."""
     at = repository.snapshot(arguments.id, arguments.revision, "datasets")
-    return at is not None or any(_prepared(arguments.id).glob("*/*/*"))
+    return at is not None or any(_home(arguments.id).glob("*/*/*"))
 
 
-def pinned(arguments: ReadDataset, scratch: Path) -> Any | None:
-    """The builder of a split of which all is here, at the commit that is asked for; none where a Hub has to be asked.
-
-    Raises what the library raises for a configuration or a split that is not there: the Hub would not say otherwise.
-    """
+def whole(arguments: ReadDataset) -> Path | None:
+    """The folder of a data set at the commit that is asked for, with every file of it; none where one is missing."""
     commit = arguments.revision
     if commit is None or not repository.COMMIT.fullmatch(commit):
         return None
-    if (found := _prepared_at(arguments, commit)) is not None:
-        return found
     folder = repository.snapshot(arguments.id, commit, "datasets")
     names = _names(arguments.id, commit) if folder is not None else None
     if folder is None or names is None or not all((folder / name).is_file() for name in names):
         return None
-    whole = snapshot_of(arguments, scratch)
-    return whole.builder if whole is not None else None
+    return folder
+
+
+def names_others(folder: Path) -> bool:
+    """Whether the card of a folder has files that are written as lying elsewhere, for whatever configuration."""
+    return any(
+        "://" in path or path.startswith("/") or ".." in path.split("/")
+        for config in _configs(folder)
+        for path in _texts([config.get("data_files"), config.get("data_dir")])
+    )
+
+
+def _configs(folder: Path) -> list[dict[str, Any]]:
+    """The configurations that a folder says it has, as they are written."""
+    from huggingface_hub import RepoCard  # noqa: PLC0415 - slow, as above
+
+    card, settings = folder / "README.md", folder / ".huggingface.yaml"
+    written = [card.read_text(encoding="utf-8-sig")] if card.is_file() else []
+    if settings.is_file():
+        written.append(f"---\n{settings.read_text(encoding='utf-8')}\n---\n")
+    found = (config for each in written for config in RepoCard(each).data.get("configs") or ())
+    return [config for config in found if isinstance(config, dict)]
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All texts of a value of YAML."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _texts(each)
 
 
 def latest(arguments: ReadDataset) -> Any | None:
@@ -71,18 +95,21 @@ def latest(arguments: ReadDataset) -> Any | None:
     """
     from datasets.packaged_modules.cache.cache import Cache  # type: ignore[import-untyped]  # noqa: PLC0415 - slow
 
-    if not any(_prepared(arguments.id).glob("*/*/*")):
+    if not any(_home(arguments.id).glob("*/*/*")):
         return None
     return Cache(**_called(arguments.id), config_name=arguments.name, version="auto", hash="auto")
 
 
-def _prepared_at(arguments: ReadDataset, commit: str) -> Any | None:
-    """The builder of a split that the library has prepared at a commit, with all of its files."""
+def prepared(arguments: ReadDataset) -> Any | None:
+    """The builder of a split that the library has prepared at the commit that is asked for, with all of its files."""
     from datasets.naming import filenames_for_dataset_split  # type: ignore[import-untyped]  # noqa: PLC0415 - slow
     from datasets.packaged_modules.cache.cache import Cache  # noqa: PLC0415 - slow
 
+    commit = arguments.revision
+    if commit is None or not repository.COMMIT.fullmatch(commit):
+        return None
     name = arguments.name or "default"  # which one the Hub would take where it has others, the cache does not know
-    for folder in _prepared(arguments.id).glob(f"{glob.escape(name)}/*/{commit}"):
+    for folder in _home(arguments.id).glob(f"{glob.escape(name)}/*/{commit}"):
         builder = Cache(**_called(arguments.id), config_name=name, version=folder.parent.name, hash=commit)
         said = (builder.info.splits or {}).get(arguments.split)
         if said is not None:
@@ -94,7 +121,7 @@ def _prepared_at(arguments: ReadDataset, commit: str) -> Any | None:
     return None
 
 
-def _prepared(id_: str) -> Path:
+def _home(id_: str) -> Path:
     """Where the library keeps what it prepares of a data set, below folders for configuration, version and commit."""
     from datasets import config  # type: ignore[import-untyped]  # noqa: PLC0415 - slow
     from datasets.naming import camelcase_to_snakecase  # noqa: PLC0415 - slow

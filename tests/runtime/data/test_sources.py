@@ -727,7 +727,7 @@ DEEP = {"l/a/1.jsonl": '{"text": "long"}\n'}
 
 
 def test_a_snapshot_of_the_revision_is_read_where_the_hub_is_out_of_reach(run: Workshop, offline: Path) -> None:
-    downloaded(offline, "a", {**SHORT, **DEEP, "t/1.jsonl": "{}"}, missing="", ref="v1")
+    whole = downloaded(offline, "a", {**SHORT, **DEEP, "t/1.jsonl": "{}"}, missing="", ref="v1")
     downloaded(offline, "b", {"data/train.csv": "text\nother\n"})
     assert data_set(run, "house/letters", name="short", revision="a" * 40) == ["one", "two"]
     assert data_set(run, "house/letters", name="long", revision="a" * 40) == ["long"]
@@ -740,8 +740,11 @@ def test_a_snapshot_of_the_revision_is_read_where_the_hub_is_out_of_reach(run: W
     assert of_tag.startswith("the Hub did not give `house/letters` at `v1`, which is read as the local cache has it: ")
     for revision in ("c" * 40, "v2", None):
         assert data_set(run, "house/letters", revision=revision)[0] == "E0830"
-    assert "Bad split" in data_set(run, "house/letters", "dev", name="short", revision="a" * 40)[1]
-    assert "BuilderConfig 'x' not found" in data_set(run, "house/letters", name="x", revision="a" * 40)[1]
+    for split, name, says in (("dev", "short", "Bad split"), ("train", "x", "BuilderConfig 'x' not found")):
+        code, message, note, *_ = data_set(run, "house/letters", split, name=name, revision="a" * 40)
+        assert code == "E0830"
+        assert says in message
+        assert note == f"read from the cache: {whole}"
 
 
 @pytest.mark.parametrize(
@@ -808,6 +811,43 @@ def test_a_snapshot_needs_no_hub_where_it_is_whole_and_stands_in_for_one_that_is
         assert found == ["one", "two"]
     else:
         assert found[0] == "E0830"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        *(f'[{{split: train, path: "{path}"}}]' for path in (
+            "/etc/hostname", "hf://datasets/house/other/train.txt", "../x/train.txt", "https://example.invalid/x.txt"
+        )),
+        "none.txt",
+        "train-*.txt",
+    ],
+)  # fmt: skip
+def test_a_hub_is_asked_for_what_a_commit_names_and_does_not_have(
+    run: Workshop, offline: Path, files: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import datasets  # noqa: PLC0415 - slow
+    from huggingface_hub import HfApi  # noqa: PLC0415 - slow
+
+    card = f"---\nconfigs:\n- config_name: default\n  data_files: {files}\n---\n"
+    downloaded(offline, "a", {"README.md": card, "train-00000-of-00002.txt": "half"}, missing="")
+    run.files(hub__train_txt="of the Hub")
+    load = datasets.load_dataset_builder
+
+    def builder(path: str, *given: Any, **more: Any) -> Any:
+        return load(str(run.root / "hub")) if path.startswith("hf://") else load(path, *given, **more)
+
+    monkeypatch.setattr(datasets, "load_dataset_builder", builder)
+    monkeypatch.setattr(HfApi, "dataset_info", lambda *_, **__: None)
+    assert data_set(run, "house/letters", revision="a" * 40) == ["of the Hub"]
+
+
+def test_what_was_prepared_of_another_configuration_hides_no_snapshot(run: Workshop, offline: Path) -> None:
+    downloaded(offline, "b", {**SHORT, **DEEP}, "t/1.jsonl l/b/2.jsonl", ref="v1")
+    prepared(offline, "a" * 40, "of the default")
+    for revision in ("b" * 40, "v1"):
+        assert data_set(run, "house/letters", name="short", revision=revision) == ["one", "two"]
+    assert "for config 'short'" in data_set(run, "house/letters", name="short", revision="v2")[1]
 
 
 def test_a_hub_that_says_nothing_is_asked_once(run: Workshop, offline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
