@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from structdsl.schema.bare_sql import Instead
 from structdsl.schema.block import Schema
-from structdsl.schema.containers import CallOf, ListOf, OneOf, OneOrMany, RefTo
+from structdsl.schema.containers import CallOf, ListOf, OneOf, OneOrMany
 from structdsl.schema.corpus import TABLES
 from structdsl.schema.free import Free
 from structdsl.schema.quantities import RATIO, amount_of
 from structdsl.schema.reader import Reader
+from structdsl.schema.references import RefTo
 from structdsl.schema.scalars import Choice, Integer, Number, Predicate, Ratio
 from structdsl.schema.texts import Pattern, Query, Word
 from structdsl.syntax.tree import Expression, Quantity, Sequence, Sql
 
 COLUMN = Word("the name of a column, such as `path`")
 TABLE = RefTo(("corpus", "taxonomy", "mixture", "stage", "evaluation"), tables=TABLES)
-
-
 MOST_FREQUENT = "\0"  # no text of a spec has this character
 
 
@@ -127,10 +127,23 @@ ROW_EXPECTATIONS = {
 RowExpectation = Unique | NotNull | OneOfValues | Between | Matches | Holds | In
 TABLE_EXPECTATIONS = {"count": Count, "distinct": Distinct, "mean": Mean, "quantile": Quantile, "share": Share}
 TableExpectation = Count | Distinct | Mean | Quantile | Share
-A_QUERY = "a query whose rows are the mistakes is a `check: sql`: `violations = {}`"
-OF_ROWS = ("write `holds({})`: a condition over the columns of a row", A_QUERY)
-OF_TABLES = ("a condition over the columns of a row is `holds({})`, in a `check: rows`", A_QUERY)
-"""What to write in place of SQL that stands alone: a condition, a query."""
+
+_OF_A_TABLE: Final = (
+    f"of a table as a whole there are {', '.join(f'`{name}(…)`' for name in TABLE_EXPECTATIONS)}, "
+    "each with `at_least` or `at_most`"
+)
+_A_CHECK: Final = "what none of them says is a `check: sql`, whose query has a row where it does not hold"
+_A_QUERY: Final = "a query whose rows are the mistakes is a `check: sql`: `violations = {}`"
+_IN_ROWS: Final = Instead(
+    condition=("write `holds({})`: a condition over the columns of a row",),
+    aggregate=(f"{_OF_A_TABLE}, in a `check: distribution`", _A_CHECK),
+    query=(_A_QUERY,),
+)
+_IN_DISTRIBUTION: Final = Instead(
+    condition=("a condition over the columns of a row is `holds({})`, in a `check: rows`",),
+    aggregate=(_OF_A_TABLE, _A_CHECK),
+    query=(_A_QUERY,),
+)
 
 
 class Tolerance:
@@ -157,7 +170,7 @@ class Rows(Check):
     """Every row of a table is as it should be."""
 
     over: Annotated[str, TABLE] = Field(description="The table.")
-    expect: Annotated[tuple[RowExpectation, ...], OneOrMany(CallOf(ROW_EXPECTATIONS, OF_ROWS))] = Field(
+    expect: Annotated[tuple[RowExpectation, ...], OneOrMany(CallOf(ROW_EXPECTATIONS, _IN_ROWS))] = Field(
         description="What must hold of its rows."
     )
     at_most: Annotated[int | Decimal, Tolerance()] = Field(
@@ -179,6 +192,6 @@ class Distribution(Check):
     """The table as a whole is as it should be."""
 
     over: Annotated[str, TABLE] = Field(description="The table.")
-    expect: Annotated[tuple[TableExpectation, ...], OneOrMany(CallOf(TABLE_EXPECTATIONS, OF_TABLES))] = Field(
+    expect: Annotated[tuple[TableExpectation, ...], OneOrMany(CallOf(TABLE_EXPECTATIONS, _IN_DISTRIBUTION))] = Field(
         description="What must hold of it."
     )

@@ -8,7 +8,8 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from structdsl.schema.block import Schema
-from structdsl.schema.containers import ListOf, RefTo
+from structdsl.schema.containers import ListOf
+from structdsl.schema.references import RefTo
 from structdsl.schema.scalars import Choice, Integer, Ratio, String
 from structdsl.schema.texts import Pattern
 from structdsl.signals import BUNDLES, SPLITTERS, Bundle, Splitter

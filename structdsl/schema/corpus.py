@@ -22,8 +22,9 @@ from structdsl.schema.cleaning import (
     Quality,
     Redaction,
 )
-from structdsl.schema.containers import CallOf, MapOf, OneOf, OneOrMany, RefTo
+from structdsl.schema.containers import CallOf, MapOf, OneOf, OneOrMany
 from structdsl.schema.reader import ERROR, Reader, Type
+from structdsl.schema.references import RefTo
 from structdsl.schema.scalars import Choice, Count, Integer, Literal, Predicate, Ratio, String
 from structdsl.schema.tables import PROMISED_TABLES
 from structdsl.schema.texts import DatasetName, PythonFunction, Query, Secret, SourcePattern

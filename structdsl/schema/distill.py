@@ -9,7 +9,8 @@ from typing import Literal as Exactly
 from pydantic import Field
 
 from structdsl.schema.block import Schema
-from structdsl.schema.containers import CallOf, ListOf, OneOf, RefTo
+from structdsl.schema.containers import CallOf, ListOf, OneOf
+from structdsl.schema.references import RefTo
 from structdsl.schema.scalars import Choice, Integer, Literal, Number, Ratio
 from structdsl.syntax.tree import Keyword, Sequence
 

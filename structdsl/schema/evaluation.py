@@ -9,9 +9,10 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from structdsl.schema.block import Schema
-from structdsl.schema.containers import CallOf, ListOf, MapOf, OneOrMany, RefTo
+from structdsl.schema.containers import CallOf, ListOf, MapOf, OneOrMany
 from structdsl.schema.quantities import NUMBER, amount_of
 from structdsl.schema.reader import ERROR, Reader
+from structdsl.schema.references import RefTo
 from structdsl.schema.scalars import Count, Integer, Number, String
 from structdsl.schema.texts import Word
 from structdsl.syntax.tree import Expression, Quantity

@@ -10,9 +10,10 @@ from typing import Literal as Exactly
 from pydantic import Field
 
 from structdsl.schema.block import Schema
-from structdsl.schema.containers import CallOf, ListOf, MapOf, OneOf, RefTo
+from structdsl.schema.containers import CallOf, ListOf, MapOf, OneOf
 from structdsl.schema.quantities import amount_of
 from structdsl.schema.reader import ERROR, Reader
+from structdsl.schema.references import RefTo
 from structdsl.schema.scalars import Choice, Count, Integer, Literal, Number, Ratio
 from structdsl.syntax.tree import Call, Expression, Keyword, Mapping, Quantity, Reference
 

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from structdsl.schema.block import Schema
-from structdsl.schema.containers import CallOf, ListOf, RefTo
+from structdsl.schema.containers import CallOf, ListOf
+from structdsl.schema.references import RefTo
 from structdsl.schema.scalars import Boolean, Choice, Integer, String
 from structdsl.schema.texts import FilePath, Secret
 

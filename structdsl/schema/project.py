@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from structdsl.schema.block import Schema
-from structdsl.schema.containers import RefTo
+from structdsl.schema.references import RefTo
 from structdsl.schema.scalars import Integer, String
 
 

@@ -7,11 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 from structdsl.diagnostics import Edit, did_you_mean, nearest, respelling, text_at
+from structdsl.schema.bare_sql import shown
 from structdsl.schema.quantities import BYTES, COUNT_UNITS, DURATION, NUMBER, RATIO, Amount, amount_of
 from structdsl.schema.reader import ERROR, Reader, choice_word, kind_of
 from structdsl.syntax.tree import Expression, Keyword, Negation, Quantity, Span, Sql, Text
 
-MOST_REPEATED = 60  # characters of a text that a help says again
 MOST = 2**63 - 1  # what a BIGINT holds
 PERCENT = 100
 _USUAL = {"epochs": "3", "steps": "500"}  # numbers to show with a unit, where 20k would be odd
@@ -241,19 +241,8 @@ class Predicate:
     def read(self, value: Expression, at: Reader) -> Any:
         if isinstance(value, Sql):
             return value
-        asked = as_sql(value)
+        asked = shown(value)
         return at.mismatch(self, value, () if asked is None else (f"write `{asked}`",))
 
     def describe(self) -> str:
         return '`sql "…"`'
-
-
-def as_sql(value: Expression) -> str | None:
-    """SQL, or a string that may be meant as such, as it is written; none for other expressions."""
-    text = value.text.value if isinstance(value, Sql) else value.value if isinstance(value, Text) else None
-    if text is None:
-        return None
-    if {"\n", '"', "\\"}.isdisjoint(text) and len(text) <= MOST_REPEATED:
-        return f'sql "{text}"'
-    first, *_ = text.split() or [""]
-    return f'sql "{first} …"' if first.isalpha() else 'sql "…"'

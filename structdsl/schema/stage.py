@@ -9,11 +9,12 @@ from typing import Literal as Exactly
 from pydantic import Field
 
 from structdsl.schema.block import Schema
-from structdsl.schema.containers import CallOf, ListOf, OneOf, RefTo
+from structdsl.schema.containers import CallOf, ListOf, OneOf
 from structdsl.schema.distill import DISTILLATIONS, Kd, Lssd
 from structdsl.schema.model import TEMPLATES, Template
 from structdsl.schema.optimizer import AdamW
 from structdsl.schema.reader import Reader, choice_word
+from structdsl.schema.references import RefTo
 from structdsl.schema.scalars import Boolean, Choice, Count, Integer, Number, Ratio, String
 from structdsl.syntax.tree import Call, Expression, Quantity, Sequence
 

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from structdsl.schema.block import Nested, Schema
 from structdsl.schema.chunking import CHUNKINGS, Chunking
-from structdsl.schema.containers import CallOf, ListOf, Names, OneOf, RefTo
+from structdsl.schema.containers import CallOf, ListOf, Names, OneOf
+from structdsl.schema.references import RefTo
 from structdsl.schema.scalars import Boolean, Choice, Integer, Predicate, Ratio, String
 from structdsl.schema.texts import NodePath, Pattern, Query, SourcePattern
 from structdsl.syntax.tree import Call, Reference, Sequence, Sql

@@ -8,8 +8,9 @@ from pydantic import Field
 
 from structdsl.schema.block import Schema
 from structdsl.schema.check import TABLE
-from structdsl.schema.containers import ListOf, MapOf, RefTo
+from structdsl.schema.containers import ListOf, MapOf
 from structdsl.schema.free import FreeMap
+from structdsl.schema.references import RefTo
 
 
 class Test(Schema):
