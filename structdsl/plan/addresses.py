@@ -13,10 +13,13 @@ from urllib.parse import unquote_to_bytes
 FILE: Final = "file://"
 LOCAL: Final = "local://"
 
-_HOST: Final = "localhost"
+_THIS_HOST: Final = "localhost"
+_DATABASES: Final = (".duckdb", ".ddb", ".db")
+"""What the names of DuckDB files end with."""
 _ENCODED: Final = re.compile(r"((?:%[0-9A-Fa-f]{2})+)")
 _LETTERS: Final = re.compile(r"\[!?\]?[^\]]*\]")
 """One letter out of several, in a pattern."""
+_CROSSING: Final = re.compile(r"\*{2,}")
 
 
 def is_remote(pattern: str) -> bool:
@@ -24,32 +27,43 @@ def is_remote(pattern: str) -> bool:
     return "://" in pattern.removeprefix(FILE).removeprefix(LOCAL)
 
 
-def host_of(address: str) -> str | None:
-    """The other machine that an address of a file names, "" where it has no path; none for what is of this one."""
-    rest = address.removeprefix(FILE)
-    if rest == address or rest.startswith(("/", f"{_HOST}/")):
-        return None
-    host, slash, _ = rest.partition("/")
-    return host if slash else ""
+def has_no_path(address: str) -> bool:
+    """Whether an address of a file names a machine at most."""
+    return address.startswith(FILE) and "/" not in address.removeprefix(FILE)
 
 
-def crossing(pattern: str) -> tuple[str, str | None] | None:
-    """The first part of a pattern that has `**` beside other letters, and the pattern as it may be meant.
+def other_host(address: str) -> str | None:
+    """The machine that an address of a file names, where that is not this one."""
+    host = _host(address)
+    return host if host.lower() not in {"", _THIS_HOST} else None
+
+
+def database_of(uri: str) -> str | None:
+    """The path of the DuckDB file that has a table, called as what is behind the first `#`; none for files of rows."""
+    place = uri.partition("#")[0]
+    return place if not is_remote(place) and place.lower().endswith(_DATABASES) else None
+
+
+def mistaken_stars(pattern: str) -> tuple[str, tuple[str, ...]] | None:
+    """The first part of a pattern that has `**` beside other letters, and the patterns that may be meant.
 
     Such a part would match within one folder, as if it were `*`; none where every `**` stands alone.
     """
     parts = pattern.split("/")
-    plain = [_LETTERS.sub("[]", part) for part in parts]
-    at = next((at for at, part in enumerate(plain) if "**" in part and part != "**"), None)
-    if at is None:
+    stars = ((at, _stars(part)) for at, part in enumerate(parts) if part != "**")
+    at, found = next(((at, found) for at, found in stars if found is not None), (0, None))
+    if found is None:
         return None
-    before, _, after = parts[at].partition("**")
-    after = after.lstrip("*")
-    if before and after:
-        return parts[at], None
+    before, after = parts[at][: found.start()], parts[at][found.end() :]
     apart = [*([f"{before}*"] if before else []), "**", *([f"*{after}"] if after else [])]
-    meant = "/".join((*parts[:at], *apart, *parts[at + 1 :]))
-    return parts[at], meant if crossing(meant) is None else None
+    ways = [apart, ["**", f"{before}*{after}"]] if before and after else [apart]
+    meant = ("/".join((*parts[:at], *way, *parts[at + 1 :])) for way in ways)
+    return parts[at], tuple(each for each in meant if mistaken_stars(each) is None)
+
+
+def _stars(part: str) -> re.Match[str] | None:
+    """Where a part of a pattern crosses folders, or seems to; what brackets hold are letters."""
+    return _CROSSING.search(_LETTERS.sub(lambda letters: "." * len(letters[0]), part))
 
 
 def path_of(pattern: str) -> str:
@@ -70,9 +84,17 @@ def folder_of(name: str) -> str:
     return _decoded(_without_host(name)) if name.startswith(FILE) else name.removeprefix(LOCAL)
 
 
+def _host(address: str) -> str:
+    """What stands for a machine in an address of a file, in letters of either case."""
+    if not address.startswith(FILE):
+        return ""
+    host, slash, _ = address.removeprefix(FILE).partition("/")
+    return host if slash else ""
+
+
 def _without_host(address: str) -> str:
-    path = address.removeprefix(FILE)
-    return path.removeprefix(_HOST) if path.startswith(f"{_HOST}/") else path
+    path, host = address.removeprefix(FILE), _host(address)
+    return path.removeprefix(host) if host.lower() == _THIS_HOST else path
 
 
 def _decoded(text: str) -> str:

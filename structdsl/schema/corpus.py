@@ -76,7 +76,7 @@ class HfDataset(Schema):
 class Table(Schema):
     """`table("warehouse/articles.parquet")`: a table that is there already, in files of rows or in a database."""
 
-    uri: Annotated[str, SourcePattern()] = Field(
+    uri: Annotated[str, SourcePattern(is_table=True)] = Field(
         description="A path or glob relative to the file that declares it, or a URI; `lake.duckdb#articles` is a table"
         " of a DuckDB file."
     )

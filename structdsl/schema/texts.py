@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from structdsl.diagnostics import Edit
-from structdsl.plan.addresses import FILE, crossing, host_of
+from structdsl.plan.addresses import FILE, database_of, has_no_path, mistaken_stars, other_host
 from structdsl.schema.reader import ERROR, Reader, Type, choice_word
 from structdsl.schema.scalars import String
 from structdsl.syntax.tree import Call, Expression, Keyword, Sql, Text
@@ -30,17 +30,29 @@ class FilePath:
 class SourcePattern:
     """The path, glob or address of what is read as rows or documents, relative to the file that declares it."""
 
+    is_table: bool = False  # whether it may be a table of a database, which is no pattern behind its `#`
+
     def read(self, value: Expression, at: Reader) -> Any:
         pattern = String(minimum=1).read(value, at)
         if pattern is ERROR or _is_elsewhere(pattern, value, at):
             return ERROR
-        if (found := crossing(pattern)) is None:
+        place = (database_of(pattern) if self.is_table else None) or pattern
+        if (found := mistaken_stars(place)) is None:
             return at.resolve(pattern, value.span)
-        part, meant = found
+        part, patterns = found
         message = f"`**` crosses folders where it stands alone between two `/`, and not in `{part}`"
-        helps = (f'write `"{meant}"`',) if meant is not None else ("`*` is any part of one name: `a*b/**/*.md`",)
-        fixes = (Edit(span=value.span, text=f'"{meant}"'),) if meant is not None and at.unquoted(value) else ()
-        return at.report("E0303", message, value.span, "this would stay within a folder", helps=helps, fixes=fixes)
+        meant = [f"{each}{pattern.removeprefix(place)}" for each in patterns]
+        match meant:
+            case [one]:
+                help_ = f'write `"{one}"`'
+            case [below, beside]:
+                help_ = (
+                    f'write `"{below}"` for all below folders of such names, `"{beside}"` for such names in all folders'
+                )
+            case _:
+                help_ = "`*` is any part of one name: `a*b/**/*.md`"
+        fixes = (Edit(span=value.span, text=f'"{meant[0]}"'),) if len(meant) == 1 and at.unquoted(value) else ()
+        return at.report("E0303", message, value.span, "this would stay within a folder", helps=(help_,), fixes=fixes)
 
     def describe(self) -> str:
         return "a path in double quotes"
@@ -48,12 +60,14 @@ class SourcePattern:
 
 def _is_elsewhere(address: str, value: Expression, at: Reader) -> bool:
     """Whether it is a file of another machine, which is reported."""
-    host = host_of(address)
-    if host is None:
+    host, path = other_host(address), address.removeprefix(FILE)
+    if host is None and not has_no_path(address):
         return False
-    path = address.removeprefix(FILE)
-    message = f"`{address}` is a file of the machine `{host}`" if host else f"`{address}` has no path"
-    helps = (f"`{FILE}/{path}` is a path from the root of this machine, `{path}` one that is relative",) if path else ()
+    helps: tuple[str, ...] = ()
+    if path:
+        from_root = f"`{FILE}/{path}` is a path from the root of this machine, `{path}` one that is relative"
+        helps = (f"write `{path}`" if path.startswith(("~", ".")) else from_root,)
+    message = f"`{address}` is a file of the machine `{host}`" if host is not None else f"`{address}` has no path"
     at.report("E0303", message, value.span, "no file of this machine", helps=helps)
     return True
 

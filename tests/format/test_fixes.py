@@ -124,6 +124,7 @@ REPAIRED = [
         for wrong, right in [
             ("**.md", "**/*.md"), ("n/****.md", "n/**/*.md"), ("n/**b/c.md", "n/**/*b/c.md"), ("n**/c", "n*/**/c"),
             ("n/***/c", "n/**/c"), ("s3://b/[*]**", "s3://b/[*]*/**"), ("n/a**b.md", None), ("a**/**b", None),
+            ("[**]**.md", None), ("[**]/[*]**", "[**]/[*]*/**"),
         ]
     ),
     ("E0303", TAXONOMY.format('rule r: keywords { path = "Heart Failure", terms = ["a"] }'),

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import glob
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from structdsl.identity import Effect
-from structdsl.plan.addresses import folder_of, is_remote
+from structdsl.plan.addresses import database_of, folder_of
 from structdsl.plan.operations.base import Arguments, Files, Hashed, Ordered, Partition, Role, Rows, Single
-
-DATABASES: Final = (".duckdb", ".ddb", ".db")
-"""What the names of DuckDB files end with."""
 
 
 class Replacement(Arguments):
@@ -105,7 +102,7 @@ class ReadTable(Reading):
     @property
     def place(self) -> str:
         """The pattern of its files, or the path of its database."""
-        return self.uri.partition("#")[0] if self.is_of_database else self.uri
+        return database_of(self.uri) or self.uri
 
     @property
     def log(self) -> str:
@@ -115,8 +112,7 @@ class ReadTable(Reading):
     @property
     def is_of_database(self) -> bool:
         """Whether it is a table of a DuckDB file, called as what is behind the first `#`, and no files of rows."""
-        place = self.uri.partition("#")[0]
-        return not is_remote(place) and place.lower().endswith(DATABASES)
+        return database_of(self.uri) is not None
 
     @property
     def division(self) -> Partition:

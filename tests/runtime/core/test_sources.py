@@ -78,7 +78,7 @@ def test_an_address_says_by_numbers_what_it_has_no_letters_for(tree: Path, writt
     (tree / "a b").mkdir()
     for each in (name, "x.md", "1.md", "50.md"):
         (tree / "a b" / each).touch()
-    for start in ("file://", "file://localhost"):
+    for start in ("file://", "file://localhost", "file://LocalHost"):
         assert shown(f"{start}{tree}{written}", tree) == [(name, f"a b/{name}")]
         assert list(Sources(tree, tree / "s").listing(f"{start}{tree}{written}")) == [name]
     assert shown(f"local://{tree}{written}", tree) == "E0513", "a path as it stands"
