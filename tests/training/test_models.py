@@ -269,7 +269,16 @@ stage s: cpt { from = model.base, data = mixture.x, length = 64 tokens }
     ],
     ids=["before", "before, the tokenizer", "meanwhile", "meanwhile, the tokenizer"],
 )
-@pytest.mark.parametrize(("change", "name"), [("changed", "config.json"), ("came", "d.json"), ("went", "gone.txt")])
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ("changed", "config.json"),
+        ("cut", "config.json"),
+        ("cut", "tokenizer.json"),
+        ("came", "d.json"),
+        ("went", "g.txt"),
+    ],
+)
 def test_a_folder_that_changes_under_a_run_is_not_loaded(
     base: Path,
     tmp_path: Path,
@@ -281,7 +290,8 @@ def test_a_folder_that_changes_under_a_run_is_not_loaded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder = shutil.copytree(base, tmp_path / "m")
-    (folder / "gone.txt").write_text("to go")
+    (folder / "g.txt").write_text("to go")
+    whole = (folder / name).read_bytes() if change == "cut" else b""
     plan, _ = compile_text(SPEC, tmp_path / "s.adapt")
     assert plan is not None
 
@@ -289,6 +299,8 @@ def test_a_folder_that_changes_under_a_run_is_not_loaded(
         def changed(*given: Any, **more: Any) -> Any:
             if change == "went":
                 (folder / name).unlink()
+            elif change == "cut":
+                (folder / name).write_bytes(whole[:9])
             else:
                 (folder / name).write_text((folder / "config.json").read_text() + " ")
             return function(*given, **more)
@@ -304,5 +316,7 @@ def test_a_folder_that_changes_under_a_run_is_not_loaded(
     assert failure is not None
     assert failure.code == "E0515"
     assert failure.message.replace("m/", "").startswith(f"`{name if named else 'm'}` cannot be read: it ")
+    if change == "cut":
+        (folder / name).write_bytes(whole)
     result = carried_out()
     assert (result.failure, result.ran) == (None, (f"model.base.{step}",))

@@ -207,9 +207,15 @@ def as_listed(context: Context, shown: str) -> Iterator[None]:
     before = found()
     for pattern, files in before.items():
         check_listed(files, context.listing(pattern))
-    yield
+    changed = unreadable(shown, "it changed while it was read", CHANGED)
+    try:
+        yield
+    except (Fault, OSError) as error:  # of what is half there
+        if found() != before:
+            raise changed from error
+        raise
     if found() != before:
-        raise unreadable(shown, "it changed while it was read", CHANGED)
+        raise changed
 
 
 def nothing_matches(pattern: str, base: str, helps: tuple[str, ...] | None = None, held: str | None = None) -> Fault:
