@@ -10,9 +10,10 @@ from typing import Final
 
 from structdsl.plan import Reading
 from structdsl_runtime.operation import Fault
+from structdsl_runtime.reading.batches import BATCH_BYTES, BATCH_ROWS
 from structdsl_runtime.reading.cleaning import Cleaner
 from structdsl_runtime.reading.files import file_row
-from structdsl_runtime.reading.part import BATCH_BYTES, BATCH_ROWS, BROKEN
+from structdsl_runtime.reading.part import BROKEN
 from structdsl_runtime.reading.portions import Portion
 from structdsl_runtime.reading.rows import Row
 from structdsl_runtime.reading.streams import MOST_BYTES

@@ -11,8 +11,8 @@ at the start of each line and at every 64th character of it.
 
 from __future__ import annotations
 
-import codecs
 import re
+from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,64 +20,95 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
 
+from structdsl_runtime.text.encodings import behind_mark
 from structdsl_runtime.text.normalise import BYTE_ORDER_MARK
-
-_PIECE: Final = re.compile(r"[^\n]{1,64}\n?|\n")
-_BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 
 Stretch = tuple[int, int, int]
 """Byte of the text, byte of the file, how many bytes."""
 
 _MARK: Final = BYTE_ORDER_MARK.encode()
-_MARKS: Final = (
-    (codecs.BOM_UTF32_LE, "utf-32", "le"),
-    (codecs.BOM_UTF32_BE, "utf-32", "be"),
-    (codecs.BOM_UTF16_LE, "utf-16", "le"),
-    (codecs.BOM_UTF16_BE, "utf-16", "be"),
-)
+_PIECE: Final = re.compile(r"[^\n]{1,64}\n?|\n")
+_BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 _NARROW: Final = b" \t\x0b\x0c"
 _WIDE: Final = re.compile(rb"\xc2\xa0|\xe1\x9a\x80|\xe2\x80[\x80-\x8a\xaf]|\xe2\x81\x9f|\xe3\x80\x80")
 """The spaces of Unicode in UTF-8."""
 
 
-def stretches(data: bytes, text: str) -> list[Stretch]:
+class Stretches:
+    """Stretches in order, as three columns: a long text has half a million of them."""
+
+    __slots__ = ("counts", "places", "starts")
+
+    def __init__(self, found: Iterable[Stretch] = ()) -> None:
+        self.starts, self.places, self.counts = array("q"), array("q"), array("q")
+        for start, place, count in found:
+            self.starts.append(start)
+            self.places.append(place)
+            self.counts.append(count)
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __getitem__(self, at: int) -> Stretch:
+        return self.starts[at], self.places[at], self.counts[at]
+
+    def __iter__(self) -> Iterator[Stretch]:
+        return zip(self.starts, self.places, self.counts, strict=True)
+
+
+def stretches(data: bytes, text: str) -> Stretches:
     r"""The stretches of a text that was made of these bytes in UTF-8; a lone `\r` counts as the `\n` it became."""
     start = len(_MARK) if data.startswith(_MARK) else 0
     before = data[start:] if start else data
     plain = before.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in before else before
-    ends = _ends(before, start) if b"\r\n" in before else [(0, start, len(before))]
+    ends = Stretches(_ends(before, start) if b"\r\n" in before else [(0, start, len(before))])
     after = text.encode()
-    return ends if after == plain else list(_through(_same(plain, after), ends))
+    return ends if after == plain else Stretches(_through(_same(plain, after), ends))
 
 
-def stretches_in(encoding: str, data: bytes, text: str) -> list[Stretch]:
+def stretches_in(encoding: str, data: bytes, text: str) -> Stretches:
     """The stretches of a text that was made of bytes in another encoding; none where that would not yield them again.
 
     Raises UnicodeDecodeError for bytes that are not in it.
     """
     before = data.decode(encoding)
-    known = list(_joined(_known(encoding, data, before)))
-    if known[-1][1] + known[-1][2] != len(data):
-        return []
-    found = stretches(before.encode(), text)
-    made, end = list(_through(found, known)), len(text.encode())
-    if not made or made[0][0]:  # it starts within what is between two places: at the one before
-        _, start, _ = found[0]
-        byte, file, count = known[bisect_right(known, start, key=lambda each: each[0]) - 1]
-        made.insert(0, (0, file + min(start - byte, count), 0))
-    if made[-1][0] + made[-1][2] < end:
+    known = Stretches(_joined(_known(encoding, data, before)))
+    if known.places[-1] + known.counts[-1] != len(data):
+        return Stretches()
+    found, end = stretches(before.encode(), text), len(text.encode())
+    return Stretches(_to_both_ends(_through(found, known), found, known, end))
+
+
+def _to_both_ends(made: Iterable[Stretch], found: Stretches, known: Stretches, end: int) -> Iterator[Stretch]:
+    """Stretches through others, and the nearest places that are known where they do not reach the ends of a text."""
+    last = -1
+    for start, place, count in made:
+        if last < 0 < start:
+            yield _at_start(found, known)
+        yield start, place, count
+        last = start + count
+    if last < 0:
+        yield _at_start(found, known)
+    if max(last, 0) < end:
         _, start, count = found[-1]
         byte, file, _ = known[bisect_left(known, start + count, key=lambda each: each[0] + each[2])]
-        made.append((end, file + max(start + count - byte, 0), 0))
-    return made
+        yield end, file + max(start + count - byte, 0), 0
+
+
+def _at_start(found: Stretches, known: Stretches) -> Stretch:
+    """The start of a text that starts between two places: at the one before."""
+    start = found.places[0]
+    byte, file, count = known[bisect_right(known.starts, start) - 1]
+    return 0, file + min(start - byte, count), 0
 
 
 def _known(encoding: str, data: bytes, text: str) -> Iterator[Stretch]:
     """Where the pieces of a text stand in the bytes that it was decoded from, up to one that would be other bytes."""
-    codec, place = _without_mark(encoding, data)
+    codec, place = behind_mark(encoding, data)
     narrow = _is_over_ascii(codec)
     start = 0
-    for piece in _PIECE.findall(text):
+    for found in _PIECE.finditer(text):
+        piece = found[0]
         own, theirs = piece.encode(), _encoded(piece, codec)
         if theirs is None or not data.startswith(theirs, place):
             break
@@ -85,13 +116,6 @@ def _known(encoding: str, data: bytes, text: str) -> Iterator[Stretch]:
         yield start, place, 0 if not narrow else len(piece) if beyond is None else beyond.start()
         start, place = start + len(own), place + len(theirs)
     yield start, place, 0
-
-
-def _without_mark(encoding: str, data: bytes) -> tuple[str, int]:
-    """The encoding of what follows a byte order mark, and where that begins."""
-    return next(
-        ((f"{name}-{end}", len(m)) for m, name, end in _MARKS if name == encoding and data.startswith(m)), (encoding, 0)
-    )
 
 
 def _is_over_ascii(codec: str) -> bool:
@@ -106,14 +130,14 @@ def _encoded(text: str, codec: str) -> bytes | None:
         return None
 
 
-def _ends(data: bytes, start: int) -> list[Stretch]:
+def _ends(data: bytes, start: int) -> Iterator[Stretch]:
     r"""Stretches between each `\r` that left and the `\n` behind it."""
-    found, at, gone = [], 0, 0
+    at = gone = 0
     for match in re.finditer(rb"\r\n", data):
         if match.start() > at:
-            found.append((at - gone, start + at, match.start() - at))
+            yield at - gone, start + at, match.start() - at
         at, gone = match.start() + 1, gone + 1
-    return [*found, (at - gone, start + at, len(data) - at)]
+    yield at - gone, start + at, len(data) - at
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,15 +215,14 @@ def _whole(data: bytes) -> bytes:
     return data.decode("utf-8", "ignore").encode()
 
 
-def _through(found: Iterable[Stretch], known: Sequence[Stretch]) -> Iterator[Stretch]:
+def _through(found: Iterable[Stretch], known: Stretches) -> Iterator[Stretch]:
     """Stretches of a text in another, through those of the other in the file."""
     return _joined(_meeting(found, known))
 
 
-def _meeting(found: Iterable[Stretch], known: Sequence[Stretch]) -> Iterator[Stretch]:
-    starts = [start for start, _, _ in known]
+def _meeting(found: Iterable[Stretch], known: Stretches) -> Iterator[Stretch]:
     for text, other, length in found:
-        for at in range(max(bisect_right(starts, other) - 1, 0), len(known)):
+        for at in range(max(bisect_right(known.starts, other) - 1, 0), len(known)):
             start, file, count = known[at]
             low, high = max(other, start), min(other + length, start + count)
             if low <= high:

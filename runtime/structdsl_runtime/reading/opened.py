@@ -12,7 +12,7 @@ from typing import Any, Final
 from structdsl.plan import ReadDataset
 from structdsl_runtime.operation import Fault
 
-MOST_SAID: Final = 300  # characters of what the library says
+_MOST_SAID: Final = 300  # characters of what the library says
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ def telling(arguments: ReadDataset, folder: Path | None, cache: Path | None = No
         raise
     except Exception as error:
         said = " ".join(str(error).split()) or type(error).__name__  # the first line alone may be but a heading
-        reason = said if len(said) <= MOST_SAID else f"{said[:MOST_SAID]}…"
+        reason = said if len(said) <= _MOST_SAID else f"{said[:_MOST_SAID]}…"
         raise fault(arguments, folder, reason, cache=cache) from error
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Final
@@ -14,10 +14,12 @@ import pyarrow as pa
 from structdsl.plan import Reading
 from structdsl_runtime.machine import memory_limit
 from structdsl_runtime.operation import TableWriter
+from structdsl_runtime.reading.batches import BATCH_BYTES, FEW, batch_of, batched
 from structdsl_runtime.reading.cleaning import Cleaner
 from structdsl_runtime.reading.files import file_row
 from structdsl_runtime.reading.found import Found, duplicate_fault
 from structdsl_runtime.reading.offsets import stretches, stretches_in
+from structdsl_runtime.reading.places import Places
 from structdsl_runtime.reading.plain import PlainText
 from structdsl_runtime.reading.portions import Portion
 from structdsl_runtime.reading.rows import Row, rows_of
@@ -28,17 +30,7 @@ from structdsl_runtime.text.conversations import UnfitError
 from structdsl_runtime.text.normalise import UndecodableError, check_encodable
 from structdsl_runtime.text.sources import CHANGED, readable, unreadable
 
-BATCH_ROWS: Final = 512
-BATCH_BYTES: Final = 4 << 20
-FEW: Final = 16  # rows that are handled one by one: to do it together costs more
-
 BROKEN: Final = (pa.ArrowException, UnicodeDecodeError, EOFError, zlib.error)
-_PLACE: Final = ("doc_id", "text_byte", "file_byte", "n_bytes")
-_TYPES: Final = {
-    **dict.fromkeys(("n_chars", "text_byte", "file_byte", "n_bytes"), pa.int64()),
-    "aliases": pa.list_(pa.string()),
-    "messages": pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())])),
-}
 
 
 def read_portion(  # noqa: PLR0913 - a table more or less
@@ -117,13 +109,14 @@ class Sink:
     count: int = 0
     ids: Taken = field(init=False)
     columns: dict[str, list[Any]] = field(default_factory=dict)
-    places: list[tuple[str, int | None, int, int]] = field(default_factory=list)  # as `_PLACE` names them
     chars: int = 0
+    places: Places = field(init=False)
     quick: PlainText | None = field(init=False)
     cleaner: Cleaner | None = field(init=False)
 
     def __post_init__(self) -> None:
         self.ids = self.taken if self.taken is not None else Taken()
+        self.places = Places(self.offsets)
         self.quick = PlainText.of(self.arguments, self.seen)
         self.cleaner = Cleaner.of(self.arguments)
 
@@ -135,7 +128,7 @@ class Sink:
 
     def take(self, rows: Iterable[Row]) -> None:
         """Keep or drop each row, until there is no more room."""
-        for batch in _batched(rows):
+        for batch in batched(rows):
             self.ids.begin(self.shown, batch[0].mark)
             if self.cleaner is not None:
                 self.cleaner.clean(batch)
@@ -180,7 +173,7 @@ class Sink:
         try:
             columns = self.quick.columns(kept)
             sizes = list(map(len, columns["text"]))
-            batch = _batch({"doc_id": ids, "n_chars": sizes, "source": shown, **columns})
+            batch = batch_of({"doc_id": ids, "n_chars": sizes, "source": shown, **columns})
         except (ValueError, RecursionError):
             if len(rows) == 1:
                 self._row(rows[0])
@@ -226,7 +219,7 @@ class Sink:
         if row.data is not None:
             text = values["text"]
             found = stretches_in(row.encoding, row.data, text) if row.encoding else stretches(row.data, text)
-            self.places += [(doc_id, *stretch) for stretch in found]
+            self.places.add_text(doc_id, found)
         columns = self.columns
         if not columns:
             columns.update((name, []) for name in ("doc_id", "n_chars", "source", *values))
@@ -258,7 +251,7 @@ class Sink:
                 for kind, count in row.redacted.items():
                     self.redactions.row(doc_id=doc_id, kind=kind, n=count)
             if row.at is not None:
-                self.places.append((doc_id, None, row.at, row.length))
+                self.places.add_row(doc_id, row.at, row.length)
 
     def _drop(self, doc_id: str, shown: str, reason: str, evidence: str) -> None:
         self._drop_as({"doc_id": doc_id, "source": shown, "step": "read", "reason": reason, "evidence": evidence})
@@ -269,18 +262,8 @@ class Sink:
         self.example = self.example or f"{fault['source']}: {reason}, {fault['evidence']}"
         self.faults.row(**fault)
 
-    def _flush_places(self) -> None:
-        places, self.places = self.places, []
-        if self.offsets is None or not places:
-            return
-        if len(places) <= FEW:
-            for values in places:
-                self.offsets.row(**dict(zip(_PLACE, values, strict=True)))
-            return
-        self.offsets.write(_batch(dict(zip(_PLACE, zip(*places, strict=True), strict=True))))
-
     def _flush(self) -> None:
-        self._flush_places()
+        self.places.flush()
         columns, self.columns, self.chars = self.columns, {}, 0
         if not columns:
             return
@@ -291,28 +274,9 @@ class Sink:
                 own = dict(zip(names, values, strict=True))
                 self.documents.row(corpus=self.arguments.corpus, role=self.arguments.role, **own)
             return
-        self._write(_batch(columns))
+        self._write(batch_of(columns))
 
     def _write(self, batch: pa.RecordBatch) -> None:
         for name in ("corpus", "role"):
             batch = batch.append_column(name, pa.repeat(getattr(self.arguments, name), batch.num_rows))
         self.documents.write(batch)
-
-
-def _batch(columns: Mapping[str, Sequence[Any]]) -> pa.RecordBatch:
-    """Columns as Arrow has them; raises UnicodeEncodeError for half a surrogate pair."""
-    arrays = [pa.array(values, _TYPES.get(name, pa.string())) for name, values in columns.items()]
-    return pa.RecordBatch.from_arrays(arrays, names=list(columns))
-
-
-def _batched(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    batch: list[Row] = []
-    held = 0
-    for row in rows:
-        batch.append(row)
-        held += row.length
-        if len(batch) == BATCH_ROWS or held > BATCH_BYTES:
-            yield batch
-            batch, held = [], 0
-    if batch:
-        yield batch

@@ -204,7 +204,8 @@ def _with_gaps(folder: Path, names: Sequence[str], at: Path) -> Path:
 
 def _shards(files: Iterable[str]) -> Iterator[str]:
     """The files that there must be beside these by their own names: `train-00000-of-00002.parquet` is one of two."""
-    for kind in sorted({(m[1], m[3], m[4], m[5]) for m in map(_SHARD.fullmatch, files) if m is not None}):
+    shards = [found for found in map(_SHARD.fullmatch, files) if found is not None]
+    for kind in sorted({(shard[1], shard[3], shard[4], shard[5]) for shard in shards}):
         before, of, count, after = kind
         yield from (f"{before}{number:05}{of}{count}{after}" for number in range(int(count)))
 

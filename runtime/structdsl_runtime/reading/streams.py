@@ -116,7 +116,7 @@ def in_utf8(portion: Portion) -> Utf8:
     size, recoded = encodings.size_in(encoding), Recoded.buffered(file, encoding)
     if size is None:
         return Utf8(recoded, encoding, None)
-    return Utf8(recoded, encoding, encodings.mark_of(encoding, head), lambda data: size(data.decode()))
+    return Utf8(recoded, encoding, encodings.behind_mark(encoding, head)[1], lambda data: size(data.decode()))
 
 
 def _seen_encoding(head: bytes, file: BinaryIO, shown: str) -> str | None:

@@ -23,10 +23,10 @@ FEWEST_WIDE: Final = 8  # and where the zeros among them speak for one
 SAMPLE: Final = 1 << 20  # bytes that a guess looks at
 
 _MARKS: Final = (  # the longer first: that of UTF-32 begins like that of UTF-16
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
+    (codecs.BOM_UTF32_LE, "utf-32", "le"),
+    (codecs.BOM_UTF32_BE, "utf-32", "be"),
+    (codecs.BOM_UTF16_LE, "utf-16", "le"),
+    (codecs.BOM_UTF16_BE, "utf-16", "be"),
 )
 _WIDE: Final = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
 _COMMON: Final = re.compile("[\t\n\r -~\u3001\u3002\uff0c\u3040-\u30ff]")
@@ -52,16 +52,20 @@ _NO_TEXT: Final = frozenset({"Cc", "Cn", "Co"})  # categories of characters
 
 def marked(head: bytes) -> str | None:
     """The encoding, other than UTF-8, that the first bytes of a file say it has."""
-    return next((name for mark, name in _MARKS if head.startswith(mark)), None)
+    return next((name for mark, name, _ in _MARKS if head.startswith(mark)), None)
 
 
-def mark_of(encoding: str, head: bytes) -> int:
-    """Bytes of the mark that a file in this encoding opens with."""
-    return next((len(mark) for mark, name in _MARKS if name == encoding and head.startswith(mark)), 0)
+def behind_mark(encoding: str, head: bytes) -> tuple[str, int]:
+    """The encoding of what follows the mark that a file in this one opens with, and the bytes of the mark, if any."""
+    marks = ((mark, end) for mark, name, end in _MARKS if name == encoding and head.startswith(mark))
+    return next(((f"{encoding}-{end}", len(mark)) for mark, end in marks), (encoding, 0))
 
 
 def size_in(encoding: str) -> Callable[[str], int] | None:
-    """How many bytes a text has in an encoding, where its characters alone say so; none where some have two forms."""
+    """How many bytes a text has in an encoding, where its characters alone say so.
+
+    None where a character may be written in several ways.
+    """
     name = codecs.lookup(encoding).name
     if name.startswith("utf-16"):
         return lambda text: len(text.encode("utf-16-le"))

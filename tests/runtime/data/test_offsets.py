@@ -9,6 +9,7 @@ import io
 import json
 import re
 import sys
+import tracemalloc
 from functools import partial
 from typing import Any
 
@@ -46,7 +47,7 @@ def test_a_stretch_is_the_same_in_both(pieces: list[str], mark: str, put: str, w
     before = "".join(pieces)
     data = (mark + before).encode()
     text = re.sub(what, put, normalise(before)) if what else normalise(before)
-    after, found = text.encode(), stretches(data, text)
+    after, found = text.encode(), [*stretches(data, text)]
     assert found[0][0] == 0
     assert found[-1][0] + found[-1][2] == len(after)
     at = (-1, -1)
@@ -85,7 +86,7 @@ def test_a_place_in_another_encoding_is_one_in_both(
     letters = ENCODINGS[encoding]
     before = "".join((letters * 90)[:many] + piece for piece, many in pieces)
     data, text = before.encode(encoding), re.sub(what, put, normalise(before)) if what else normalise(before)
-    after, found = text.encode(), stretches_in(codecs.lookup(encoding).name, data, text)
+    after, found = text.encode(), [*stretches_in(codecs.lookup(encoding).name, data, text)]
     codec = f"{encoding}-{sys.byteorder[0]}e" if encoding in {"utf-16", "utf-32"} else encoding
     assert found[0][0] == 0
     assert found[-1][0] + found[-1][2] == len(after)
@@ -108,9 +109,9 @@ def test_a_place_in_another_encoding_is_one_in_both(
 
 def test_what_cannot_be_written_again_has_no_place() -> None:
     data = "ア魚".encode("shift_jis") + b"\x81\x5f"
-    assert stretches_in("shift_jis", data, data.decode("shift_jis")) != []
+    assert len(stretches_in("shift_jis", data, data.decode("shift_jis"))) > 0
     twice = bytes.fromhex("879c")  # NEC's ∪, which is written as another
-    assert stretches_in("cp932", twice, twice.decode("cp932")) == []
+    assert len(stretches_in("cp932", twice, twice.decode("cp932"))) == 0
 
 
 @settings(max_examples=200)
@@ -238,6 +239,27 @@ def test_which_files_have_a_place(run: Workshop) -> None:
     assert located(run, "f.html", b"<p>plain</p>") == []
     pq.write_table(pa.table({"text": ["plain"]}), run.root / "g.parquet")
     assert located(run, "g.parquet", (run.root / "g.parquet").read_bytes()) == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_long_text_has_all_of_its_places_in_little_memory(run: Workshop, encoding: str) -> None:
+    data = ("é, " + "and so on\r\n" * 9000).encode(encoding)
+    text = normalise(data.decode(encoding))
+    in_file = stretches if encoding == "utf-8" else partial(stretches_in, encoding)
+    tracemalloc.start()
+    found = in_file(data, text)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 40 * len(found)
+    (run.root / "a.jsonl").write_text('{"id": "a", "text": "one"}\n')
+    (run.root / "c.txt").write_text("three")
+    (run.root / "b.txt").write_bytes(data)
+    made = run(read_files, ReadFiles(corpus="c", role="domain", pattern="*"))["offsets"].to_pylist()
+    assert [tuple(row.values()) for row in made] == [
+        ("a", None, 0, 27),
+        *(("b.txt", *each) for each in found),
+        ("c.txt", 0, 0, 5),
+    ]
 
 
 def test_lines_in_whatever_portions(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:

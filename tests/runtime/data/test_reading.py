@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from structdsl.plan import ReadFiles
-from structdsl_runtime.reading import part
+from structdsl_runtime.reading import part, places
 from structdsl_runtime.reading.found import Found, together
 from structdsl_runtime.reading.part import read_portion
 from structdsl_runtime.reading.portions import Portion, portions
@@ -39,29 +39,30 @@ class Written:
 
 def read(cut: list[Portion], *, most: int = 1 << 20, **more: Any) -> tuple[Table, Table, Found]:
     arguments = ReadFiles.model_validate({"corpus": "c", "role": "domain", "pattern": "", **more})
-    documents, faults, places, taken, found = Written(), Written(), Written(), Taken(), list[Found]()
+    documents, faults, offsets, taken, found = Written(), Written(), Written(), Taken(), list[Found]()
     for portion in cut:
         again = pickle.loads(pickle.dumps(portion))
-        found.append(read_portion(arguments, again, documents, faults, None, places, taken=taken, most=most))
+        found.append(read_portion(arguments, again, documents, faults, None, offsets, taken=taken, most=most))
     spans: dict[str, list[tuple[int | None, int, int]]] = {}
-    for row in places.rows:
+    for row in offsets.rows:
         spans.setdefault(row["doc_id"], []).append((row["text_byte"], row["file_byte"], row["n_bytes"]))
-    assert len(spans) == sum(not row["text_byte"] for row in places.rows)  # one opens each
+    assert len(spans) == sum(not row["text_byte"] for row in offsets.rows)  # one opens each
     return [row | {"span": spans.get(row["doc_id"])} for row in documents.rows], faults.rows, together(found)
 
 
-def patched(name: str, value: object, cut: list[Portion], **more: Any) -> tuple[Table, Table, Found]:
+def with_few(few: int, cut: list[Portion], **more: Any) -> tuple[Table, Table, Found]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(part, name, value)
+        for module in (part, places):
+            patch.setattr(module, "FEW", few)
         return read(cut, **more)
 
 
 def strictly(cut: list[Portion], **more: Any) -> tuple[Table, Table, Found]:
-    return patched("FEW", 1 << 20, cut, **more)
+    return with_few(1 << 20, cut, **more)
 
 
 def quickly(cut: list[Portion], **more: Any) -> tuple[Table, Table, Found]:
-    return patched("FEW", 0, cut, **more)
+    return with_few(0, cut, **more)
 
 
 def in_any_order(made: tuple[Table, Table, Found]) -> tuple[Table, Table, Found]:
