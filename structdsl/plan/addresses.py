@@ -7,6 +7,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -50,20 +51,32 @@ def mistaken_stars(pattern: str) -> tuple[str, tuple[str, ...]] | None:
     Such a part would match within one folder, as if it were `*`; none where every `**` stands alone.
     """
     parts = pattern.split("/")
-    stars = ((at, _stars(part)) for at, part in enumerate(parts) if part != "**")
-    at, found = next(((at, found) for at, found in stars if found is not None), (0, None))
-    if found is None:
+    at = _mistaken(parts)
+    if at is None:
         return None
-    before, after = parts[at][: found.start()], parts[at][found.end() :]
-    apart = [*([f"{before}*"] if before else []), "**", *([f"*{after}"] if after else [])]
-    ways = [apart, ["**", f"{before}*{after}"]] if before and after else [apart]
-    meant = ("/".join((*parts[:at], *way, *parts[at + 1 :])) for way in ways)
-    return parts[at], tuple(each for each in meant if mistaken_stars(each) is None)
+    before, after = _apart(parts[at])
+    ways = [[*([f"{before}*"] if before else []), "**", *([f"*{after}"] if after else [])]]
+    if before and after:
+        ways.append(["**", f"{before}*{after}"])
+    meant = ([*parts[:at], *way, *parts[at + 1 :]] for way in ways)
+    return parts[at], tuple("/".join(each) for each in meant if _mistaken(each) is None)
 
 
-def _stars(part: str) -> re.Match[str] | None:
-    """Where a part of a pattern crosses folders, or seems to; what brackets hold are letters."""
-    return _CROSSING.search(_LETTERS.sub(lambda letters: "." * len(letters[0]), part))
+def _mistaken(parts: Sequence[str]) -> int | None:
+    """Where the first part is that has `**` beside other letters."""
+    return next((at for at, part in enumerate(parts) if part != "**" and _CROSSING.search(_hidden(part))), None)
+
+
+def _apart(part: str) -> tuple[str, str]:
+    """What stands before the first `**` of a part, and behind it."""
+    stars = _CROSSING.search(_hidden(part))
+    assert stars is not None, "it has some"
+    return part[: stars.start()], part[stars.end() :]
+
+
+def _hidden(part: str) -> str:
+    """A part of a pattern, as long as it is, without what is in brackets: there an asterisk is a letter."""
+    return _LETTERS.sub(lambda letters: "." * len(letters[0]), part)
 
 
 def path_of(pattern: str) -> str:

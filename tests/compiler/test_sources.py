@@ -17,6 +17,7 @@ from structdsl.compile import compile_text
         ('files("[**]a**.md")', 'write `"[**]a*/**/*.md"` for all below'),
         ('files("[**]**")', 'write `"[**]*/**"`'),
         ('files("a**b/**c")', "`*` is any part of one name"),
+        (f'files("{"a**" * 99}b")', "`*` is any part of one name"),
         ('table("l**.duckdb#a**b")', 'write `"l*/**/*.duckdb#a**b"` for all below'),
         ('table("lake.duckdb#a**b")', None),
         (
