@@ -1,9 +1,9 @@
 -- Which bytes of the texts, without the lines that were cut, are which of their files, as far as is known.
-WITH stays AS (
+WITH cuts AS (
   SELECT
     doc_id,
-    coalesce(lag(end_byte) OVER (PARTITION BY doc_id ORDER BY start_byte), 0) AS first_byte,
-    start_byte AS last_byte,
+    start_byte,
+    end_byte,
     coalesce(
       sum(end_byte - start_byte) OVER (
         PARTITION BY doc_id ORDER BY start_byte ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
@@ -11,36 +11,44 @@ WITH stays AS (
       0
     ) AS gone
   FROM cut
-  UNION ALL
-  SELECT doc_id, max(end_byte) AS first_byte, 9223372036854775807 AS last_byte, sum(end_byte - start_byte) AS gone
-  FROM cut
-  GROUP BY doc_id
 ), touched AS (
   SELECT offsets.*
   FROM offsets
   SEMI JOIN cut USING (doc_id)
   WHERE text_byte IS NOT NULL
-), pieces AS (
-  SELECT
-    doc_id,
-    greatest(text_byte, first_byte) - gone AS text_byte,
-    file_byte + greatest(first_byte - text_byte, 0) AS file_byte,
-    least(text_byte + n_bytes, last_byte) - greatest(text_byte, first_byte) AS n_bytes
-  FROM touched
-  JOIN stays USING (doc_id)
-  WHERE least(text_byte + n_bytes, last_byte) > greatest(text_byte, first_byte)
 ), ends AS (
   SELECT doc_id, text_byte AS place, file_byte FROM touched
   UNION
   SELECT doc_id, text_byte + n_bytes AS place, file_byte + n_bytes AS file_byte FROM touched
-), marks AS (
+), bounds AS (
+  SELECT doc_id, place FROM ends
+  UNION
+  SELECT doc_id, start_byte AS place FROM cut
+  UNION
+  SELECT doc_id, end_byte AS place FROM cut
+), moved AS (
   SELECT
-    ends.doc_id,
-    place - sum(least(greatest(place - start_byte, 0), end_byte - start_byte)) AS text_byte,
-    file_byte
+    bounds.doc_id,
+    bounds.place,
+    lead(bounds.place) OVER (PARTITION BY bounds.doc_id ORDER BY bounds.place) AS next_place,
+    bounds.place - coalesce(cuts.gone + least(bounds.place, cuts.end_byte) - cuts.start_byte, 0) AS text_byte,
+    coalesce(bounds.place < cuts.end_byte, FALSE) AS is_cut
+  FROM bounds
+  ASOF LEFT JOIN cuts ON bounds.doc_id = cuts.doc_id AND bounds.place >= cuts.start_byte
+), pieces AS (
+  SELECT
+    moved.doc_id,
+    moved.text_byte,
+    stretches.file_byte + moved.place - stretches.text_byte AS file_byte,
+    moved.next_place - moved.place AS n_bytes
+  FROM moved
+  ASOF JOIN (SELECT * FROM touched WHERE n_bytes > 0) AS stretches
+    ON moved.doc_id = stretches.doc_id AND moved.place >= stretches.text_byte
+  WHERE NOT moved.is_cut AND moved.place < stretches.text_byte + stretches.n_bytes
+), marks AS (
+  SELECT ends.doc_id, moved.text_byte, ends.file_byte
   FROM ends
-  JOIN cut USING (doc_id)
-  GROUP BY ends.doc_id, place, file_byte
+  JOIN moved USING (doc_id, place)
 )
 SELECT doc_id, text_byte, file_byte, n_bytes
 FROM offsets
