@@ -4,17 +4,20 @@ A step whose inputs are all known has a key: either the store has it, or the ste
 differs from the most recent result of the same step. Downstream of a step that will run, keys cannot be known:
 such a step runs for certain only if it differs by itself; otherwise maybe, for the rows may come out the same.
 Either way there is a shortest chain of steps that leads from it to one that differs by itself: why it runs at all.
+A step whose files are missing will fail: what has never run behind it is told by that, and not by itself.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from structdsl.plan import Plan, Step, View
+from structdsl.plan import Plan, ReadDataset, Step, View
 from structdsl.plan.addresses import is_remote
+from structdsl_runtime.files import data_set_folder
 from structdsl_runtime.keys import Identity, decisive, digests, guards, identify, listing
 from structdsl_runtime.lock import check
 from structdsl_runtime.sources import Listing, Sources, digest
@@ -35,6 +38,7 @@ class StepPreview:
     chain: tuple[str, ...] = ()  # steps that it reads from, the nearest first, up to one that differs by itself
     origins: tuple[str, ...] = ()  # all steps before it that differ by themselves
     manifest: Manifest | None = None  # its result, else the latest under another key
+    fails: bool = False  # for certain: what it reads is missing, here or before it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +48,7 @@ class _Pending:
     causes: tuple[str, ...]  # the nearest steps to name: itself, or behind a view those that the view reads
     chain: tuple[str, ...]
     origins: tuple[str, ...]
+    fails: bool
 
 
 def preview(plan: Plan, *, root: Path, store: Path) -> list[StepPreview]:
@@ -51,15 +56,15 @@ def preview(plan: Plan, *, root: Path, store: Path) -> list[StepPreview]:
 
     Raises `StoreUnusable` where the folder of the store is none, or cannot be read.
     """
-    place = Store(root=store.absolute())
+    place, root = Store(root=store.absolute()), root.absolute()
     check(place.root)
-    sources = Sources(root.absolute(), place.root)
+    sources = Sources(root, place.root)
     known: dict[str, str] = {}
     pending: dict[str, _Pending] = {}
     previews = []
     for step in plan.steps:
         before = [pending[address] for address in step.upstream if address in pending]
-        previewed = _after(step, before, place, sources) if before else _now(step, known, place, sources)
+        previewed = _after(step, before, place, sources) if before else _now(step, known, place, sources, root)
         if previewed.action == "reuse":
             assert previewed.manifest is not None, "a result is reused"
             known.update(digests(previewed.manifest))
@@ -70,48 +75,52 @@ def preview(plan: Plan, *, root: Path, store: Path) -> list[StepPreview]:
     return previews
 
 
-def _now(step: Step, known: dict[str, str], store: Store, sources: Sources) -> StepPreview:
+def _now(step: Step, known: dict[str, str], store: Store, sources: Sources, root: Path) -> StepPreview:
     """A step whose inputs are known: its result, or why there is none."""
     identity = identify(step, known, sources)
     manifest = store.find(step, identity.key)
     if manifest is not None:
         return StepPreview(address=step.address, action="reuse", reasons=(), manifest=manifest)
     last = store.latest(step)
-    absent = _absent(identity)
-    if absent:
-        return _run(step, absent, last)
+    absent = _absent(step, identity, root)
     saved = [
         f"goes on from its checkpoint at step {state.step}"
         for _, state in states(folder(store, step.address, identity.key))[-1:]
     ]
     if last is None:
-        return _run(step, ("never run", *saved), None)
-    reasons = [*_own(step, last), *_sources(step, last, sources)]
+        return _run(step, (*(absent or ("never run",)), *saved), None, fails=bool(absent))
+    reasons = [*absent, *_own(step, last), *_sources(step, last, sources)]
     for name, consumed in identity.inputs.items():
         before = last.inputs.get(name)
         if before is None or before.digest != consumed.digest:
             reasons.append(f"input {consumed.ref.rpartition(':')[0]} changed")
     reasons += [f"input {name} is gone" for name in last.inputs if name not in identity.inputs]
-    return _run(step, (*(dict.fromkeys(reasons) or ("its result is no longer whole",)), *saved), last)
+    reasons = list(dict.fromkeys(reasons)) or ["its result is no longer whole"]
+    return _run(step, (*reasons, *saved), last, fails=bool(absent))
 
 
-def _absent(identity: Identity) -> tuple[str, ...]:
-    """That no pattern of a step names a file, for which it will fail; what stores hold is not known here."""
+def _absent(step: Step, identity: Identity, root: Path) -> tuple[str, ...]:
+    """That nothing is where a step reads, for which it will fail; what stores and the Hub hold is not known here."""
+    if isinstance(step.operation, ReadDataset):
+        place = data_set_folder(step.operation.id, root)
+        missing = place is not None and not os.path.exists(place)  # noqa: PTH110 - its name may be too long for a path
+        return (f"`{step.operation.id}` cannot be read: there is no such folder",) if missing else ()
     if not identity.listings or any(map(is_remote, identity.listings)) or any(identity.listings.values()):
         return ()
     first, *others = identity.listings
     return (f"no file matches {first}{', …' if others else ''}",)
 
 
-def _run(step: Step, reasons: tuple[str, ...], last: Manifest | None) -> StepPreview:
-    return StepPreview(address=step.address, action="run", reasons=reasons, own=reasons, manifest=last)
+def _run(step: Step, reasons: tuple[str, ...], last: Manifest | None, *, fails: bool) -> StepPreview:
+    return StepPreview(address=step.address, action="run", reasons=reasons, own=reasons, manifest=last, fails=fails)
 
 
 def _pending(step: Step, previewed: StepPreview, before: list[_Pending]) -> _Pending:
     causes = _causes(before) if isinstance(step.operation, View) and before else (step.address,)
     if previewed.own:
-        return _Pending(causes=causes, chain=(step.address,), origins=(step.address,))
-    return _Pending(causes=causes, chain=(step.address, *previewed.chain), origins=previewed.origins)
+        return _Pending(causes=causes, chain=(step.address,), origins=(step.address,), fails=previewed.fails)
+    chain = (step.address, *previewed.chain)
+    return _Pending(causes=causes, chain=chain, origins=previewed.origins, fails=previewed.fails)
 
 
 def _causes(before: list[_Pending]) -> tuple[str, ...]:
@@ -121,20 +130,23 @@ def _causes(before: list[_Pending]) -> tuple[str, ...]:
 def _after(step: Step, before: list[_Pending], store: Store, sources: Sources) -> StepPreview:
     """A step behind others that will run."""
     after = f"after {', '.join(_causes(before))}"
-    last = store.latest(step)
-    own: tuple[str, ...] = ("never run",)
-    if last is not None:
+    last, failing = store.latest(step), [pending for pending in before if pending.fails]
+    if last is None:
+        own: tuple[str, ...] = () if failing else ("never run",)
+        reasons, before = own or (after,), failing or before
+    else:
         own = (*_own(step, last), *_sources(step, last, sources))
         own = (*own, "its inputs are others") if last.inputs.keys() != step.inputs.keys() else own
-    reasons = own if last is None else (*own, after) if own else (f"{after} (skipped if that comes out the same)",)
+        reasons = (*own, after) if own else (f"{after} (skipped if that comes out the same)",)
     return StepPreview(
         address=step.address,
-        action="run" if own else "maybe",
+        action="run" if own or last is None else "maybe",
         reasons=reasons,
         own=own,
         chain=min((pending.chain for pending in before), key=len),
         origins=tuple(dict.fromkeys(origin for pending in before for origin in pending.origins)),
         manifest=last,
+        fails=bool(failing),
     )
 
 

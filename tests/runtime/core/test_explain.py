@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from structdsl.plan import Guard, Normalisation, Plan
+from structdsl.plan import Guard, Normalisation, Plan, ReadDataset
 from structdsl_runtime.executor import run
 from structdsl_runtime.explain import preview
 from structdsl_runtime.lock import StoreUnusable
+from structdsl_runtime.operation import Context, Inputs, Outputs
 from structdsl_runtime.sizes import sizes
-from tests.runtime.core.toy_plan import KEEP, OPERATIONS, PLACE, STATS, plan
+from tests.runtime.core.toy_plan import KEEP, OPERATIONS, PLACE, STATS, plan, plan_of, step, table
+
+ALL = tuple(step.address for step in plan().steps)
 
 
 @pytest.fixture
@@ -78,9 +81,46 @@ def test_changed_sources_by_name(root: Path, full: Path) -> None:
 
 
 def test_a_pattern_that_names_no_file(root: Path, full: Path) -> None:
-    wanted = plan(pattern="none/*.txt")
-    assert told(wanted, root, full)["corpus.x.read"] == ("run", "no file matches none/*.txt")
-    assert told(wanted, root, root / "new")["corpus.x.read"] == ("run", "no file matches none/*.txt")
+    wanted, missing = plan(pattern="none/*.txt"), "no file matches none/*.txt"
+    changed = "argument `pattern` data/*.txt → none/*.txt"
+    assert told(wanted, root, full)["corpus.x.read"] == ("run", missing, changed)
+    for name in "abc":
+        (root / "data" / f"{name}.txt").unlink()
+    gone = "source files changed: +0 ~0 -3 (a.txt, b.txt, c.txt)"
+    assert told(plan(), root, full)["corpus.x.read"] == ("run", "no file matches data/*.txt", gone)
+    entries = {entry.address: entry for entry in preview(wanted, root=root, store=root / "new")}
+    read, keep, load, count = map(entries.__getitem__, (*ALL[:2], *ALL[3:5]))
+    assert read.own == (missing,)
+    assert (keep.action, keep.own, keep.reasons, keep.chain) == ("run", (), ("after corpus.x.read",), (read.address,))
+    assert load.own == ("never run",)
+    assert (count.own, count.chain, count.origins) == ((), ("corpus.x", read.address), (read.address,))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("allenai/c4", "never run"),
+        ("data", "never run"),
+        ("./x", "`./x` cannot be read: there is no such folder"),
+        ("/nowhere/x", "`/nowhere/x` cannot be read: there is no such folder"),
+    ],
+)
+def test_a_data_set(root: Path, store: Path, name: str, reason: str) -> None:
+    def of(limit: int | None) -> Plan:
+        wanted = ReadDataset(corpus="h", role="replay", id=name, name=None, split="train", revision=None, limit=limit)
+        outputs = {"documents": table("corpus.h_read", "doc_id VARCHAR, text VARCHAR")}
+        return plan_of(step("corpus.h.read", wanted, outputs, sources=(name,)))
+
+    assert told(of(None), root, store) == {"corpus.h.read": ("run", reason)}
+    run(of(None), root=root, store=store, operations={"read_dataset": one_document})
+    there = () if reason == "never run" else (reason,)
+    changed = "argument `limit` none → 2"
+    assert told(of(2), root, store) == {"corpus.h.read": ("run", *there, changed)}
+
+
+def one_document(arguments: ReadDataset, inputs: Inputs, outputs: Outputs, context: Context) -> None:  # noqa: ARG001
+    with outputs.table("documents") as documents:
+        documents.row(doc_id="a", text="a")
 
 
 def test_changed_input_after_a_partial_run(root: Path, full: Path) -> None:
