@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any, BinaryIO, Final, cast
 
 from structdsl_runtime.operation import Fault
+from structdsl_runtime.text import unmatched
 from structdsl_runtime.text.sources import a_folder, nothing_matches, unreadable
 
 TELLING: Final = (
@@ -87,7 +88,7 @@ def find_objects(pattern: str) -> list[Object]:
     if not objects and not _MAGIC.intersection(path) and _is_folder(files, path, pattern):
         raise a_folder(pattern)
     if not objects:
-        raise nothing_matches(pattern, f"{scheme}://{base.lstrip('/')}")
+        raise nothing_matches(pattern, f"{scheme}://{base.lstrip('/')}", helps=unmatched.helps_with(pattern), held=None)
     return sorted(objects, key=lambda each: each.shown)
 
 

@@ -68,12 +68,14 @@ def find(pattern: str, root: Path) -> list[Source]:
     pipes and devices are, and for a name that is no UTF-8.
     """
     pattern = path_of(pattern)
-    if not glob.has_magic(pattern) and resolve(pattern, root).is_dir():
+    if not glob.has_magic(pattern) and os.path.isdir(resolve(pattern, root)):  # noqa: PTH112 - raises not
         raise a_folder(pattern)
     base, files = match(pattern, root)
     if not files:
-        there = str(_absolute(base)) + ("" if base.is_dir() else ", which is not there")
-        raise nothing_matches(pattern, there, unmatched.helps(pattern, root), unmatched.held(pattern, base))
+        state = unmatched.state(base)
+        there = f"{_absolute(base)}{', which ' if state is not None else ''}{state or ''}"
+        helps, held = unmatched.helps(pattern, root, seen=state is None), unmatched.held(pattern, base)
+        raise nothing_matches(pattern, there, helps=helps, held=held)
     for path in files:
         name = path.relative_to(base)
         if written(name) != name.as_posix():
@@ -218,9 +220,8 @@ def as_listed(context: Context, shown: str) -> Iterator[None]:
         raise changed
 
 
-def nothing_matches(pattern: str, base: str, helps: tuple[str, ...] | None = None, held: str | None = None) -> Fault:
+def nothing_matches(pattern: str, base: str, *, helps: tuple[str, ...], held: str | None) -> Fault:
     """Fault E0513 for a pattern; `base` is where it was looked for, `held` what is there instead."""
-    helps = unmatched.helps(pattern) if helps is None else helps
     notes = (f"looked in {base}", *(() if held is None else (held,)))
     return Fault("E0513", f"no file matches `{pattern}`", notes=notes, helps=helps)
 

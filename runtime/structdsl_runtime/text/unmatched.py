@@ -1,54 +1,136 @@
 """What may be meant by a pattern that matches no file: a word of advice for each of the usual slips.
 
 Nothing here decides anything. A pattern is only ever compared with what is there, so that a path which is proposed
-leads somewhere.
+leads somewhere; and only with so much of it that the answer comes at once, wherever the pattern begins.
 """
 
 from __future__ import annotations
 
 import difflib
+import errno
+import fnmatch
 import glob
 import os
 import re
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from structdsl_runtime.files import resolve
-from structdsl_runtime.globs import match
 from structdsl_runtime.progress import counted
 from structdsl_runtime.sources import written
 
 _BRACES: Final = re.compile(r"\{[^{}]*,[^{}]*\}")
-_KINDS: Final = 4  # ends of names that are told
-_LOOKED_AT: Final = 10_000  # files at most, of a folder in which none matches
+_KINDS: Final = 4  # suffixes that are told
+_LOOKED_AT: Final = 10_000  # entries of folders at most, for each word of advice
+_NOT_THERE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 
 
-def helps(pattern: str, root: Path | None = None) -> tuple[str, ...]:
-    """What to write in place of a pattern that matches nothing; without `root`, from the pattern alone."""
-    found = () if root is None else tuple(_paths(pattern, root))
-    if not found and glob.has_magic(pattern) and (root is None or match(pattern, root)[0].is_dir()):
-        found = ("`**` matches any number of folders; names that start with a dot are skipped",)
-    braces = "braces are no wildcard: `*.[mM][dD]` has each letter out of two; other kinds are a corpus each"
-    return (*found, braces) if _BRACES.search(pattern) else found
+def helps(pattern: str, root: Path, *, seen: bool) -> tuple[str, ...]:
+    """What to write in place of a pattern that matches no file; `seen` says whether its fixed folder can be read."""
+    found = tuple(_paths(pattern, root))
+    return (*found, *_braces(pattern)) if found or not seen else helps_with(pattern)
+
+
+def helps_with(pattern: str) -> tuple[str, ...]:
+    """What to know of a pattern that matches nothing, from the pattern alone."""
+    stars = "`**` matches any number of folders; names that start with a dot are skipped"
+    return (*([stars] if glob.has_magic(pattern) else []), *_braces(pattern))
+
+
+def _braces(pattern: str) -> tuple[str, ...]:
+    told = "braces are no wildcard: `*.[mM][dD]` has each letter out of two; other kinds are a corpus each"
+    return (told,) if _BRACES.search(pattern) else ()
+
+
+def state(base: Path) -> str | None:
+    """Why nothing can be found in a folder: it is not there, or cannot be read; none where it can."""
+    try:
+        os.scandir(base).close()
+    except OSError as error:
+        if error.errno in _NOT_THERE:
+            return "is not there"
+        return f"cannot be read: {(error.strerror or str(error)).lower()}"
+    return None
 
 
 def held(pattern: str, base: Path) -> str | None:
-    """What the fixed folder of a pattern holds instead, as in "files there: 12 .txt, 1 .csv"."""
-    kinds = Counter(Path(name).suffix or "without an end" for name in islice(_names(base, "**" in pattern), _LOOKED_AT))
-    if not kinds or not glob.has_magic(pattern):
+    """What the fixed folder of a pattern holds instead, as in "files there: 12 .txt, 1 .csv".
+
+    As deep as the pattern looks.
+    """
+    wild = _split(pattern)[1]
+    names, whole = _look(base, _depth(wild)) if wild else ([], True)
+    kinds = Counter(Path(name).suffix or "without a suffix" for name in names)
+    if not kinds:
         return None
     told = [f"{number:,} {kind}" for kind, number in sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))]
-    return f"files there: {', '.join(told[:_KINDS])}{', …' if len(told) > _KINDS else ''}"
+    least = "" if whole else "at least "
+    return f"files there: {least}{', '.join(told[:_KINDS])}{', …' if len(told) > _KINDS else ''}"
 
 
-def _names(base: Path, deep: bool) -> Iterator[str]:  # noqa: FBT001 - of a helper
-    """Names of files in a folder, and below it if asked, but for those that no wildcard stands for."""
-    for _, folders, files in os.walk(base):
-        folders[:] = [folder for folder in folders if deep and not folder.startswith(".")]
-        yield from (file for file in files if not file.startswith("."))
+def _split(pattern: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The parts of a pattern before the first with a wildcard, and the others."""
+    parts = resolve(pattern, Path()).parts
+    fixed = next((at for at, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+    return parts[:fixed], parts[fixed:]
+
+
+def _depth(wild: Sequence[str]) -> int | None:
+    """How many folders deep parts of a pattern look; none where there is no end."""
+    return None if "**" in wild else len(wild)
+
+
+def _look(base: Path, depth: int | None) -> tuple[list[str], bool]:
+    """Paths of files in a folder, the nearest first, but for those that no wildcard stands for; whether these are all.
+
+    They are not where a link leads on, where a folder cannot be read, and after so many entries.
+    """
+    found: list[str] = []
+    folders, looked_at, whole = deque([""]), 0, True
+    while folders:
+        folder = folders.popleft()
+        try:
+            with os.scandir(base / folder) as entries:
+                for entry in entries:
+                    if looked_at == _LOOKED_AT:
+                        return found, False
+                    looked_at += 1
+                    if entry.name.startswith("."):
+                        continue
+                    if not os.path.isdir(entry.path):  # noqa: PTH112 - raises not
+                        found.append(folder + entry.name)
+                    elif depth is not None and folder.count("/") + 1 >= depth:
+                        continue
+                    elif entry.is_symlink():
+                        whole = False
+                    else:
+                        folders.append(f"{folder}{entry.name}/")
+        except OSError:
+            whole = False
+    return found, whole
+
+
+def _matching(pattern: str, root: Path) -> tuple[int, bool]:
+    """How many files a pattern matches at least, and whether these are all; a path without wildcards counts as one."""
+    fixed, wild = _split(pattern)
+    base = root.joinpath(*fixed)
+    if not wild:
+        return int(os.path.lexists(base)), True
+    names, whole = _look(base, _depth(wild))
+    return sum(_fits(name.split("/"), wild) for name in names), whole
+
+
+def _fits(names: Sequence[str], wild: Sequence[str]) -> bool:
+    """Whether the parts of a path are what the parts of a pattern stand for."""
+    if not names or not wild:
+        return not names and not wild
+    first, *rest = wild
+    if first == "**":
+        return not rest or any(_fits(names[at:], rest) for at in range(len(names)))
+    return fnmatch.fnmatchcase(names[0], first) and _fits(names[1:], rest)
 
 
 def _paths(pattern: str, root: Path) -> Iterator[str]:
@@ -61,26 +143,33 @@ def _paths(pattern: str, root: Path) -> Iterator[str]:
     if folder is not None:
         yield f"`{folder}` is a folder: `{pattern.rstrip('/')}/**` names all that such folders hold"
     elif deeper is not None:
-        path, number = deeper
-        yield f"`{path}` matches {counted(number, 'file')} in folders below"
+        path, number, whole = deeper
+        yield f"`{path}` matches {'' if whole else 'at least '}{counted(number, 'file')} in folders below"
 
 
 def _near(pattern: str, root: Path) -> str | None:
-    """The path with another name in place of the first that leads nowhere, where that leads to a file."""
-    parts = resolve(pattern, Path()).parts
-    fixed = next((at for at, part in enumerate(parts) if glob.has_magic(part)), len(parts))
-    gone = next((at for at in range(fixed) if not os.path.lexists(root.joinpath(*parts[: at + 1]))), None)
-    folder = root.joinpath(*parts[:gone])
-    if gone is None or not folder.is_dir():
+    """The path with another name in place of the first that leads nowhere, where that leads to something."""
+    fixed, wild = _split(pattern)
+    gone = next((at for at in range(len(fixed)) if not os.path.lexists(root.joinpath(*fixed[: at + 1]))), None)
+    if gone is None:
         return None
-    there = {other.casefold(): other for other in sorted(os.listdir(folder))}  # noqa: PTH208 - a name may be no text
-    close = difflib.get_close_matches(parts[gone].casefold(), there, 1)
+    there = {other.casefold(): other for other in _names(root.joinpath(*fixed[:gone]))}
+    close = difflib.get_close_matches(fixed[gone].casefold(), there, 1)
     if not close:
         return None
-    path = Path(*parts[:gone], there[close[0]], *parts[gone + 1 :])
-    if not match(path.as_posix(), root)[1]:
+    path = Path(*fixed[:gone], there[close[0]], *fixed[gone + 1 :], *wild)
+    if not _matching(path.as_posix(), root)[0]:
         return None
     return f"{'./' if pattern.startswith('./') else ''}{written(path)}"
+
+
+def _names(folder: Path) -> list[str]:
+    """What is in a folder; nothing in one that cannot be read, of which `state` tells."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in islice(entries, _LOOKED_AT))
+    except OSError:
+        return []
 
 
 def _meant(pattern: str, root: Path) -> str | None:
@@ -88,9 +177,9 @@ def _meant(pattern: str, root: Path) -> str | None:
     parts = resolve(pattern, Path()).parts
     for end in range(len(parts), 0, -1):
         there = root.joinpath(*parts[:end])
-        if "[" in str(Path(*parts[:end])) and there.exists():
+        if "[" in str(Path(*parts[:end])) and os.path.exists(there):  # noqa: PTH110 - raises not
             escaped = Path(*(part.replace("[", "[[]") for part in parts[:end]), *parts[end:]).as_posix()
-            return escaped if match(escaped, root)[1] else None
+            return escaped if _matching(escaped, root)[0] else None
     return None
 
 
@@ -103,11 +192,14 @@ def _folder(pattern: str, root: Path) -> str | None:
     return written(Path(place)).removeprefix(f"{root.as_posix()}/") if place is not None else None
 
 
-def _deeper(pattern: str, root: Path) -> tuple[str, int] | None:
-    """The pattern with `**` before its last part, and how many files that matches; none where it matches nothing."""
+def _deeper(pattern: str, root: Path) -> tuple[str, int, bool] | None:
+    """The pattern with `**` before its last part, how many files that matches at least, and whether these are all.
+
+    None where it matches nothing of what is looked at.
+    """
     start, slash, last = pattern.rpartition("/")
     if "**" in pattern or not glob.has_magic(last):
         return None
     path = f"{start}{slash}**/{last}"
-    number = len(match(path, root)[1])
-    return (path, number) if number else None
+    number, whole = _matching(path, root)
+    return (path, number, whole) if number else None

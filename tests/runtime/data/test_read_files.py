@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +14,7 @@ from structdsl.plan import ReadFiles
 from structdsl_runtime.operation import Fault
 from structdsl_runtime.operations.read_files import read_files
 from structdsl_runtime.reading import part
+from structdsl_runtime.text import unmatched
 
 if TYPE_CHECKING:
     from tests.runtime.data.workshop import Table, Workshop
@@ -191,11 +195,15 @@ def test_a_missing_file(run: Workshop) -> None:
 @pytest.mark.parametrize(
     ("pattern", "notes"),
     [
-        ("notes/*.md", ["notes", "files there: 12 .txt, 1 .csv, 1 without an end"]),
-        ("notes/**/*.md", ["notes", "files there: 12 .txt, 2 .csv, 1 without an end"]),
+        ("notes/*.md", ["notes", "files there: 12 .txt, 1 .csv, 1 without a suffix"]),
+        ("notes/**/*.md", ["notes", "files there: 12 .txt, 2 .csv, 1 without a suffix"]),
         ("notes/b.md", ["notes"]),
         ("other/*.md", ["other, which is not there"]),
         ("empty/*.md", ["empty"]),
+        ("*/*/x.md", [".", "files there: 12 .txt, 2 .csv, 1 without a suffix"]),
+        ("*/x.md", [".", "files there: 12 .txt, 1 .csv, 1 without a suffix"]),
+        (f"{'a' * 300}/*.md", [f"{'a' * 300}, which is not there"]),
+        (f"notes/{'a' * 300}/*.md", [f"notes/{'a' * 300}, which is not there"]),
     ],
 )
 def test_what_is_there_in_place_of_what_is_missing(run: Workshop, pattern: str, notes: list[str]) -> None:
@@ -204,6 +212,45 @@ def test_what_is_there_in_place_of_what_is_missing(run: Workshop, pattern: str, 
     (run.root / "empty").mkdir()
     where, *others = notes
     assert fault(run, pattern).notes == (f"looked in {run.root / where}", *others)
+
+
+def test_a_folder_that_cannot_be_read(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    run.files(locked__in__a_md="a")
+    scandir = os.scandir
+
+    def refusing(place: str | Path = ".") -> Any:
+        if Path(place).is_relative_to(run.root / "locked"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    monkeypatch.setattr(os, "listdir", refusing)
+    for pattern, where in (("locked/*.md", "locked"), ("locked/in/*.md", "locked/in")):
+        caught = fault(run, pattern)
+        assert caught.notes == (f"looked in {run.root / where}, which cannot be read: permission denied",)
+        assert (caught.code, caught.helps) == ("E0513", ())
+
+
+def test_only_so_much_is_looked_at(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    run.files(**{f"notes__{number}__{number}_md": "a" for number in range(20)})
+    (run.root / "outside").symlink_to("/usr")
+    asked = 0
+
+    def counting(place: str | Path = ".") -> Any:
+        nonlocal asked
+        asked += 1
+        assert not os.fspath(place).startswith(f"{run.root}/outside/")
+        return scandir(place)
+
+    scandir = os.scandir
+    monkeypatch.setattr(unmatched, "_LOOKED_AT", 30)  # entries: 20 folders, and a file in each
+    assert fault(run, "notes/*.md").helps == ("`notes/**/*.md` matches at least 10 files in folders below",)
+    assert fault(run, "notes/**/*.txt").notes[1] == "files there: at least 10 .md"
+    monkeypatch.setattr(os, "scandir", counting)
+    for pattern in ("/*.zzz", "*.zzz", "../*.zzz"):
+        asked = 0
+        assert "matches any number of folders" in fault(run, pattern).helps[0]
+        assert 0 < asked < 60
 
 
 @pytest.mark.parametrize(
