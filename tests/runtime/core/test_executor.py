@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from structdsl.plan import CountTokens, Guard, Plan, Query, Train
+from structdsl.plan import CountTokens, Guard, Plan, Query, Train, View
 from structdsl.plan.operations import Optimizer, Schedule
 from structdsl_runtime.events import Event, RunFinished, StepFailed, StepProgress, Warned, silent
 from structdsl_runtime.executor import RunResult, run
@@ -256,6 +256,19 @@ def test_only_takes_what_it_is_made_from(root: Path) -> None:
     assert go(root, only=("corpus.x.count",)).ran == ALL[3:5]
     with pytest.raises(KeyError, match="corpus"):
         selected(plan(), ("corpus.y",))
+
+
+def test_only_asks_no_guard_of_what_was_not_selected(root: Path) -> None:
+    guard = Guard(code="E0516", sql="SELECT 'nothing is left' AS message", helps=(), place=PLACE)
+    rows = {"rows": table("corpus.x_dropped", "doc_id VARCHAR")}
+    view = View(sql="SELECT doc_id FROM corpus.x_verdicts")
+    reads = {"corpus.x_verdicts": "corpus.x.keep:verdicts"}
+    wanted = plan_of(*plan().steps, step("corpus.x.dropped", view, rows, reads, guards=(guard,)))
+    result = go(root, wanted, only=("corpus.x.count", "corpus.x.stats"))
+    assert (result.status, result.ran) == ("done", ALL)
+    failure = go(root, wanted, only=("corpus.x.dropped",)).failure
+    assert failure is not None
+    assert (failure.code, failure.address) == ("E0516", "corpus.x.dropped")
 
 
 def test_dropped_rows_are_one_warning(root: Path) -> None:
