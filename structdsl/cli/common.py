@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -193,16 +193,31 @@ def build(unit: Unit, plan: Plan, folder: Path) -> list[Path]:
         raise unwritable(folder, error) from None
 
 
+MOST_NAMED: Final = 10  # of the names that there are, where none is meant for certain
+
+
 def unknown(what: str, name: str, known: Sequence[str], more: Sequence[str] = ()) -> click.UsageError:
     """What to raise for a name on the command line that nothing has: `book` may be meant for `corpus.book`.
 
-    `more` may be meant as well, and are too many to list.
+    `more` may be meant as well, and are never listed.
     """
     from structdsl.diagnostics import nearest  # noqa: PLC0415
 
     near = [each for each in known if each.partition(".")[2] == name] or nearest(name, [*known, *more])
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known) or 'none'}"
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {_some(name, known)}"
     return click.UsageError(f"no {what} {name}; {hint}")
+
+
+def _some(name: str, known: Sequence[str]) -> str:
+    """The names that there are, in their order; of many those that are nearest, and how many are left out."""
+    from structdsl.diagnostics.suggest import distance  # noqa: PLC0415
+
+    def away(known_name: str) -> int:
+        return min(distance(name, each) for each in (known_name, known_name.partition(".")[2]))
+
+    some = set(sorted(known, key=away)[:MOST_NAMED])
+    names = ", ".join(each for each in known if each in some) or "none"
+    return f"{names} and {len(known) - len(some)} more" if len(known) > len(some) else names
 
 
 def shown(path: Path) -> Path:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from structdsl.cli.common import unknown
 from tests.end_to_end.folder import Folder
 
 BASE = """\
@@ -125,7 +126,7 @@ def test_more_tokens_than_the_epochs_allow(fresh: Folder) -> None:
         (
             ("run", "--select", "xyzzy"),
             2,
-            "taxonomy.guide, mixture.knowledge, stage.learn, stage.answer, evaluation.board",
+            "taxonomy.guide, stage.learn, stage.answer, evaluation.board and 1 more\n",
         ),
         (("inspect", "book"), 2, "no block book; did you mean corpus.book?\n"),
         (("export", "learn"), 2, "no stage learn; did you mean stage.learn?\n"),
@@ -138,6 +139,19 @@ def test_more_tokens_than_the_epochs_allow(fresh: Folder) -> None:
 )
 def test_usage(fresh: Folder, words: tuple[str, ...], code: int, says: str) -> None:
     assert says in fresh.shell(*words, code=code).stderr
+
+
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [
+        (0, "no stage xyzzy; there are none"),
+        (10, f"no stage xyzzy; there are {', '.join(f'stage.a{each}' for each in range(10))}"),
+        (30, f"no stage xyzzy; there are {', '.join(f'stage.a{each}' for each in range(9))}, stage.xy and 21 more"),
+    ],
+)
+def test_a_name_that_is_near_to_none_of_many(number: int, says: str) -> None:
+    names = [f"stage.a{each}" for each in range(number)]
+    assert unknown("stage", "xyzzy", [*names, *(["stage.xy"] if number > 10 else [])]).message == says
 
 
 def test_several_specs_must_be_told_apart(fresh: Folder) -> None:
