@@ -141,7 +141,7 @@ class Sources:
         return value
 
     def _is_folder(self, pattern: str) -> bool:
-        return not glob.has_magic(pattern) and resolve(path_of(pattern), self._root).is_dir()
+        return not glob.has_magic(pattern) and os.path.isdir(resolve(path_of(pattern), self._root))  # noqa: PTH112 - a name may be too long
 
     def _load(self) -> dict[str, list[str]]:
         if self._known is None:
