@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import glob
-import gzip
 import hashlib
-import io
-import json
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-HEADINGS = {  # of what level one is, by how a text is marked up
-    ".md": r"^(#{1,3}) ",
-    ".markdown": r"^(#{1,3}) ",
-    ".adoc": r"^(={1,3}) ",
-    ".asciidoc": r"^(={1,3}) ",
-    ".html": r"<h([1-3])\b",
-    ".htm": r"<h([1-3])\b",
-    ".rst": r"^(?:=+|-+|~+)$",
-    ".txt": r"$^",
-}
-TEXT = tuple(HEADINGS)
+from structdsl.starter.reading import MOST_BYTES, TEXT, depth, rows_of, words
+
 ROWS = (".jsonl", ".ndjson", ".csv", ".tsv", ".jsonl.gz", ".ndjson.gz", ".csv.gz", ".tsv.gz")
 OTHERS = (".parquet", ".arrow", ".feather", ".pdf", ".jsonl.zst", ".ndjson.zst", ".csv.zst", ".tsv.zst")
 """What a spec reads as well, and nobody looks into here: that takes libraries which the compiler does without."""
-SAID = re.compile(r"<(p|h[1-6]|li|td|pre)\b[^>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
 SKIPPED = frozenset({"build", "dist", "node_modules", "venv", "__pycache__"})  # and names that start with a dot
 
 ASKED = (
@@ -42,7 +27,6 @@ ASKED = (
 """Names that a question and its answer go by in the JSON Lines of others; ours first."""
 BODIES = ("text", "content", "body")
 
-MOST_BYTES = 8_000_000  # of a corpus; what is more is left out by `limit`
 FEWEST_QUESTIONS = 8  # in an exam
 FEWEST_TEXTS = 3  # that a probe takes of rows
 MOSTLY = 0.9  # of the rows have what they are taken for
@@ -88,6 +72,7 @@ class Questions:
     group: Group
     names: tuple[str, str]  # of question and answer in the file
     limit: int | None  # rows
+    words: int  # of all these
     examined: int  # of them that an exam takes; 0 where it would have too few
 
 
@@ -161,7 +146,8 @@ def _questions(folder: Path, group: Group) -> Questions | None:
     examined = sum(in_exam(str(row.get(names[0], ""))) for row in rows)
     enough = FEWEST_QUESTIONS <= examined <= len(rows) - FEWEST_QUESTIONS
     limit = None if whole else len(rows)
-    return Questions(group=group, names=names, limit=limit, examined=examined if enough else 0)
+    count = sum(len(str(row.get(name, "")).split()) for row in rows for name in names)
+    return Questions(group=group, names=names, limit=limit, words=count, examined=examined if enough else 0)
 
 
 def in_exam(question: str) -> bool:
@@ -186,31 +172,13 @@ def _rows(folder: Path, group: Group) -> tuple[list[dict[str, Any]], bool]:
     rows: list[dict[str, Any]] = []
     read = 0
     for path in group.files:
-        for size, row in _rows_of(folder / path, group.suffix.removesuffix(".gz")):
+        for size, row in rows_of(folder / path, group.suffix.removesuffix(".gz")):
             read += size
             if read > MOST_BYTES:
                 return rows, False
             if isinstance(row, dict):
                 rows.append(row)
     return rows, True
-
-
-def _rows_of(path: Path, kind: str) -> Iterator[tuple[int, Any]]:
-    """Each row with its bytes, about; a row that cannot be read is None, and a file that ends too early ends there."""
-    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
-        try:
-            if kind in (".csv", ".tsv"):
-                text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="")
-                for row in csv.DictReader(text, delimiter="\t" if kind == ".tsv" else ","):
-                    yield sum(len(str(value)) for value in row.values()), row
-                return
-            for line in file:
-                try:
-                    yield len(line), json.loads(line)
-                except ValueError:
-                    yield len(line), None
-        except (EOFError, csv.Error, gzip.BadGzipFile):
-            return
 
 
 def _text(folder: Path, group: Group) -> Text | None:
@@ -223,50 +191,35 @@ def _text(folder: Path, group: Group) -> Text | None:
         texts = [text for row in rows if isinstance(text := row.get(column), str)]
         trained = [text for text in texts if not unseen(text)]
         split = len(texts) - len(trained) >= FEWEST_TEXTS
-        words = sum(len(text.split()) for text in (trained if split else texts))
+        count = sum(len(text.split()) for text in (trained if split else texts))
         limit = None if whole else len(rows)
-        return Text(group=group, limit=limit, words=words, depth=0, column=column, split=split) if words else None
+        return Text(group=group, limit=limit, words=count, depth=0, column=column, split=split) if count else None
     if group.suffix in OTHERS:
         return None
     counts: dict[Path, int] = {}
-    depth, read = 0, 0
+    deepest, read = 0, 0
     for path in group.files:
         data = (folder / path).read_bytes()
         read += len(data)
         if read > MOST_BYTES and counts:
             break
         text = data.decode("utf-8", errors="replace")
-        counts[path] = _words(text, group.suffix)
-        depth = max(depth, _depth(text, group.suffix))
-    words = sum(counts.values())
-    if not words:
+        counts[path] = words(text, group.suffix)
+        deepest = max(deepest, depth(text, group.suffix))
+    count = sum(counts.values())
+    if not count:
         return None
     probe = _probe(counts)
     limit = len(counts) if len(counts) < len(group.files) else None
-    words -= counts[probe] if probe else 0
-    return Text(group=group, limit=limit, words=words, depth=depth, column="text", probe=probe)
-
-
-def _words(text: str, kind: str) -> int:
-    """Words that are there at the least; of a page those of paragraphs, headings, items and cells."""
-    if kind in (".html", ".htm"):
-        text = re.sub(r"<[^>]*>", " ", " ".join(said for _, said in SAID.findall(text)))
-    return len(text.split())
-
-
-def _depth(text: str, kind: str) -> int:
-    """Levels of headings, three at most; 0 where there are none."""
-    found = set(re.findall(HEADINGS[kind], text, re.MULTILINE | re.IGNORECASE))
-    if kind == ".rst":
-        return len({line[0] for line in found if len(line) > 1})
-    return max((int(mark) if mark.isdigit() else len(mark) for mark in found), default=0)
+    count -= counts[probe] if probe else 0
+    return Text(group=group, limit=limit, words=count, depth=deepest, column="text", probe=probe)
 
 
 def _probe(counts: dict[Path, int]) -> Path | None:
     """The file to keep for measuring: the longest that is no more than a small share of the text."""
-    words = sum(counts.values())
-    fit = [path for path, count in counts.items() if 0 < count <= words * PROBE_SHARE]
+    total = sum(counts.values())
+    fit = [path for path, count in counts.items() if 0 < count <= total * PROBE_SHARE]
     if len(counts) > 1 and not fit:
         shortest = min((path for path, count in counts.items() if count), key=lambda path: counts[path], default=None)
-        return shortest if shortest is not None and counts[shortest] <= words / 2 else None
+        return shortest if shortest is not None and counts[shortest] <= total / 2 else None
     return max(fit, key=lambda path: (counts[path], path.as_posix())) if fit else None

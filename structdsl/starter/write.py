@@ -41,7 +41,7 @@ def starter(name: str, found: Found) -> str:
 
 def _model(found: Found) -> str:
     over = [f"corpus.{c}" for c, there in (("documents", found.text), ("questions", found.questions)) if there]
-    words = found.text.words if found.text else found.questions.group.size // 6 if found.questions else 0
+    words = found.text.words if found.text else found.questions.words if found.questions else 0
     vocab = 512 if words < 5_000 else 2048 if words < 100_000 else 4096
     return f"""\
 ## From scratch and tiny, to see every step. For a real one: source = hf("Qwen/Qwen2.5-0.5B"), and no tokenizer.

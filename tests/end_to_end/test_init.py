@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import pytest
 
 from structdsl.compile import compile_text
 from structdsl.format import format_text
-from structdsl.starter import identifier, look, starter
+from structdsl.starter import Found, identifier, look, starter
+from structdsl.starter.reading import MOST_BYTES
 from structdsl.syntax.source import Source
 from tests.end_to_end.folder import Folder
 
@@ -86,6 +90,101 @@ def test_what_is_found(tmp_path: Path) -> None:
     assert found.text is not None
     assert (found.text.group.pattern, found.text.words) == ("*.jsonl.gz", 18)
     assert [group.pattern for group in found.others] == ["*.parquet"]
+
+
+def found_in(folder: Path, name: str, data: bytes) -> Found:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_bytes(data)
+    return look(folder)
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        ("<p>one two\n" * 20_000, 40_000),
+        ("<ul><li>one<li>two</ul><table><tr><th>three<td>four</table><dl><dt>five<dd>six</dl>", 6),
+        ("<div>one two</div><article>three<br>four</article><blockquote>five</blockquote>", 5),
+        ("<!doctype html><title>no</title><style>p { x: y }</style><body>one<script>if (a < b) c</script> two", 2),
+        ("<nav><a href=x>menu</a></nav><FORM>ask</FORM>one<!-- not <p> this -->", 1),
+        ("one <script>" + "<script>" * 100_000, 1),
+        ("one " + "<!--" * 100_000, 1),
+        ("one <" + "a" * 200_000, 2),
+        ("one " + "<a " * 200_000, 200_001),
+    ],
+)
+def test_words_of_a_page(tmp_path: Path, page: str, words: int) -> None:
+    text = found_in(tmp_path, "a.html", page.encode()).text
+    assert text is not None
+    assert text.words == words
+
+
+TEN = b"".join(b'{"text": "Row %d."}\n' % n for n in range(10))
+BROAD = "id,text\n" + f'1,"{"a " * 70_000}"\n' * 9
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("a.jsonl", TEN + b"[" * 100_000 + b"\n" + TEN, 40),
+        ("a.jsonl", TEN + b'{"text": "' + b"x" * MOST_BYTES + b'"}\n' + TEN, 20),
+        ("a.csv", BROAD.encode(), 9 * 70_000),
+        ("a.csv", (BROAD + f'1,"{"a " * MOST_BYTES}"\n' + BROAD).encode(), 9 * 70_000),
+    ],
+)
+def test_rows_that_are_out_of_the_ordinary(tmp_path: Path, name: str, data: bytes, words: int) -> None:
+    for packed in (False, True):
+        folder = tmp_path / str(packed)
+        text = found_in(folder, f"{name}.gz" if packed else name, gzip.compress(data) if packed else data).text
+        assert text is not None
+        assert words / 2 < text.words <= words  # some may be kept to measure
+        assert (text.limit is None) == (len(data) < MOST_BYTES)
+
+
+def test_a_damaged_file_ends_where_the_damage_is(tmp_path: Path) -> None:
+    rows = b"".join(b'{"text": "%s"}\n' % hashlib.sha256(b"%d" % n).hexdigest().encode() for n in range(20_000))
+    data = bytearray(gzip.compress(rows))
+    half = len(data) // 2
+    data[half : half + half // 2] = reversed(data[half : half + half // 2])
+    with pytest.raises(zlib.error):
+        gzip.decompress(data)
+    text = found_in(tmp_path, "a.jsonl.gz", bytes(data)).text
+    assert text is not None
+    assert 5_000 < text.words < 15_000
+
+
+def test_a_packed_line_is_not_read_whole(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("Some words.", encoding="utf-8")
+    data = gzip.compress(b"x" * (20 * MOST_BYTES))
+    tracemalloc.start()
+    found_in(tmp_path, "a.jsonl.gz", data)
+    found_in(tmp_path, "b.csv.gz", data)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10 * MOST_BYTES
+
+
+@pytest.mark.parametrize(
+    ("text", "depth"),
+    [
+        ("One\r\n===\r\n\r\nTwo\r\n---\r\n", 2),
+        ("One\n===\n\nTwo\n^^^\n", 2),
+        ("===\nOne\n===\n\nTwo\n===\n", 2),
+        ("Text.\n\n----\n\nText::\n\n  One\n  ===\n\nLonger title\n==\n", 0),
+        ("A\n=\n\nB\n-\n\nC\n~\n\nD\n^\n", 3),
+    ],
+)
+def test_headings_of_restructuredtext(tmp_path: Path, text: str, depth: int) -> None:
+    found = found_in(tmp_path, "a.rst", text.encode()).text
+    assert found is not None
+    assert found.depth == depth
+
+
+def test_the_vocabulary_of_packed_questions_is_that_of_their_words(tmp_path: Path) -> None:
+    rows = "".join(json.dumps({k: v.format(n=n) for k, v in ROW.items()}) + "\n" for n in range(1_000)).encode()
+    plain = starter("trial", found_in(tmp_path / "plain", "a.jsonl", rows))
+    packed = starter("trial", found_in(tmp_path / "packed", "a.jsonl.gz", gzip.compress(rows)))
+    assert "vocab = 2048" in plain
+    assert packed.replace(".jsonl.gz", ".jsonl") == plain
 
 
 def test_what_is_measured_is_not_trained_on(tmp_path: Path) -> None:
