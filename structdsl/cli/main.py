@@ -45,16 +45,22 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the same everywhere
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
-            _check(cmd_name, ctx)
             return None
         command: click.Command = getattr(import_module(f"structdsl.cli.{cmd_name}"), f"{cmd_name}_command")
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not ctx.resilient_parsing:  # as where a shell asks how a line could go on
+            _refuse_misspelt(args[0], ctx)
+        return super().resolve_command(ctx, args)
 
-def _check(name: str, ctx: click.Context) -> None:
-    """Refuse a misspelt command; any other that is unknown is left to click."""
+
+def _refuse_misspelt(name: str, ctx: click.Context) -> None:
+    """Name the commands that may be meant; any other that is unknown is left to click."""
     from structdsl.diagnostics import nearest  # noqa: PLC0415
 
     if near := nearest(name, COMMANDS):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from click.testing import CliRunner
 
 from structdsl.cli.common import unknown
+from structdsl.cli.main import cli
 from tests.end_to_end.folder import Folder
 
 BASE = """\
@@ -152,6 +154,20 @@ def test_usage(fresh: Folder, words: tuple[str, ...], code: int, says: str) -> N
 def test_a_name_that_is_near_to_none_of_many(number: int, says: str) -> None:
     names = [f"stage.a{each}" for each in range(number)]
     assert unknown("stage", "xyzzy", [*names, *(["stage.xy"] if number > 10 else [])]).message == says
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [("structdsl qu", "query"), ("structdsl qury ", "init"), ("structdsl xyzzy ", "init")],
+)
+def test_a_shell_completes_what_is_typed_whatever_it_is(typed: str, offered: str) -> None:
+    asked = {
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(len(typed.split(" ")) - 1),
+        "_STRUCTDSL_COMPLETE": "bash_complete",
+    }
+    done = CliRunner().invoke(cli, [], env=asked, prog_name="structdsl")
+    assert (done.exit_code, done.output.splitlines()[:1]) == (0, [f"plain,{offered}"])
 
 
 def test_several_specs_must_be_told_apart(fresh: Folder) -> None:
