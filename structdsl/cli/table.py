@@ -9,33 +9,44 @@ import json
 import math
 import unicodedata
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 
 Rows = Sequence[Sequence[Any]]
 
-WIDEST = 60  # of a cell, whatever room there is
+WIDEST = 60  # of a cell in a table
 NARROWEST = 8  # of a cell that is cut
+NUMBERS = (int, float, Decimal)
+UNCUT = (*NUMBERS, date, time, timedelta)  # less of one would be another
+PICTURES = {
+    **{code: chr(0x2400 + code) for code in range(0x20)},
+    **dict.fromkeys((0x0A, 0x2028, 0x2029), "⏎"),
+    0x7F: "␡",
+    **dict.fromkeys(range(0x80, 0xA0), "�"),
+}
+"""What is shown of a character that would do something to a terminal."""
 
 
 def show(columns: Sequence[str], rows: Rows, room: int | None = None) -> str:
-    """A table with a rule under its head; numbers to the right, long cells cut with `…`.
+    """A table with a rule under its head; numbers to the right, long texts cut with `…`, and no control characters.
 
     `room` is how many columns of a terminal there are. Texts are cut further to make a table fit, the longest first;
     where that would leave next to nothing of them, each row becomes lines of its own.
     """
-    cells = [[_cell(value) for value in row] for row in rows]
-    widths = [max([_width(name), *(_width(row[i]) for row in cells)]) for i, name in enumerate(columns)]
-    right = [_numbers([row[i] for row in rows]) for i in range(len(columns))]
+    names = [name.translate(PICTURES) for name in columns]
+    cells = [[_clipped(_cell(value), WIDEST) for value in row] for row in rows]
+    widths = [max([_width(name), *(_width(row[i]) for row in cells)]) for i, name in enumerate(names)]
+    right = [_all_of(NUMBERS, [row[i] for row in rows]) for i in range(len(names))]
     if room is not None:
-        names = map(_width, columns)
+        uncut = [_all_of(UNCUT, [row[i] for row in rows]) for i in range(len(names))]
         least = [
-            width if to_right else min(width, max(NARROWEST, name))
-            for width, to_right, name in zip(widths, right, names, strict=True)
+            width if whole else min(width, max(NARROWEST, _width(name)))
+            for width, whole, name in zip(widths, uncut, names, strict=True)
         ]
-        free = room - 2 * (len(columns) - 1)
+        free = room - 2 * (len(names) - 1)
         if sum(least) > free and cells:
-            return _records(columns, rows, room)
+            return _records(names, rows, room)
         widths = _fitted(widths, least, free)
         cells = [[_clipped(value, width) for value, width in zip(row, widths, strict=True)] for row in cells]
 
@@ -46,7 +57,7 @@ def show(columns: Sequence[str], rows: Rows, room: int | None = None) -> str:
         )
         return "  ".join(padded).rstrip()
 
-    return "\n".join([line(columns), "  ".join("─" * width for width in widths), *map(line, cells)])
+    return "\n".join([line(names), "  ".join("─" * width for width in widths), *map(line, cells)])
 
 
 def _records(columns: Sequence[str], rows: Rows, room: int) -> str:
@@ -56,9 +67,9 @@ def _records(columns: Sequence[str], rows: Rows, room: int) -> str:
     for number, row in enumerate(rows, 1):
         lines.append(f"── {number} ".ljust(width + 2, "─"))
         for name, value in zip(columns, row, strict=True):
-            lines.append(
-                f"{name}{' ' * (width - _width(name))}  {_cell(value, max(NARROWEST, room - width - 2))}".rstrip()
-            )
+            cell = _cell(value)
+            shown = cell if isinstance(value, UNCUT) else _clipped(cell, max(NARROWEST, room - width - 2))
+            lines.append(f"{name}{' ' * (width - _width(name))}  {shown}".rstrip())
     return "\n".join(lines)
 
 
@@ -114,10 +125,10 @@ def _plain_json(value: Any) -> Any:
 FORMATS: dict[str, Callable[[Sequence[str], Rows], str]] = {"table": show, "csv": as_csv, "json": as_json}
 
 
-def _numbers(values: Sequence[object]) -> bool:
-    """Whether a column holds numbers and nothing else but NULL."""
+def _all_of(kinds: tuple[type, ...], values: Sequence[object]) -> bool:
+    """Whether a column holds values of these kinds and nothing else but NULL."""
     known = [value for value in values if value is not None]
-    return bool(known) and all(isinstance(value, int | float) for value in known)
+    return bool(known) and all(isinstance(value, kinds) for value in known)
 
 
 def _plain(value: object) -> object:
@@ -126,7 +137,7 @@ def _plain(value: object) -> object:
     return json.dumps(_plain_json(value), ensure_ascii=False, default=str)
 
 
-def _cell(value: object, room: int = WIDEST) -> str:
+def _cell(value: object) -> str:
     match value:
         case None:
             text = "∅"
@@ -136,21 +147,30 @@ def _cell(value: object, room: int = WIDEST) -> str:
             text = value.isoformat(sep=" ", timespec="seconds")
         case _:
             text = str(_plain(value))
-    return _clipped(text.replace("\n", "⏎"), room)
+    return text.translate(PICTURES)
 
 
 def _clipped(text: str, room: int) -> str:
     """As much of a text as there is room for, with `…` where that is not all."""
-    if _width(text) <= room:
-        return text
-    while _width(text) >= room:
-        text = text[: len(text) - max(1, (_width(text) - room) // 2)]
-    return text + "…"
+    if text.isascii():
+        return text if len(text) <= room else text[: room - 1] + "…"
+    used = fit = 0
+    for at, character in enumerate(text, 1):
+        used += _columns(character)
+        if used < room:
+            fit = at
+        elif used > room:
+            return text[:fit] + "…"
+    return text
 
 
 def _width(text: str) -> int:
     """Columns that a text takes on a terminal."""
-    return sum(
-        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        for character in text
-    )
+    return len(text) if text.isascii() else sum(map(_columns, text))
+
+
+def _columns(character: str) -> int:
+    """None for what joins the character before it, or only tells how to lay out others."""
+    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

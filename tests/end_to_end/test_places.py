@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import decimal
 import json
 import math
 import re
@@ -109,6 +111,38 @@ def test_a_table_fits_a_terminal(room: int | None, lines: list[str]) -> None:
     shown = show(*WIDE, room).splitlines()
     assert shown[: len(lines)] == lines
     assert room is None or max(map(len, shown)) <= room
+
+
+@pytest.mark.parametrize("room", [None, 40, 20])
+def test_nothing_in_a_table_steers_a_terminal(room: int | None) -> None:
+    shown = show(["a\tb", "text"], [["x\ty\r\nz", "\x1b[31mred\x7f\x9b\u2028"], ["", "c" * 30]], room)
+    assert not [sign for line in shown.split("\n") for sign in line if not sign.isprintable()]
+    for seen in ("a␉b", "x␉y␍⏎z", "␛[31mred␡�⏎"):
+        assert seen in shown
+    assert room is None or max(map(len, shown.splitlines())) <= room
+
+
+def test_what_takes_no_column_is_not_counted() -> None:
+    shown = show(["a", "b"], [["e\u0301\u200b\u200d\ufeff" * 10, 1], ["x" * 10, 2]], 14).splitlines()
+    assert shown[2:] == ["e\u0301\u200b\u200d\ufeff" * 10 + "  1", "x" * 10 + "  2"]
+    assert shown[1] == "─" * 10 + "  ─"
+
+
+TIME = dt.datetime(2026, 1, 2, 3, 4, 5, 678, dt.UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (TIME, "2026-01-02 03:04:05+00:00"),
+        (TIME.date(), "2026-01-02"),
+        (TIME.time(), "03:04:05.000678"),
+        (decimal.Decimal("123456789.012345678"), "123456789.012345678"),
+    ],
+)
+def test_a_time_or_number_is_shown_whole(value: object, text: str) -> None:
+    for room in (60, 40, 20, 10):
+        assert text in show(["when", "what"], [[value, "x" * 60]], room)
 
 
 def test_a_spec_deleted_meanwhile_is_still_quoted(fresh: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
