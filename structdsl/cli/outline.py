@@ -7,6 +7,7 @@ changed; what only follows from it is told by the block and by the way that lead
 from __future__ import annotations
 
 import os
+import re
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -19,6 +20,9 @@ LONGEST = 34  # of the column of addresses; longer ones push the rest of their l
 GIST = 48  # characters of a reason at the end of a chain
 MANY = 2  # lines of a reason beside its step; a longer one stands below, in the whole width
 CONTEXT = 20  # characters before the first that differs
+_TOKEN = re.compile(r'''r?"""[\s\S]*?"""|r"[^"\n]*"|"(?:[^"\\\n]|\\.)*"|\s+|[^\s"(){}\[\]r]+|[\s\S]''')
+"""Of a value, as far as its line breaks matter: strings, space, brackets and what is between these."""
+_BRACKETS = {"(": ")", "[": "]", "{": "}"}
 COLOURS = {"+": "green", "~": "yellow", "-": "red"}
 
 
@@ -158,14 +162,21 @@ def between(name: str, before: str | None, after: str | None) -> str:
 
 
 def _on_one_line(value: str) -> str:
-    """A value of several lines as one could write it in one: entries of a map or a list between commas."""
-    lines = [" ".join(line.split()) for line in value.splitlines()]
-    if not value.startswith(("{", "[")):
-        return " ".join(filter(None, lines))
-    opened, *entries = lines
-    text = opened
-    for line in entries:
-        text += (" " if text.endswith(("{", "[", ",")) or line.startswith(("}", "]")) else ", ") + line
+    """A value of several lines as one could write it in one: entries of a map or a list between commas.
+
+    What stands in a string stays as it is, but that one of several lines has a space where its lines break.
+    """
+    text, opened = "", ""
+    tokens = _TOKEN.findall(value.strip())
+    for token, following in zip(tokens, [*tokens[1:], ""], strict=True):
+        if not token.isspace():
+            text += " ".join(token.split()) if "\n" in token else token
+            opened = opened + token if token in _BRACKETS else opened[:-1] if token in _BRACKETS.values() else opened
+        elif "\n" not in token:
+            text += " "
+        elif not (text.endswith("(") or following == ")"):
+            entry = opened.endswith(("{", "[")) and not text.endswith(("{", "[", ",")) and following not in ("}", "]")
+            text += ", " if entry else " "
     return text
 
 

@@ -86,6 +86,16 @@ def test_the_working_tree(spec: Path) -> None:
         ("{\n  a: 1%\n  b: {\n    c: 2\n    d: 3\n  }\n}", "x: none → { a: 1%, b: { c: 2, d: 3 } }"),
         ("[\n  a,\n  b\n]", "x: none → [ a, b ]"),
         ('sql """\n  SELECT  1\n  FROM t\n"""', 'x: none → sql """ SELECT 1 FROM t """'),
+        (
+            '{\n  a: sql """\n    x\n\n    y, {\n  """\n\n  b: r"""\n"\n"""\n}',
+            'x: none → { a: sql """ x y, { """, b: r""" " """ }',
+        ),
+        ('[\n  "a  b {", r"\\",\n\n  "\\"["\n  for\n]', 'x: none → [ "a  b {", r"\\", "\\"[", for ]'),
+        (
+            "[\n  f(\n    a,\n    b = {\n      c: 1\n      d: 2\n    }\n  )\n  g(1)\n]",
+            "x: none → [ f(a, b = { c: 1, d: 2 }), g(1) ]",
+        ),
+        ("files(\n  [\n    1\n    2\n  ]\n  or 3\n)\n+ 4", "x: none → files([ 1, 2 ] or 3) + 4"),
     ],
 )
 def test_a_value_of_several_lines(value: str, line: str) -> None:
