@@ -68,13 +68,13 @@ def query_command(sql: str | None, name: str | None, run: str | None, format_: s
         raise failure([Diagnostic(code="E0807", message=first, notes=notes, helps=helps)], "full") from None
     if sql is None and format_ == "table":
         click.echo("\n".join(_listed(answer.rows)))
-        return
-    if format_ == "table" and sys.stdout.isatty():
+    elif format_ == "table" and sys.stdout.isatty():
         click.echo(show(answer.columns, answer.rows, shutil.get_terminal_size().columns))
     else:
         click.echo(FORMATS[format_](answer.columns, answer.rows))
     if answer.more:
-        click.echo("… more rows; --limit shows them, --format csv shows all", err=True)
+        told = "rows; --limit shows them, --format csv shows all" if sql is not None else "tables than --limit shows"
+        click.echo(f"… more {told}", err=True)
 
 
 def _tables() -> str:

@@ -203,3 +203,7 @@ def test_the_list_of_tables_is_for_people(finished: Folder) -> None:
     assert "corpus.book: The documents that stayed\n    doc_id, corpus, role, text, " in lines[0]
     assert lines[0].index("corpus.") < lines[0].index("taxonomy.guide") < lines[0].index("meta.runs")
     assert last.startswith("made on the way, free to change: corpus.book_")
+    limited = finished.shell("query", "--limit", "2")
+    assert limited.stdout.count("corpus.") == 2
+    assert limited.stderr == "… more tables than --limit shows\n"
+    assert not finished.shell("query", "--limit", "500").stderr
