@@ -36,9 +36,9 @@ MADE_BY = {
 }
 """What a corpus does for such a table of its own."""
 _EXPLAIN = re.compile(r"\s*EXPLAIN(\s+ANALYZE)?\b", re.IGNORECASE)
-
-
-_LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)
+_PLACE = re.compile(r"^(LINE (\d+): )(.*)\n( *)(?=\^)", re.MULTILINE)
+"""Where a mistake is, in a message of DuckDB: a line, and below it a mark."""
+_SEEN = re.compile(r"\S")
 
 
 class QueryError(Exception):
@@ -60,9 +60,7 @@ def query(store: Path, sql: str, *, run: str | None = None, limit: int | None = 
     with tempfile.TemporaryDirectory(prefix="structdsl-") as scratch, open_run(store, Path(scratch), run) as connection:
         try:
             _check(connection, sql)
-            cursor = connection.execute(sql)
-            described = cursor.description or []
-            rows = cursor.fetchall() if limit is None else cursor.fetchmany(limit + 1)
+            described, rows = _answer(connection, sql, limit)
         except duckdb.CatalogException as error:
             raise QueryError(f"{error}{_absent(store, sql, run)}") from error
         except duckdb.Error as error:
@@ -180,33 +178,73 @@ def _relations(store: Path, state: RunState) -> list[Relation]:
     ]
 
 
-def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
-    """Refuse all but one statement that reads; raises `QueryError`, or DuckDB's error where it does not bind."""
+def _answer(
+    connection: duckdb.DuckDBPyConnection, sql: str, limit: int | None
+) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """Columns and rows; raises DuckDB's error with the line as it was typed."""
+    text = _bare(sql)
+    start = len(text) - len(text.lstrip())  # DuckDB counts lines from here, but not where it marks them
+    try:
+        cursor = connection.execute(text[start:])
+        return cursor.description or [], cursor.fetchall() if limit is None else cursor.fetchmany(limit + 1)
+    except duckdb.Error as error:
+        raise type(error)(_as_typed(str(error), sql, text.count("\n", 0, start))) from error
+
+
+def _check(connection: duckdb.DuckDBPyConnection, sql: str, typed: str | None = None) -> None:
+    """Refuse all but one statement that reads; raises `QueryError`, or DuckDB's error where it does not bind.
+
+    `typed` is the text of which this is a part, at the same place.
+    """
     statements = connection.extract_statements(sql)
     if not statements:
         raise QueryError("the query is empty")
     if len(statements) > 1:
         raise QueryError("one statement at a time")
     kind = statements[0].type
-    text = _bare(statements[0].query)
+    text = _bare(sql)
     if kind == duckdb.StatementType.EXPLAIN and (prefix := _EXPLAIN.match(text)):
-        _check(connection, text[prefix.end() :])
+        _check(connection, _blank(prefix[0]) + text[prefix.end() :], typed or sql)
     elif kind in (duckdb.StatementType.SELECT, duckdb.StatementType.MULTI):
         with connection.cursor() as cursor:  # a WITH that writes is refused below the top of a statement
             try:
                 cursor.execute(f"EXPLAIN FROM (\n{text}\n)")
             except duckdb.Error as error:
-                raise type(error)(_LINE.sub(lambda found: f"LINE {int(found[1]) - 1}:", str(error))) from error
+                raise type(error)(_as_typed(str(error), typed or sql, -1)) from error
     else:
         raise QueryError("only queries that read: SELECT, FROM, SHOW, DESCRIBE, SUMMARIZE, EXPLAIN")
 
 
-def _bare(statement: str) -> str:
-    """A statement without the semicolons and comments at its end, so that it can stand in brackets."""
-    text = statement.encode()
-    end = len(text)
-    for offset, kind in reversed(duckdb.tokenize(statement)):  # offsets are those of bytes
+def _as_typed(message: str, sql: str, lines: int) -> str:
+    """A message with the places that it names moved by so many lines, to where they are in the query."""
+    typed = sql.split("\n")
+
+    def moved(found: re.Match[str]) -> str:
+        number = int(found[2]) + lines
+        head = f"LINE {number}: "
+        line = typed[number - 1] if 0 < number <= len(typed) else ""
+        seen = found[3].lstrip()  # what is before it may have been blanked out, and what is behind cut off
+        shown = line if line.startswith(seen, len(found[3]) - len(seen)) else found[3]
+        return f"{head}{shown}\n{' ' * (len(found[4]) + len(head) - len(found[1]))}"
+
+    return _PLACE.sub(moved, message)
+
+
+def _blank(text: str) -> str:
+    """Spaces in place of all but line breaks."""
+    return _SEEN.sub(" ", text)
+
+
+def _bare(sql: str) -> str:
+    """A statement without the semicolons and comments around it, so that it can stand in brackets.
+
+    Those before it are blanked out: what is left stands where it was.
+    """
+    text = sql.encode()
+    start, end = len(text), len(text)
+    for offset, kind in reversed(duckdb.tokenize(sql)):  # offsets are those of bytes
         if kind != duckdb.token_type.comment and text[offset : offset + 1] != b";":
-            break
-        end = offset
-    return text[:end].decode().strip()
+            start = offset
+        elif start == len(text):
+            end = offset
+    return _blank(text[:start].decode()) + text[start:end].decode().rstrip()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import itertools
 import os
 import shutil
 import subprocess
@@ -102,6 +103,8 @@ def test_an_answer_has_columns_types_and_rows(full: Path) -> None:
         "SELECT 1 AS a, 2 AS a",
         "SELECT 1; -- ü",
         "SELECT ';' /* ; */ ; ;",
+        "; -- ü\n (((SELECT 1)))",
+        "\n-- c\nEXPLAIN\n-- d\nSELECT 1",
         "EXPLAIN SELECT 1; -- c",
         "FROM meta.lineage",
         "VALUES (1)",
@@ -253,8 +256,21 @@ def test_a_table_that_the_run_was_not_asked_for(root: Path, store: Path) -> None
         query(store, "FROM corpus.x_counts")
 
 
-@pytest.mark.parametrize("before", ["", "EXPLAIN "])
-def test_a_mistake_is_in_the_line_where_it_was_typed(root: Path, store: Path, before: str) -> None:
-    run(plan(), root=root, store=store, operations=OPERATIONS)
-    with pytest.raises(QueryError, match=r"(?m)^LINE 2: FROM corpus.y$"):
-        query(store, f"{before}SELECT *\nFROM corpus.y")
+def test_a_mistake_is_in_the_line_where_it_was_typed(full: Path) -> None:
+    before = ["", "\n\n", "EXPLAIN ", "EXPLAIN\n", "\n explain\n analyze ", "/* c\n */ ;\n", "-- ü\n"]
+    asked = [*((words, breaks, "") for words in before for breaks in (0, 1)), ("", 8, "\n;\n-- c"), ("\n", 98, ";")]
+    wrong = itertools.cycle([("FROM corpus.y", "corpus.y"), ("FROM corpus.x_read WHERE z > 1", "z > 1"), ("+ w", "w")])
+    for (words, breaks, after), (mistake, marked) in zip(asked, wrong, strict=False):
+        typed = f"{words}SELECT 1" + "\n" * breaks + f" {mistake}{after}"
+        with pytest.raises(QueryError) as raised:
+            query(full, typed)
+        place, mark = [line for line in str(raised.value).splitlines() if line.startswith(("LINE", " "))]
+        head, _, shown = place.partition(": ")
+        assert head == f"LINE {typed[: typed.index(mistake)].count(chr(10)) + 1}"
+        assert shown == next(line for line in typed.split("\n") if mistake in line)
+        assert place[mark.index("^") :].startswith(marked)
+
+
+def test_a_value_that_does_not_fit_is_in_the_line_where_it_was_typed(full: Path) -> None:
+    with pytest.raises(QueryError, match=r"(?m)^LINE 3: SELECT doc_id::INT\n {21}\^"):
+        query(full, "\n\nSELECT doc_id::INT\nFROM corpus.x_read")
