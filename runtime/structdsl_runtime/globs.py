@@ -29,7 +29,9 @@ def match(pattern: str, root: Path) -> tuple[Path, list[Path]]:
     fixed = next((at for at, part in enumerate(parts) if glob.has_magic(part)), len(parts))
     base = root.joinpath(*parts[:fixed])
     if fixed == len(parts):
-        return (base, walk(base)) if os.path.isdir(base) else (base.parent, [base] if os.path.exists(base) else [])  # noqa: PTH110, PTH112 - a name may be too long to be asked for
+        if os.path.isdir(base):  # noqa: PTH112 - a name may be too long to be asked for
+            return base, walk(base)
+        return base.parent, [base] if os.path.exists(base) else []  # noqa: PTH110 - the same
     below = tuple(
         part
         for part, before in zip(parts[fixed:], ("", *parts[fixed:]), strict=False)
