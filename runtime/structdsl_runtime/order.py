@@ -12,8 +12,8 @@ LONG = frozenset({"cache_teacher", "closed_book", "dpo", "perplexity", "train"})
 def selected(plan: Plan, only: Collection[str] | None) -> tuple[Step, ...]:
     """The steps with these addresses and all they are made from, in the order of the plan.
 
-    Views over nothing else come along, for they cost nothing: they say which rows lie where. One with guards does not,
-    for it can end a run: where the rows of a corpus went is accounted for in a run that the corpus is selected for.
+    Views over nothing else come along: they are cheap, and say what became of the rows and which lie where. So do their
+    guards, for a run accounts for all documents that it reads, whatever is selected behind them.
     """
     if only is None:
         return plan.steps
@@ -25,8 +25,7 @@ def selected(plan: Plan, only: Collection[str] | None) -> tuple[Step, ...]:
         if step.address in wanted:
             wanted.update(step.upstream)
     for step in plan.steps:  # in the order of the plan a view follows what it reads
-        is_free = isinstance(step.operation, View) and not step.guards
-        if is_free and step.upstream and wanted.issuperset(step.upstream):
+        if isinstance(step.operation, View) and step.upstream and wanted.issuperset(step.upstream):
             wanted.add(step.address)
     return tuple(step for step in plan.steps if step.address in wanted)
 

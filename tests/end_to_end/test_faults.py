@@ -102,10 +102,10 @@ def test_where_documents_went_is_told(data: Folder) -> None:
     assert "corpus.notes" not in data.shell("run").stderr
 
 
-def test_a_corpus_that_loses_all_its_rows_ends_the_runs_that_it_is_selected_for(data: Folder) -> None:
+@pytest.mark.parametrize("selected", ["corpus.notes.chunk", "corpus.notes"])
+def test_a_corpus_that_loses_all_its_rows_ends_whatever_reads_it(data: Folder, selected: str) -> None:
     data.edit("role = domain", 'role = domain, keep = sql "n_chars > 1000000"')
-    data.shell("run", "--select", "corpus.notes.chunk")
-    assert "E0516" in data.shell("run", "--select", "corpus.notes", code=4).stderr
+    assert "E0516" in data.shell("run", "--select", selected, code=4).stderr
 
 
 def test_more_tokens_than_the_epochs_allow(fresh: Folder) -> None:
